@@ -1,0 +1,51 @@
+# make repro · make test · make ui — each sets up .venv first when it is missing or the lock changed.
+
+PYTHON ?= python3.11
+BIN := .venv/bin
+STAMP := .venv/.installed
+# torch and its CUDA wheels are left out of requirements.lock: the same pin is a CPU or a CUDA build.
+TORCH := torch triton cuda-bindings cuda-pathfinder cuda-toolkit $(addprefix nvidia-,cublas cuda-cupti cuda-nvrtc \
+	cuda-runtime cudnn-cu13 cufft cufile curand cusolver cusparse cusparselt-cu13 nccl-cu13 nvjitlink nvshmem-cu13 nvtx)
+export DVC_NO_ANALYTICS := 1
+export DO_NOT_TRACK := 1
+
+.PHONY: help setup repro test test-slow lint ui preset params lock clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(STAMP) ## .venv from the lock file
+$(STAMP): requirements.lock requirements-torch.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --require-hashes --no-deps -r requirements.lock
+	$(BIN)/pip install --quiet -r requirements-torch.txt
+	$(BIN)/pip check
+	touch $@
+
+repro: $(STAMP) ## the whole pipeline (TARGET=package@detection for a part), then a table of the results
+	$(BIN)/python -m pipelines.repro $(TARGET)
+
+test: $(STAMP) lint ## format, lint, types, tests
+	$(BIN)/python -m pytest
+
+test-slow: $(STAMP) ## the heavy tier: the sample chain, kills, several processes
+	$(BIN)/python -m pytest -m slow
+
+lint: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+ui: $(STAMP) ## MLflow's UI on the runs made here
+	$(BIN)/python -m pipelines.ui
+
+preset: $(STAMP) ## NAME=bccd [DATA=/path/to/a/local/copy]: write presets/NAME.yaml into params.yaml
+	$(BIN)/python -m pipelines.preset $(NAME) $(if $(DATA),--data "$(DATA)")
+
+lock: ## requirements.lock anew from requirements.in (needs uv)
+	uv pip compile requirements.in requirements-torch.txt --generate-hashes --python-version 3.11 \
+		--no-emit-index-url --no-header --quiet --output-file requirements.lock \
+		$(addprefix --no-emit-package ,$(TORCH))
+
+clean: ## remove outputs and state, keep .venv
+	rm -rf data/*/ models evaluations reports packages .stillhouse .dvc/cache .dvc/tmp dvc.lock
