@@ -1,0 +1,1 @@
+"""The ground every stage stands on: params, errors, files, tracking. A change here re-runs everything."""

@@ -1,0 +1,50 @@
+"""Errors that a user caused and can mend: one line, exit code 2, no traceback.
+
+Anything else that escapes a stage is a bug of ours and shows its traceback (exit code 1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+
+class StillhouseError(Exception):
+    """What was wrong, where (file, row, field), what was expected, and what to do next."""
+
+    exit_code = 2
+
+
+class ParamsError(StillhouseError):
+    """`params.yaml` cannot be used; carries every problem found, not only the first."""
+
+    def __init__(self, problems: Sequence[str]):
+        self.problems = list(problems)
+        count = f"{len(self.problems)} problem{'s' * (len(self.problems) > 1)}"
+        super().__init__(f"params.yaml has {count}:\n" + "\n".join(f"  - {p}" for p in self.problems))
+
+
+class SourceError(StillhouseError):
+    """The raw data could not be fetched, read or recognised."""
+
+
+class DataError(StillhouseError):
+    """The data itself is unusable: too many bad rows, an empty split, a leak between splits."""
+
+
+class TrainingError(StillhouseError):
+    """Training cannot go on: loss not finite, memory exhausted, teacher and student do not match."""
+
+
+class ModelError(StillhouseError):
+    """A checkpoint or an ONNX model is damaged, unsupported, or differs from what it was made from."""
+
+
+class GateError(StillhouseError):
+    """The chosen model does not meet `compare.budget`."""
+
+
+def suggest(word: str, choices: Sequence[str]) -> str:
+    """A hint like `did you mean 'train'?`, or the list of valid choices when nothing is close."""
+    close = get_close_matches(word, choices, n=1, cutoff=0.6)
+    return f"did you mean {close[0]!r}?" if close else f"valid: {', '.join(sorted(choices))}"

@@ -1,0 +1,53 @@
+"""Where each artifact lies. `dvc.yaml` names the same folders; `tests/test_dvc_yaml.py` holds the two together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+STATE = Path(".stillhouse")
+"""What must outlive a stage but is no output: resume checkpoints, the tracking spool, locks, the download cache."""
+
+
+def prepared(task: str) -> Path:
+    """Canonical dataset, as read from the source."""
+    return Path("data", task, "prepared")
+
+
+def validated(task: str) -> Path:
+    """`dataset/` (clean rows), `quarantine.jsonl`, `validation.json`, `data_docs/`."""
+    return Path("data", task, "validated")
+
+
+def clean(task: str) -> Path:
+    """The clean dataset, which every later stage reads."""
+    return validated(task) / "dataset"
+
+
+def augmented(task: str) -> Path:
+    """`dataset/` (the augmented train split) and `contact_sheet.png`."""
+    return Path("data", task, "augmented")
+
+
+def checkpoint(task: str, variant: str) -> Path:
+    """Architecture and weights of one variant, with its training curves."""
+    return Path("models", task, variant, "checkpoint")
+
+
+def model(task: str, variant: str, precision: str) -> Path:
+    """A self-contained model folder: ONNX graphs and everything needed to predict."""
+    return Path("models", task, variant, precision)
+
+
+def evaluation(task: str, variant: str, precision: str) -> Path:
+    """`metrics.json`, `predictions.jsonl`, `plots/`, `samples/` of one model folder."""
+    return Path("evaluations", task, f"{variant}-{precision}")
+
+
+def report(task: str) -> Path:
+    """`report.html`, `comparison.json`, `pareto.png` over all variants and precisions of a task."""
+    return Path("reports", task)
+
+
+def package(task: str) -> Path:
+    """The chosen model, ready to deploy."""
+    return Path("packages", task)

@@ -1,0 +1,142 @@
+"""One stage execution: arguments, params, lock, seed, output written aside, one MLflow run, errors as exit codes.
+
+A stage file ends in `main("train", train)` and is called as `python -m stages.train detection`; stages with a variant
+and a precision take them as further arguments: `python -m stages.evaluate detection base int8`.
+
+Exit codes: 0 done, 1 a bug (traceback), 2 something the user can mend (one message), 143 SIGTERM.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import random
+import re
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from core import params as params_module
+from core import paths, tracking
+from core.errors import StillhouseError
+from core.files import replacing
+
+WAIT_FOR_TWIN_S = 3600
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a stage function gets."""
+
+    stage: str
+    task: str
+    variant: str | None
+    precision: str | None
+    head: params_module.Head
+    params: Any
+    """The task's own `Params` (`tasks/<task>/params.py`)."""
+    out: Path
+    """An empty folder to write into; it replaces the stage's output when the function returns."""
+    run: tracking.Run
+
+    @property
+    def name(self) -> str:
+        return instance(self.stage, self.task, self.variant, self.precision)
+
+    @property
+    def seed(self) -> int:
+        return self.head.seed
+
+    @property
+    def threads(self) -> int:
+        return self.head.threads or len(os.sched_getaffinity(0))
+
+
+def instance(stage: str, task: str, variant: str | None = None, precision: str | None = None) -> str:
+    """The DVC name of a stage instance, e.g. `evaluate@detection-base-int8`."""
+    return f"{stage}@" + "-".join(part for part in (task, variant, precision) if part)
+
+
+def main(stage: str, function: Callable[[Context], None], output: Callable[..., Path]) -> None:
+    """Run `function` as stage `stage` with the arguments of the command line, then exit; see `execute`."""
+    os.umask(0o022)
+    signal.signal(signal.SIGTERM, _terminate)
+    _die_with_parent()
+    try:
+        execute(stage, function, output, sys.argv[1:])
+    except StillhouseError as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        where = f" ({error.filename})" if error.filename else ""
+        print(f"error: the disk is full{where}; the old output is as it was. Free room and run again.", file=sys.stderr)
+        sys.exit(2)
+
+
+def execute(
+    stage: str, function: Callable[[Context], None], output: Callable[..., Path], arguments: Sequence[str]
+) -> None:
+    """Run one stage instance in the working directory, a repository root.
+
+    output: of `core.paths`, takes the same arguments as the stage and names the folder that it makes.
+    Raises: StillhouseError for what the user can mend.
+    """
+    if not 1 <= len(arguments) <= 3 or not all(re.fullmatch(r"[a-z][a-z0-9]{0,31}", word) for word in arguments):
+        raise StillhouseError(f"stage {stage} takes TASK [VARIANT [PRECISION]], found {list(arguments)}")
+    head, tasks = params_module.load()
+    task, variant, precision = (*arguments, None, None)[:3]
+    assert task is not None
+    if task not in tasks:
+        raise StillhouseError(f"{stage}: task {task!r} is not in `tasks` of params.yaml: {head.tasks}")
+    name = instance(stage, task, variant, precision)
+    _seed(head.seed)
+    with _lock(name), tracking.start(name, head=head, params=tasks[task]) as run:
+        with replacing(output(*arguments)) as folder:
+            function(Context(stage, task, variant, precision, head, tasks[task], folder, run))
+        run.outputs(output(*arguments))
+
+
+def _seed(seed: int) -> None:
+    """Seed Python and numpy here; torch is seeded where it is imported (`training/`)."""
+    import numpy as np
+
+    random.seed(seed)
+    np.random.seed(seed)
+
+
+def _lock(name: str) -> FileLock:
+    """Two executions of one stage would write one output: the second waits for the first."""
+    folder = paths.STATE / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / f"{name}.lock", timeout=WAIT_FOR_TWIN_S)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        print(f"{name} is running already; waiting for it", file=sys.stderr, flush=True)
+    else:
+        lock.release()
+    return lock
+
+
+def _terminate(signum: int, frame: object) -> None:
+    """SIGTERM unwinds the stack, so that locks, temporary folders and the run are closed."""
+    sys.exit(128 + signum)
+
+
+def _die_with_parent() -> None:
+    """Have the kernel send SIGTERM when the parent (DVC) dies: an orphan would go on writing beside its successor."""
+    pr_set_pdeathsig = 1
+    try:
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
+    except (AttributeError, OSError):
+        return  # not Linux

@@ -1,0 +1,227 @@
+"""What a task is: a folder `tasks/<task>/` with one module per role, each a plain module of functions.
+
+A stage asks for the role it needs, `load(task, "score")`, and never asks which task it runs; so editing a task's metric
+re-runs the stages that load `score`, and not its training. Shapes and meanings of every function are below; there is no
+base class to inherit and no registry to fill: a folder with these modules is a task.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from core.errors import ParamsError, suggest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    import pandas as pd
+    import torch
+    from torch.utils.data import DataLoader
+
+Role = Literal[
+    "params", "prepare", "checks", "augment", "data", "model", "graphs", "quantize", "predict", "score", "show"
+]
+
+
+def names() -> list[str]:
+    """The tasks there are: folders of `tasks/` with a `params.py`."""
+    root = Path(__file__).resolve().parent.parent / "tasks"
+    return sorted(folder.parent.name for folder in root.glob("*/params.py"))
+
+
+def load(task: str, role: Role) -> Any:
+    """The module `tasks.<task>.<role>`. Raises: ParamsError when there is no such task."""
+    if task not in names():
+        raise ParamsError([f"unknown task {task!r}; {suggest(task, names())}"])
+    return importlib.import_module(f"tasks.{task}.{role}")
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """One check of `validate`, as data: the stage turns it into a Great Expectations expectation."""
+
+    type: str
+    """Great Expectations' name, e.g. `expect_column_values_to_be_between`."""
+    kwargs: dict[str, Any]
+    reason: str
+    """What quarantine says of a row that fails: what was expected, in words."""
+    severity: Literal["row", "table"] = "row"
+    """`row`: failing rows go to quarantine. `table`: a failure stops the stage."""
+
+
+@dataclass(frozen=True)
+class Loaders:
+    """Batches for training, and what must travel with the model."""
+
+    train: DataLoader[Any]
+    val: DataLoader[Any]
+    assets: dict[str, bytes]
+    """Files by name that a checkpoint must carry to be usable: a tokenizer, class names."""
+
+
+@dataclass(frozen=True)
+class Graph:
+    """One ONNX graph to be exported."""
+
+    name: str
+    """File name without `.onnx`."""
+    module: torch.nn.Module
+    """In eval mode; `forward` takes the inputs in order."""
+    inputs: dict[str, torch.Tensor]
+    """Example inputs by name, batch 2."""
+    outputs: list[str]
+    dynamic: dict[str, dict[int, str]]
+    """Input name -> axis -> name of the dynamic dimension."""
+    translations: dict[Any, Any] | None = None
+    """Custom operators -> onnxscript functions, for `torch.onnx.export(custom_translation_table=...)`."""
+
+
+class Prepare(Protocol):
+    """Role `prepare`: raw data in, canonical dataset out."""
+
+    def sample(self, folder: Path, params: Any, seed: int) -> None:
+        """Write the embedded sample into `folder` in a raw format that `prepare` reads."""
+
+    def prepare(self, source: Path, folder: Path, params: Any, seed: int) -> dict[str, Any]:
+        """Read raw data at `source`, write the canonical dataset (see the module's docstring) into `folder`.
+
+        Rows that cannot be represented go to `folder/rejected.jsonl` as `{"file", "row", "field", "reason"}`.
+        Returns: counts and notes for the log. Raises: SourceError.
+        """
+
+
+class Checks(Protocol):
+    """Role `checks`: what `validate` demands."""
+
+    def tables(self, dataset: Path, params: Any) -> dict[str, pd.DataFrame]:
+        """Tables by name; every row has unique `id`, and `file`, `row`, `split` that say where it came from."""
+
+    def expectations(self, params: Any, tables: Mapping[str, pd.DataFrame]) -> dict[str, list[Expectation]]:
+        """The suite of each table."""
+
+    def clean(self, dataset: Path, bad: Mapping[str, set[Any]], folder: Path, params: Any) -> dict[str, Any]:
+        """Write the dataset without the bad ids of each table into `folder`; return counts a split."""
+
+    def refuse(self, dataset: Path, params: Any) -> list[str]:
+        """Faults of the clean dataset that no quarantine mends: empty split, leak, class absent from train."""
+
+
+class Augment(Protocol):
+    """Role `augment`."""
+
+    def augment(self, dataset: Path, folder: Path, params: Any, seed: int) -> dict[str, Any]:
+        """Write the augmented train split to `folder/dataset` and `folder/contact_sheet.png`; return counts."""
+
+
+class Data(Protocol):
+    """Role `data`: canonical dataset -> batches."""
+
+    def loaders(self, clean: Path, augmented: Path, params: Any, seed: int, assets: dict[str, bytes] | None) -> Loaders:
+        """`assets` of an existing checkpoint are used as they are; None makes them from the train split."""
+
+
+class Model(Protocol):
+    """Role `model`: architecture and what it learns from."""
+
+    MONITOR: str
+    """Key of the task's metric in `Metric.compute()`, higher is better."""
+
+    def architecture(self, params: Any, assets: dict[str, bytes]) -> dict[str, Any]:
+        """A description as JSON values from which `build` makes the same shapes."""
+
+    def student(self, teacher: dict[str, Any], settings: Any) -> dict[str, Any]:
+        """Architecture of a smaller student."""
+
+    def build(self, arch: dict[str, Any], initial: bool = False) -> torch.nn.Module:
+        """A module in train mode; `initial`: with its starting (packaged pretrained) weights."""
+
+    def parameter_groups(self, model: torch.nn.Module, train: Any) -> list[dict[str, Any]]:
+        """Groups for AdamW with their `lr` and `weight_decay`."""
+
+    def loss(self, model: torch.nn.Module, batch: Any, params: Any) -> dict[str, torch.Tensor]:
+        """Scalars; `loss` is minimised, the others are logged."""
+
+    def soft_targets(
+        self, student: torch.nn.Module, teacher: torch.nn.Module, batch: Any, settings: Any, params: Any
+    ) -> dict[str, torch.Tensor]:
+        """Like `loss`, for distillation: hard and soft targets (and hints) together."""
+
+    def metric(self, assets: dict[str, bytes], params: Any) -> Metric:
+        """A fresh metric for one validation."""
+
+    def prune(self, model: torch.nn.Module, arch: dict[str, Any], settings: Any) -> dict[str, Any]:
+        """Prune `model` in place with torch-pruning; return the architecture of what is left."""
+
+
+class Metric(Protocol):
+    def update(self, model: torch.nn.Module, batch: Any) -> None: ...
+    def compute(self) -> dict[str, float]: ...
+
+
+class Graphs(Protocol):
+    """Role `graphs`: checkpoint -> ONNX."""
+
+    def graphs(self, model: torch.nn.Module, arch: dict[str, Any], params: Any) -> list[Graph]: ...
+
+    def describe(self, folder: Path, arch: dict[str, Any], assets: dict[str, bytes], params: Any) -> None:
+        """Write `model.json` and what `Predictor` needs beside the graphs."""
+
+    def parity(self, model: torch.nn.Module, folder: Path, dataset: Path, params: Any) -> dict[str, float]:
+        """Largest absolute difference by output, torch against ONNX Runtime, on real samples."""
+
+
+class Quantize(Protocol):
+    """Role `quantize`: fp32 model folder -> int8 or fp16 model folder."""
+
+    def quantize(
+        self, source: Path, folder: Path, precision: str, dataset: Path, params: Any, seed: int
+    ) -> dict[str, Any]:
+        """Write a model folder of the same form; return notes for the log. Calibration reads the train split only."""
+
+
+class Predict(Protocol):
+    """Role `predict`: numpy and ONNX Runtime only; evaluate, serving and golden samples all use this class."""
+
+    Predictor: type[Predictor]
+
+    def inputs(self, dataset: Path, split: str, limit: int | None = None) -> list[Any]:
+        """What the predictor takes, of a canonical dataset, in its order."""
+
+
+class Predictor(Protocol):
+    def __init__(
+        self, folder: Path, threads: int = 0, provider: str = "CPUExecutionProvider", **options: Any
+    ) -> None: ...
+
+    def __call__(self, inputs: Sequence[Any]) -> list[Any]:
+        """Predictions as JSON values, one for each input, computed as one batch."""
+
+
+class Score(Protocol):
+    """Role `score`: predictions against references."""
+
+    MAIN: str
+    """The metric by which variants are compared, higher is better."""
+
+    def references(self, dataset: Path, split: str) -> list[Any]: ...
+
+    def score(self, predictions: Sequence[Any], references: Sequence[Any], params: Any) -> dict[str, Any]:
+        """`{"metrics": {name: float}, "signature": str, "tables": {...}}`; defined for empty predictions."""
+
+    def intervals(
+        self, predictions: Sequence[Any], references: Sequence[Any], params: Any, resamples: int, seed: int
+    ) -> dict[str, tuple[float, float]]:
+        """95 % bootstrap percentile intervals over samples."""
+
+
+class Show(Protocol):
+    """Role `show`: examples for people."""
+
+    def show(self, inputs: Iterable[Any], predictions: Iterable[Any], references: Iterable[Any], folder: Path) -> None:
+        """Write examples into `folder`: PNG pictures, or `examples.html` as a fragment."""
+
+    def plots(self, scores: dict[str, Any], folder: Path) -> None:
+        """Plots of a score's tables as PNG."""

@@ -1,0 +1,120 @@
+"""The `translation` section of `params.yaml`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from core.params import (
+    ExportParams,
+    Name,
+    Positive,
+    Probability,
+    Section,
+    SourceParams,
+    SplitParams,
+    TaskParams,
+    TrainParams,
+    ValidateParams,
+)
+
+Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
+
+
+class Sample(Section):
+    """The embedded sample: phrases from CLDR."""
+
+    pairs: Annotated[int, Field(ge=200, le=100000)]
+
+
+class Data(SourceParams):
+    format: Literal["auto", "text", "tsv", "jsonl", "tmx"]
+    source_language: Language
+    target_language: Language
+    tokenized: bool
+    """Whether tokens are separated by spaces already: BLEU is then also given on these tokens."""
+    splits: SplitParams
+    sample: Sample
+
+
+class Validate(ValidateParams):
+    max_characters: Positive
+    max_ratio: float = Field(gt=1)
+    """Largest ratio of the character lengths of a pair, either way."""
+    min_script: Probability
+    """Smallest share of a sentence's letters in its language's script."""
+
+
+class Augment(Section):
+    concatenate: Probability
+    """Share of extra pairs made from two neighbours."""
+    token_dropout: Probability
+    """Probability that a source token is left out of a copy; 0 makes no copies."""
+    subword_dropout: Probability
+    """BPE-dropout at load (Provilkov et al. 2020)."""
+
+
+class Model(Section):
+    arch: Literal["transformer", "gru"]
+    attention: bool
+    """For `gru`; a Transformer has it always."""
+    vocabulary: Annotated[int, Field(ge=64, le=64000)]
+    """Subwords of the joint SentencePiece BPE."""
+    width: Positive
+    feed_forward: Positive
+    heads: Positive
+    layers: Positive
+    dropout: float = Field(ge=0, lt=1)
+    label_smoothing: float = Field(ge=0, lt=1)
+    max_tokens: Positive
+    """Longest sentence, source or target, in subwords."""
+
+
+class Train(TrainParams):
+    batch_tokens: Positive
+    """Target tokens of a batch at most; `batch_size` is the most sentences."""
+
+
+class Prune(Section):
+    ratio: float = Field(gt=0, lt=1)
+    """Share of feed-forward units and heads removed."""
+    train: Train
+
+
+class Distill(Section):
+    width: Positive
+    feed_forward: Positive
+    heads: Positive
+    layers: Positive
+    temperature: float = Field(gt=0)
+    soft_weight: Probability
+    train: Train
+
+
+class Quantize(Section):
+    mode: Literal["dynamic", "static"]
+    calibration: Positive
+    """Train sentences for `static`."""
+    max_loss: float = Field(ge=0)
+    """Loss of the main metric on the validation split above which the int8 model is refused as collapsed."""
+
+
+class Decode(Section):
+    beam: Positive
+    length_penalty: float = Field(ge=0)
+    """Exponent of the length by which a hypothesis' log-probability is divided."""
+    max_tokens: Positive
+
+
+class Params(TaskParams):
+    data: Data
+    validation: Validate = Field(alias="validate")
+    augment: Augment
+    model: Model
+    train: Train
+    prune: dict[Name, Prune]
+    distill: dict[Name, Distill]
+    export: ExportParams
+    quantize: Quantize
+    decode: Decode
