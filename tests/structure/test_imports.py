@@ -1,0 +1,81 @@
+"""Imports point down only, and heavy libraries stay in their rooms (README, architecture)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from imports import closure, file_of, imported, sources
+
+LEVEL = {
+    "core": 0,
+    "tasks": 1,
+    "training": 2,
+    "evaluation": 2,
+    "validation": 2,
+    "stages": 3,
+    "serving": 3,
+    "pipelines": 4,
+}
+ONLY_IN = {
+    "mlflow": ("core/tracking",),
+    "prefect": ("pipelines",),
+    "great_expectations": ("validation",),
+    "lightning": ("training",),
+    "dvc": (),  # a subprocess, never a library
+}
+WITHOUT_TORCH = ("params", "prepare", "checks", "quantize", "predict", "score")
+
+
+@pytest.mark.parametrize("path", sources(), ids=str)
+def test_imports_point_down(path: Path) -> None:
+    mine = path.parts[0]
+    for name in imported(path):
+        other = name.split(".")[0]
+        if other in LEVEL and other != mine:
+            assert LEVEL[other] < LEVEL[mine], f"{path} imports {name}"
+
+
+@pytest.mark.parametrize("path", sources(), ids=str)
+def test_libraries_stay_in_their_rooms(path: Path) -> None:
+    for name in imported(path):
+        rooms = ONLY_IN.get(name.split(".")[0])
+        if rooms is not None:
+            assert str(path).startswith(tuple(rooms) or "nowhere"), f"{path} imports {name}"
+
+
+@pytest.mark.parametrize("path", [p for p in sources() if p.parts[0] == "tasks"], ids=str)
+def test_a_task_knows_no_other_task(path: Path) -> None:
+    for name in imported(path):
+        parts = name.split(".")
+        if parts[0] == "tasks" and len(parts) > 1:
+            assert parts[1] == path.parts[1], f"{path} imports {name}"
+
+
+@pytest.mark.parametrize("task", ["detection", "translation"])
+@pytest.mark.parametrize("role", WITHOUT_TORCH)
+def test_what_ships_needs_no_torch(task: str, role: str) -> None:
+    start = file_of(f"tasks.{task}.{role}")
+    assert start is not None
+    for path in closure(start, task):
+        if path.name in ("task.py", "checkpoint.py") and path.parts[0] == "core":
+            continue  # for type checking, or inside functions that these roles do not call
+        assert not any(name.split(".")[0] == "torch" for name in imported(path)), (
+            f"{start} reaches torch through {path}"
+        )
+
+
+@pytest.mark.parametrize("task", ["detection", "translation"])
+def test_training_does_not_depend_on_the_evaluation_metric(task: str) -> None:
+    """Editing a metric re-runs evaluate and what follows, not training."""
+    for stage in ("train", "prune", "distill"):
+        reached = {str(path) for path in closure(Path("stages", f"{stage}.py"), task)}
+        assert not {p for p in reached if p.startswith((f"tasks/{task}/score", "evaluation/"))}
+
+
+@pytest.mark.parametrize("stage", sorted(p for p in sources() if p.parts[0] == "stages"), ids=str)
+def test_a_stage_never_asks_which_task_it_runs(stage: Path) -> None:
+    text = stage.read_text(encoding="utf-8")
+    code = text.split('"""', 2)[-1]
+    assert "detection" not in code
+    assert "translation" not in code.replace("translations", "").replace("custom_translation_table", "")
