@@ -79,7 +79,10 @@ def main(stage: str, function: Callable[[Context], None], output: Callable[..., 
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         where = f" ({error.filename})" if error.filename else ""
-        print(f"error: the disk is full{where}; the old output is as it was. Free room and run again.", file=sys.stderr)
+        print(
+            f"error: the disk is full{where}. Free room and run again, or `dvc checkout` the last output.",
+            file=sys.stderr,
+        )
         sys.exit(2)
 
 

@@ -42,7 +42,7 @@ def export(ctx: stage.Context) -> None:
     if beyond := {n: d for n, d in differences.items() if not d <= ctx.params.export.tolerance}:
         raise ModelError(
             f"{ctx.name}: ONNX Runtime differs from torch by {beyond}, {ctx.task}.export.tolerance allows "
-            f"{ctx.params.export.tolerance}; the graph is wrong, or raise the tolerance if the outputs are large numbers"
+            f"{ctx.params.export.tolerance}; the graph is wrong, or the outputs are large and the tolerance too small"
         )
 
 

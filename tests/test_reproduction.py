@@ -1,0 +1,88 @@
+"""What `dvc repro` promises, with real DVC on a small sample: only what changed runs, the same seed gives the same bytes.
+
+Slow: each test repeats parts of the pipeline.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import time
+from pathlib import Path
+
+import pipeline_copy
+import pytest
+from pipeline_copy import Copy
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
+
+
+def ran(done: subprocess.CompletedProcess[str]) -> set[str]:
+    """Names of the stages that DVC ran."""
+    return set(re.findall(r"Running stage '([^']+)'", done.stdout))
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Copy:
+    """The tiny preset, run once from end to end."""
+    copy = pipeline_copy.make(tmp_path_factory.mktemp("repro"))
+    copy.dvc("repro")
+    return copy
+
+
+def outputs(copy: Copy, pattern: str) -> dict[str, bytes]:
+    return {str(path.relative_to(copy.folder)): path.read_bytes() for path in sorted(copy.folder.glob(pattern))}
+
+
+def test_a_second_run_does_nothing_in_under_two_seconds(copy: Copy) -> None:
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        done = copy.dvc("repro")
+        times.append(time.perf_counter() - start)
+        assert not ran(done)
+        assert "Data and pipelines are up to date." in done.stdout
+    assert min(times) < 2.0
+
+
+def test_a_training_parameter_of_one_task_reruns_only_what_depends_on_it(copy: Copy) -> None:
+    copy.params({"detection.train.weight_decay": 0.013})
+    done = ran(copy.dvc("repro"))
+    assert "train@detection" in done
+    assert not {name for name in done if "translation" in name}
+    assert not done & {"prepare@detection", "validate@detection", "augment@detection"}
+
+
+def test_editing_a_metric_does_not_retrain(copy: Copy) -> None:
+    score = copy.folder / "tasks" / "translation" / "score.py"
+    score.write_text(score.read_text(encoding="utf-8") + "\n# edited\n", encoding="utf-8")
+    done = ran(copy.dvc("repro", "--dry"))
+    assert {name.split("@")[0] for name in done} == {"evaluate", "compare", "package"}
+    assert all("translation" in name for name in done)
+
+
+def test_the_same_seed_gives_the_same_metrics_twice(copy: Copy) -> None:
+    before = outputs(copy, "evaluations/*/*/metrics.json") | outputs(copy, "models/*/*/checkpoint/weights.safetensors")
+    assert before
+    copy.dvc("repro", "--force", "--single-item", "train@translation", "train@detection")
+    copy.dvc("repro", "--force", "--single-item", "evaluate@detection-base-fp32", "evaluate@translation-base-fp32")
+    after = outputs(copy, "evaluations/*/*/metrics.json") | outputs(copy, "models/*/*/checkpoint/weights.safetensors")
+    assert after == before
+
+
+def test_a_local_source_is_followed(copy: Copy, tmp_path: Path) -> None:
+    """Changed files at a local path make prepare run again, through the wrapper that fingerprints them."""
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    for split, count in (("train", 60), ("dev", 12), ("test", 12)):
+        rows = [f"the {split} number {n} is here" for n in range(count)]
+        (raw / f"{split}.en").write_text("\n".join(rows) + "\n", encoding="utf-8")
+        (raw / f"{split}.ja").write_text("\n".join(f"{split}の番号{n}はここです" for n in range(count)) + "\n", "utf-8")
+    copy.params({"translation.data.source": str(raw)})
+    target = ("python", "-m", "pipelines.repro", "prepare@translation")
+    assert "prepare@translation" in ran(copy.run(*target))
+    assert not ran(copy.run(*target))
+    (raw / "test.en").write_text((raw / "test.en").read_text().replace("number", "figure"), encoding="utf-8")
+    assert "prepare@translation" in ran(copy.run(*target))
+    assert json.loads((copy.folder / "data/sources/translation.json").read_text())["count"] == 6
