@@ -26,7 +26,8 @@ class Copy:
             command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=timeout, check=False
         )
         if check and done.returncode:
-            raise AssertionError(f"{command} ended with {done.returncode}:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}")
+            output = done.stdout[-4000:] + done.stderr[-4000:]
+            raise AssertionError(f"{command} ended with {done.returncode}:\n{output}")
         return done
 
     def dvc(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:

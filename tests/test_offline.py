@@ -8,7 +8,7 @@ from pathlib import Path
 import pipeline_copy
 import pytest
 
-AUDIT = '''
+AUDIT = """
 import os, sys
 LOG = os.environ["STILLHOUSE_AUDIT"]
 def watch(event, arguments):
@@ -20,7 +20,7 @@ def watch(event, arguments):
     elif event == "socket.getaddrinfo" and arguments[0] not in (None, "localhost", "127.0.0.1", "::1", b"localhost"):
         open(LOG, "a").write(f"look up {arguments[0]!r}\\n")
 sys.addaudithook(watch)
-'''
+"""
 
 
 def watched(copy: pipeline_copy.Copy, folder: Path) -> Path:

@@ -1,4 +1,4 @@
-"""What `dvc repro` promises, with real DVC on a small sample: only what changed runs, the same seed gives the same bytes.
+"""What `dvc repro` promises, with real DVC on a small sample: only what changed runs; the same seed, the same bytes.
 
 Slow: each test repeats parts of the pipeline.
 """

@@ -1,0 +1,115 @@
+"""Unpack zip and tar archives; members that would write outside, link, or blow up are refused before any is written."""
+
+from __future__ import annotations
+
+import shutil
+import tarfile
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from core import paths
+from core.errors import SourceError
+from core.files import replacing
+
+LIMIT_BYTES = 100 * 10**9
+LIMIT_FILES = 5_000_000
+LIMIT_RATIO = 200
+"""Unpacked over packed size: real data stays far below, zip bombs reach thousands."""
+SMALL = 100 * 10**6
+"""Below this many unpacked bytes the ratio does not matter: text compresses well."""
+
+
+@dataclass(frozen=True)
+class Member:
+    name: str
+    size: int
+    open: Callable[[], IO[bytes]]
+
+
+def unpack(archive: Path) -> Path:
+    """A folder with the archive's files, from the cache when it is there. Raises: SourceError naming the member."""
+    folder = paths.STATE / "downloads" / f"{archive.name.split('.')[0]}.unpacked"
+    if folder.exists():
+        return folder
+    if zipfile.is_zipfile(archive):
+        with zipfile.ZipFile(archive) as opened:
+            _write(list(_zip_members(opened)), archive, folder)
+    elif tarfile.is_tarfile(archive):
+        with tarfile.open(archive) as opened_tar:
+            _write(list(_tar_members(opened_tar, archive)), archive, folder)
+    else:
+        raise SourceError(f"{archive.name} is neither a zip nor a tar archive (plain, gz, bz2, xz)")
+    return folder
+
+
+def _zip_members(opened: zipfile.ZipFile) -> Iterator[Member]:
+    for info in opened.infolist():
+        if info.is_dir():
+            continue
+        if (info.external_attr >> 16) & 0o170000 == 0o120000:
+            raise SourceError(f"member {info.filename!r} is a symbolic link; archives with links are refused")
+        if info.flag_bits & 1:
+            raise SourceError(f"member {info.filename!r} is encrypted")
+        yield Member(_safe(info.filename), info.file_size, lambda info=info: opened.open(info))  # type: ignore[misc]
+
+
+def _tar_members(opened: tarfile.TarFile, archive: Path) -> Iterator[Member]:
+    total = 0
+    for info in opened:
+        if info.isdir():
+            continue
+        if not info.isfile():
+            raise SourceError(f"member {info.name!r} is a link or a device; archives with those are refused")
+        total += info.size
+        _limit(total, archive)  # while reading: listing a compressed tar unpacks it
+        yield Member(_safe(info.name), info.size, lambda info=info: _extract(opened, info))  # type: ignore[misc]
+
+
+def _extract(opened: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
+    file = opened.extractfile(info)
+    assert file is not None  # it is a regular file
+    return file
+
+
+def _safe(name: str) -> str:
+    path = PurePosixPath(name.replace("\\", "/"))
+    if path.is_absolute() or ".." in path.parts or (path.parts and ":" in path.parts[0]) or "\0" in name:
+        raise SourceError(f"member {name!r} would be written outside the archive's folder; the archive is refused")
+    return str(path)
+
+
+def _write(members: list[Member], archive: Path, folder: Path) -> None:
+    if len(members) > LIMIT_FILES:
+        raise SourceError(f"the archive has {len(members)} files, more than {LIMIT_FILES}")
+    _limit(sum(member.size for member in members), archive)
+    with replacing(folder) as aside:
+        for member in members:
+            target = aside / member.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with member.open() as source, target.open("wb") as file:
+                shutil.copyfileobj(_Bounded(source, member), file, 1 << 20)
+
+
+def _limit(total: int, archive: Path) -> None:
+    packed = max(1, archive.stat().st_size)
+    if total > LIMIT_BYTES or (total > SMALL and total / packed > LIMIT_RATIO):
+        raise SourceError(
+            f"unpacked it would have {total} bytes, {total // packed} times its {packed}: a decompression bomb, refused"
+        )
+
+
+class _Bounded:
+    """Reads no more than a member says that it holds: a header may lie."""
+
+    def __init__(self, source: IO[bytes], member: Member):
+        self.source, self.member, self.left = source, member, member.size
+
+    def read(self, size: int = -1, /) -> bytes:
+        piece = self.source.read(size)
+        self.left -= len(piece)
+        if self.left < 0:
+            raise SourceError(f"member {self.member.name!r} holds more than the {self.member.size} bytes it states")
+        return piece

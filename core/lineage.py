@@ -1,0 +1,103 @@
+"""What a stage is made of: DVC's md5 of data, the inputs of a stage instance, the git commit.
+
+`dvc.lock` and `dvc.yaml` are read as text; DVC itself takes a second to import.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import re
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from core import params as params_module
+
+
+def dvc_md5(path: Path | str) -> str | None:
+    """The md5 that DVC has recorded for an output, or for a dependency inside one; None when it has none."""
+    entries = [entry for stage in locked().values() for entry in (*stage.get("outs", []), *stage.get("deps", []))]
+    return next((str(entry["md5"]) for entry in entries if entry["path"] == str(path) and "md5" in entry), None)
+
+
+def locked() -> dict[str, Any]:
+    """Stages of `dvc.lock` by name; empty before the first run."""
+    path = Path("dvc.lock")
+    content = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else None
+    return dict((content or {}).get("stages", {}))
+
+
+def inputs(name: str) -> dict[str, str]:
+    """Dependency -> md5 of a stage instance as its files are now, and `params` -> md5 of the params it reads.
+
+    name: as DVC names it, e.g. `train@detection`.
+    """
+    stage, item = instances()[name]
+    values = params_module.read(Path("params.yaml"))
+    used = {key: _value(values, key) for key in (fill(key, item) for key in stage.get("params", []))}
+    text = json.dumps(used, sort_keys=True, default=str)
+    found = {dep: digest(Path(dep)) for dep in (fill(dep, item) for dep in stage.get("deps", []))}
+    return found | {"params": hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()}
+
+
+def inputs_key(name: str) -> str:
+    """Sixteen hex digits that change with any dependency or param of the stage instance."""
+    text = json.dumps(inputs(name), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def instances() -> dict[str, tuple[dict[str, Any], dict[str, str]]]:
+    """Every stage instance of `dvc.yaml` by name: its definition and its matrix item."""
+    stages = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    values = params_module.read(Path("params.yaml"))
+    found = {}
+    for name, stage in stages.items():
+        axes = {axis: values[str(of).strip("${}")] for axis, of in stage.get("matrix", {}).items()}
+        for chosen in itertools.product(*axes.values()):
+            found[f"{name}@{'-'.join(chosen)}"] = (stage, dict(zip(axes, chosen, strict=True)))
+    return found
+
+
+def digest(path: Path) -> str:
+    """md5 over the names and bytes of a file or folder, without bytecode; `missing` where there is nothing."""
+    if path.is_file():
+        with path.open("rb") as content:
+            return hashlib.file_digest(content, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    if not path.is_dir():
+        return "missing"
+    total = hashlib.md5(usedforsecurity=False)
+    for file in sorted(p for p in path.rglob("*") if p.is_file() and "__pycache__" not in p.parts):
+        total.update(f"{file.relative_to(path)}\0{digest(file)}\n".encode())
+    return total.hexdigest()
+
+
+def git_commit() -> str | None:
+    """The commit that is checked out, with `-dirty` when tracked files differ from it; None outside git."""
+    try:
+        head = _git("rev-parse", "HEAD")
+        # params.yaml and dvc.lock change with every experiment, and the passport records both by themselves.
+        changed = _git("status", "--porcelain", "--untracked-files=no", "--", ":!params.yaml", ":!dvc.lock", ":!data")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return head + ("-dirty" if changed else "")
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=True, timeout=30)
+    return done.stdout.strip()
+
+
+def fill(text: str, item: Mapping[str, str]) -> str:
+    """`${item.task}` and the like replaced by the matrix item."""
+    return re.sub(r"\$\{item\.(\w+)\}", lambda match: item[match[1]], text)
+
+
+def _value(values: Any, dotted: str) -> Any:
+    for part in dotted.split("."):
+        values = values.get(part) if isinstance(values, dict) else None
+    return values

@@ -1,0 +1,116 @@
+"""The spool: one append-only JSONL file per run below `.stillhouse/spool/`, with copies of the artifacts beside it.
+
+A line is `{"kind": ..., ...}`; the first says what the run is, `end` closes it. The process that writes a spool holds its
+lock, so that an abandoned one (killed, or never sent) is told from one in use.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import threading
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from core import paths
+
+FOLDER = paths.STATE / "spool"
+
+
+class Spool:
+    """A run's file. As a context manager it releases its lock at the end."""
+
+    def __init__(self, path: Path, lock: FileLock):
+        self.path, self.key = path, path.stem
+        self._lock, self._mutex = lock, threading.Lock()
+
+    @classmethod
+    def create(cls, name: str, parent: dict[str, str] | None, time: int) -> Spool:
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        key = uuid.uuid4().hex
+        lock = FileLock(FOLDER / f"{key}.lock")
+        lock.acquire()
+        spool = cls(FOLDER / f"{key}.jsonl", lock)
+        spool.write("run", name=name, key=key, parent=parent, time=time)
+        return spool
+
+    @property
+    def artifacts(self) -> Path:
+        return self.path.with_suffix("")
+
+    @property
+    def name(self) -> str:
+        return next((str(event["name"]) for event, _ in self.read(0)), self.key)
+
+    @property
+    def ended(self) -> bool:
+        return any(event["kind"] == "end" for event, _ in self.read(0))
+
+    def write(self, kind: str, **values: Any) -> None:
+        """Append one event; `end` is on disk when this returns."""
+        line = json.dumps({"kind": kind, **values}, ensure_ascii=False)
+        with self._mutex, self.path.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+            if kind == "end":
+                file.flush()
+                os.fsync(file.fileno())
+
+    def read(self, offset: int) -> Iterator[tuple[dict[str, Any], int]]:
+        """Whole events from a byte offset on, each with the offset behind it; a line cut by a kill is left out."""
+        if not self.path.exists():
+            return
+        with self.path.open("rb") as file:
+            file.seek(offset)
+            for line in file:
+                if not line.endswith(b"\n"):
+                    return
+                offset += len(line)
+                try:
+                    yield json.loads(line), offset
+                except ValueError:
+                    continue  # a line cut by a kill, to which the next writer appended
+
+    def keep(self, path: Path, folder: str) -> Path:
+        """Copy a file or folder to where it waits to be sent; returns the copy."""
+        target = self.artifacts / folder / ("" if path.is_dir() and folder else path.name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            shutil.copytree(path, target, dirs_exist_ok=True)
+        else:
+            shutil.copy2(path, target)
+        return target
+
+    def remove(self) -> None:
+        """All is sent."""
+        shutil.rmtree(self.artifacts, ignore_errors=True)
+        self.path.unlink(missing_ok=True)
+
+    def release(self) -> None:
+        self._lock.release()
+        if not self.path.exists():
+            Path(self._lock.lock_file).unlink(missing_ok=True)
+
+    def __enter__(self) -> Spool:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.release()
+
+
+def abandoned() -> Iterator[Spool]:
+    """Spools that no living process holds, oldest first, each locked by the caller from here on."""
+    for path in sorted(FOLDER.glob("*.jsonl"), key=lambda p: p.stat().st_mtime):
+        lock = FileLock(FOLDER / f"{path.stem}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            continue
+        if path.exists():
+            yield Spool(path, lock)
+        else:
+            lock.release()

@@ -1,0 +1,47 @@
+"""System metrics of a stage: CPU and memory of its process, sampled by a quiet thread."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psutil
+
+INTERVAL_S = 5.0
+
+
+@contextmanager
+def sampled(run: Any) -> Iterator[None]:
+    """Log `system/...` metrics of this process every few seconds, and once at the end."""
+    process = psutil.Process()
+    process.cpu_percent()  # the first call only starts the measurement
+    done = threading.Event()
+    steps = iter(range(10**9))
+
+    def sample() -> None:
+        family = [process, *process.children(recursive=True)]
+        memory = sum(_memory(member) for member in family)
+        run.metrics({"system/cpu_percent": process.cpu_percent(), "system/memory_mb": memory / 1e6}, next(steps))
+
+    def loop() -> None:
+        while not done.wait(INTERVAL_S):
+            sample()
+
+    thread = threading.Thread(target=loop, name="system-metrics", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+        sample()
+
+
+def _memory(process: psutil.Process) -> int:
+    """Resident bytes; 0 for a child that has ended meanwhile."""
+    try:
+        return int(process.memory_info().rss)
+    except psutil.Error:
+        return 0

@@ -1,0 +1,1 @@
+"""How candidates are measured and compared: latency, memory, the Pareto front, the gate, the report."""

@@ -1,0 +1,29 @@
+"""The choice: of the candidates that keep every limit of `compare.budget`, the fastest; of equals the smallest.
+
+`max_loss` is counted from the best quality among all candidates, `min_quality` is absolute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+
+def misses(row: dict[str, Any], best: float, budget: Any) -> list[str]:
+    """The limits that a candidate does not keep, each with its figure; empty when it may ship."""
+    limits = (
+        ("max_mb", row["size_mb"], "MB", row["size_mb"] > budget.max_mb, budget.max_mb),
+        ("max_ms", row["latency_ms"], "ms", row["latency_ms"] > budget.max_ms, budget.max_ms),
+        ("max_loss", best - row["quality"], "below the best", best - row["quality"] > budget.max_loss, budget.max_loss),
+        ("min_quality", row["quality"], "quality", row["quality"] < budget.min_quality, budget.min_quality),
+    )
+    return [f"{name} {limit:g}: has {found:.3g} {unit}" for name, found, unit, missed, limit in limits if missed]
+
+
+def choose(rows: Sequence[dict[str, Any]], budget: Any) -> dict[str, Any] | None:
+    """The chosen row, None when no candidate keeps all limits. Sets `misses` of every row."""
+    best = max(row["quality"] for row in rows)
+    for row in rows:
+        row["misses"] = misses(row, best, budget)
+    within = [row for row in rows if not row["misses"]]
+    return min(within, key=lambda row: (row["latency_ms"], row["size_mb"]), default=None)

@@ -1,0 +1,36 @@
+"""Peak memory of a model that only predicts: measured in a process of its own, since peaks never go down.
+
+    python -m evaluation.memory TASK MODEL_FOLDER DATASET COUNT   prints megabytes (10^6 bytes)
+"""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+from core import task
+from core.errors import ModelError
+
+
+def peak_mb(name: str, folder: Path, dataset: Path, count: int) -> float:
+    """Peak resident memory of a fresh process that loads the model and predicts `count` test inputs one by one."""
+    command = [sys.executable, "-m", "evaluation.memory", name, str(folder), str(dataset), str(count)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ModelError(f"{folder} cannot predict in a process of its own: {done.stderr.strip().splitlines()[-1]}")
+    return float(done.stdout)
+
+
+def main() -> None:
+    name, folder, dataset, count = sys.argv[1:]
+    role = task.load(name, "predict")
+    predictor = role.Predictor(Path(folder))
+    for value in role.inputs(Path(dataset), "test", int(count)):
+        predictor([value])
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6)  # Linux counts in KiB
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""The report: one HTML file with everything inside, for a colleague who opens it from a mail.
+
+Reads what the stages of a task left; renders `templates/report.html`. All text from data is escaped.
+"""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from core import lineage, paths
+from core.files import read_json, read_jsonl
+
+TEMPLATES = Path(__file__).parent / "templates"
+QUARANTINE_SHOWN = 12
+
+
+def render(comparison: dict[str, Any], pareto: Path) -> str:
+    """The page as text. comparison: as `stages.compare` writes it; pareto: its picture."""
+    task = comparison["task"]
+    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
+    environment.filters["picture"] = picture
+    shown = comparison["chosen"] or [comparison["rows"][0]["variant"], comparison["rows"][0]["precision"]]
+    evaluation = paths.evaluation(task, *shown)
+    chosen = next((row for row in comparison["rows"] if [row["variant"], row["precision"]] == shown), None)
+    quarantine = read_jsonl(paths.validated(task) / "quarantine.jsonl")
+    return environment.get_template("report.html").render(
+        comparison=comparison,
+        chosen=chosen if comparison["chosen"] else None,
+        shown=shown,
+        pareto=pareto,
+        plots=sorted((evaluation / "plots").glob("*.png")),
+        pictures=sorted((evaluation / "samples").glob("*.png")),
+        fragments=[Markup(path.read_text("utf-8")) for path in sorted((evaluation / "samples").glob("*.html"))],  # noqa: S704 - our own, escaped where made
+        validation=read_json(paths.validated(task) / "validation.json"),
+        quarantine=quarantine[:QUARANTINE_SHOWN],
+        quarantine_more=max(0, len(quarantine) - QUARANTINE_SHOWN),
+        contact_sheet=paths.augmented(task) / "contact_sheet.png",
+        curves=_curves(comparison),
+        commit=lineage.git_commit() or "not under git",
+        data_md5=lineage.dvc_md5(paths.prepared(task)) or lineage.digest(paths.prepared(task)),
+        data_docs=f"../../{paths.validated(task)}/data_docs/index.html",
+    )
+
+
+def picture(path: Path) -> str:
+    """A PNG as a data URI."""
+    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode("ascii")
+
+
+def _curves(comparison: dict[str, Any]) -> list[tuple[str, Path]]:
+    """Variant and its training curves, where there are some."""
+    variants = dict.fromkeys(row["variant"] for row in comparison["rows"])
+    found = [(variant, paths.checkpoint(comparison["task"], variant) / "curves.png") for variant in variants]
+    return [(variant, path) for variant, path in found if path.exists()]

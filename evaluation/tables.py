@@ -1,0 +1,46 @@
+"""The comparison as Markdown and CSV; a cell that a spreadsheet would run as a formula is made text."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import Any
+
+HEADER = ("variant", "precision", "quality", "low", "high", "MB", "ms", "p99 ms", "1/s (batch 8)", "memory MB", "front")
+
+
+def cells(row: dict[str, Any]) -> list[str]:
+    """One row as text, in the order of `HEADER`."""
+    low, high = row["interval"]
+    numbers = (row["quality"], low, high)
+    return [
+        row["variant"],
+        row["precision"],
+        *(f"{value:.4g}" for value in numbers),
+        f"{row['size_mb']:.2f}",
+        f"{row['latency_ms']:.1f}",
+        f"{row['p99_ms']:.1f}",
+        f"{row['per_second']:.1f}",
+        f"{row['memory_mb']:.0f}",
+        "yes" if row["front"] else "",
+    ]
+
+
+def markdown(rows: Sequence[dict[str, Any]]) -> str:
+    lines = ["| " + " | ".join(HEADER) + " |", "|" + "---|" * len(HEADER)]
+    return "\n".join([*lines, *("| " + " | ".join(cells(row)) + " |" for row in rows)]) + "\n"
+
+
+def comma_separated(rows: Sequence[dict[str, Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(HEADER)
+    writer.writerows([plain(cell) for cell in cells(row)] for row in rows)
+    return text.getvalue()
+
+
+def plain(cell: str) -> str:
+    """A leading =, +, -, @, tab or carriage return gets an apostrophe, as OWASP advises against CSV injection."""
+    number = cell.replace(".", "", 1).lstrip("-").isdigit()
+    return cell if number or not cell.startswith(("=", "+", "-", "@", "\t", "\r")) else "'" + cell

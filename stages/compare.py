@@ -1,0 +1,45 @@
+"""Put all variants and precisions of a task side by side and choose one within `compare.budget`.
+
+    reads   evaluations/<task>/, what validation, augmentation and training left to look at
+    writes  reports/<task>/: comparison.json, comparison.md, comparison.csv, pareto.png, report.html
+    run     python -m stages.compare detection
+"""
+
+from __future__ import annotations
+
+from core import paths, stage
+from core.files import read_json, write_json, write_text
+from evaluation import candidates, gate, pareto, report, tables
+
+
+def compare(ctx: stage.Context) -> None:
+    pairs = [(variant, precision) for variant in ctx.head.variants for precision in ctx.head.precisions]
+    rows = [candidates.read(paths.evaluation(ctx.task, *pair), *pair) for pair in pairs]
+    candidates.mark_front(rows)
+    chosen = gate.choose(rows, ctx.params.compare.budget)
+    first = read_json(paths.evaluation(ctx.task, *pairs[0]) / "metrics.json")
+    comparison = {
+        "task": ctx.task,
+        "metric": first["main"],
+        "signature": first["signature"],
+        "test_inputs": first["inputs"],
+        "budget": ctx.params.compare.budget.model_dump(),
+        "rows": rows,
+        "chosen": [chosen["variant"], chosen["precision"]] if chosen else None,
+    }
+    write_json(ctx.out / "comparison.json", comparison)
+    write_text(ctx.out / "comparison.md", tables.markdown(rows))
+    write_text(ctx.out / "comparison.csv", tables.comma_separated(rows))
+    pareto.picture(rows, first["main"], comparison["chosen"], ctx.out / "pareto.png")
+    write_text(ctx.out / "report.html", report.render(comparison, ctx.out / "pareto.png"))
+    for row in rows:
+        name = f"{row['variant']}_{row['precision']}"
+        ctx.run.metrics({f"{name}/{key}": row[key] for key in ("quality", "latency_ms", "size_mb")})
+    if chosen:
+        print(f"{ctx.name}: chose {chosen['variant']} {chosen['precision']}, {first['main']} {chosen['quality']:.4g}")
+    else:
+        print(f"{ctx.name}: no candidate is within compare.budget; package will refuse")
+
+
+if __name__ == "__main__":
+    stage.main("compare", compare, paths.report)

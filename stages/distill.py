@@ -1,0 +1,46 @@
+"""Train a smaller student from the base model: soft targets, and hints where the task has them.
+
+reads   models/<task>/base/checkpoint/, data/<task>/validated/dataset/, data/<task>/augmented/dataset/
+writes  models/<task>/<variant>/checkpoint/
+run     python -m stages.distill detection distilled
+"""
+
+from __future__ import annotations
+
+from core import checkpoint, paths, stage, task
+from core.checkpoint import Checkpoint
+from training import hardware, results
+from training.fit import fit
+
+
+def distill(ctx: stage.Context) -> None:
+    hardware.prepare(ctx.threads, ctx.seed)
+    assert ctx.variant is not None
+    role, settings = task.load(ctx.task, "model"), ctx.params.distill[ctx.variant]
+    augmented = paths.augmented(ctx.task) / "dataset"
+    ctx.run.dataset("train", augmented)
+    base = checkpoint.load(paths.checkpoint(ctx.task, "base"))
+    teacher = role.build(base.arch)
+    teacher.load_state_dict(base.weights)
+    teacher.eval().requires_grad_(False)
+    arch = role.student(base.arch, settings)
+    student = role.build(arch, initial=True)
+    sizes = {"parameters_teacher": results.parameters(teacher), "parameters": results.parameters(student)}
+    data = task.load(ctx.task, "data")
+    loaders = data.loaders(paths.clean(ctx.task), augmented, ctx.params, ctx.seed, base.assets)
+    fitted = fit(
+        ctx,
+        role,
+        student,
+        loaders,
+        # The teacher lives in this closure, not in the module that is trained: it is neither optimised nor saved.
+        lambda net, batch: role.soft_targets(
+            net, teacher.to(next(net.parameters()).device), batch, settings, ctx.params
+        ),
+        settings.train,
+    )
+    results.write(ctx, Checkpoint(arch, fitted.weights, base.assets), fitted, sizes)
+
+
+if __name__ == "__main__":
+    stage.main("distill", distill, paths.checkpoint)

@@ -1,0 +1,29 @@
+"""Train the base model of a task.
+
+reads   data/<task>/validated/dataset/, data/<task>/augmented/dataset/
+writes  models/<task>/base/checkpoint/: weights, architecture, tokenizer or classes, curves, result.json
+run     python -m stages.train detection
+"""
+
+from __future__ import annotations
+
+from core import paths, stage, task
+from core.checkpoint import Checkpoint
+from training import hardware, results
+from training.fit import fit
+
+
+def train(ctx: stage.Context) -> None:
+    hardware.prepare(ctx.threads, ctx.seed)
+    role = task.load(ctx.task, "model")
+    augmented = paths.augmented(ctx.task) / "dataset"
+    ctx.run.dataset("train", augmented)
+    loaders = task.load(ctx.task, "data").loaders(paths.clean(ctx.task), augmented, ctx.params, ctx.seed, None)
+    arch = role.architecture(ctx.params, loaders.assets)
+    model = role.build(arch, initial=True)
+    fitted = fit(ctx, role, model, loaders, lambda net, batch: role.loss(net, batch, ctx.params), ctx.params.train)
+    results.write(ctx, Checkpoint(arch, fitted.weights, loaders.assets), fitted)
+
+
+if __name__ == "__main__":
+    stage.main("train", train, lambda name: paths.checkpoint(name, "base"))

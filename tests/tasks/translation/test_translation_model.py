@@ -1,0 +1,169 @@
+"""Both architectures: loss, cache, padding, learning, pruning, distillation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+import translation_tiny as tiny
+from torch.nn import functional as F
+
+from core.errors import ModelError, TrainingError
+from tasks.translation import model
+from tasks.translation.common.tokenizer import BOS, EOS, PAD
+from tasks.translation.model.dropout import Dropout
+from tasks.translation.model.losses import hard_targets
+
+KINDS = [
+    {"arch": "transformer", "attention": True},
+    {"arch": "gru", "attention": True},
+    {"arch": "gru", "attention": False},
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny.dataset(tmp_path_factory.mktemp("translation") / "data")
+
+
+@pytest.fixture(scope="module", params=KINDS, ids=["transformer", "gru-attention", "gru"])
+def made(request: pytest.FixtureRequest, folder: Path) -> tuple[Any, dict[str, Any], Any, Any]:
+    params = tiny.settings(model=request.param)
+    return *tiny.trained(folder, params), params
+
+
+def test_loss_is_torchs_cross_entropy_with_its_gradient() -> None:
+    logits = torch.randn(7, 11, dtype=torch.float64).float().requires_grad_()
+    gold = torch.randint(0, 11, (7,))
+    ours = hard_targets(logits, gold, 0.1)
+    (gradient,) = torch.autograd.grad(ours["loss"], logits)
+    theirs = F.cross_entropy(logits, gold, label_smoothing=0.1)
+    torch.testing.assert_close(ours["loss"], theirs)
+    torch.testing.assert_close(ours["nll"], F.cross_entropy(logits, gold))
+    torch.testing.assert_close(gradient, torch.autograd.grad(theirs, logits)[0])
+
+
+def test_dropout_keeps_the_mean_and_drops_its_share() -> None:
+    torch.manual_seed(0)
+    dropout = Dropout(0.25)
+    out = dropout(torch.ones(400, 501))
+    assert abs((out == 0).float().mean().item() - 0.25) < 0.01
+    assert abs(out.mean().item() - 1) < 0.01
+    assert torch.equal(dropout.eval()(out), out)
+
+
+def test_steps_through_the_cache_equal_teacher_forcing(made: tuple[Any, ...]) -> None:
+    net = made[0].eval()
+    source, target = torch.tensor([[5, 6, 7, EOS], [8, 9, EOS, PAD]]), torch.tensor([[BOS, 10, 11], [BOS, 12, 13]])
+    with torch.no_grad():
+        whole = net(source, target)
+        memory, cache = net.encode(source)
+        for t in range(3):
+            hidden, attention, cache = net.decode(target[:, t : t + 1], memory, cache)
+            torch.testing.assert_close(hidden[:, 0], whole[:, t], atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(attention.sum(-1), torch.ones(2, 1))
+    assert attention[1, 0, 3] == 0  # padding is never looked at
+
+
+def test_padding_of_a_neighbour_changes_nothing(made: tuple[Any, ...]) -> None:
+    net = made[0].eval()
+    target = torch.tensor([[BOS, 10, 11]])
+    with torch.no_grad():
+        alone = net(torch.tensor([[8, 9, EOS]]), target)
+        padded = net(torch.tensor([[8, 9, EOS, PAD, PAD]]), target)
+    torch.testing.assert_close(alone, padded, atol=1e-5, rtol=1e-4)
+
+
+def test_the_architecture_rebuilds_the_same_shapes(made: tuple[Any, ...]) -> None:
+    net, arch, _, _ = made
+    model.build(arch).load_state_dict(net.state_dict())
+
+
+def test_it_learns_the_grammar(folder: Path) -> None:
+    """Greedy BLEU of unseen sentences; 1.5 s of training."""
+    net, _, loaders = tiny.trained(folder, params := tiny.settings(), epochs=12)
+    metric = model.metric(loaders.assets, params)
+    for batch in loaders.val:
+        metric.update(net.eval(), batch)
+    assert metric.compute()[model.MONITOR] > 60
+
+
+def test_every_matrix_decays_and_no_bias(made: tuple[Any, ...]) -> None:
+    net, _, _, params = made
+    matrices, rest = model.parameter_groups(net, params.train)
+    assert {p.ndim for p in rest["params"]} == {1} and rest["weight_decay"] == 0
+    assert len(matrices["params"]) + len(rest["params"]) == len(list(net.parameters()))
+
+
+def test_pruning_shrinks_every_layer_and_can_be_rebuilt(made: tuple[Any, ...]) -> None:
+    net, arch, loaders, params = made
+    copy = model.build(arch)
+    copy.load_state_dict(net.state_dict())
+    pruned = model.prune(copy, arch, SimpleNamespace(ratio=0.5))
+    again = model.build(pruned)
+    again.load_state_dict(copy.state_dict())
+    count = [sum(p.numel() for p in m.parameters()) for m in (net, again)]
+    assert count[1] < (0.8 if arch["arch"] == "transformer" else 0.95) * count[0]
+    batch = next(iter(loaders.train))
+    assert torch.isfinite(model.loss(again, batch, params)["loss"])
+    if arch["arch"] == "transformer":
+        assert pruned["encoder"][0] == {"heads": 2, "feed_forward": 32}
+        assert pruned["decoder"][1] == {"heads": 2, "cross_heads": 2, "feed_forward": 32}
+        assert arch["encoder"][0]["heads"] == 4  # the base model's description is not touched
+
+
+def test_pruning_removes_what_does_nothing(folder: Path) -> None:
+    """A head and units with zero weights are the first to go, so the outputs stay."""
+    net, arch, loaders = tiny.trained(folder, tiny.settings())
+    net.eval()
+    with torch.no_grad():
+        for layer in [*net.encoder, *net.decoder]:
+            for attention in (layer.attention, *([layer.cross] if hasattr(layer, "cross") else [])):
+                attention.output.weight[:, 8:16] = 0
+                for name in ("projection", "query", "key_value"):
+                    if hasattr(attention, name):
+                        getattr(attention, name).weight.view(-1, 4, 8, 32)[:, 1] = 0
+            layer.feed_forward.contract.weight[:, ::4] = 0
+            layer.feed_forward.expand.weight[::4] = 0
+        batch = next(iter(loaders.train))
+        before = net(batch["source"], batch["target"])
+        model.prune(net, arch, SimpleNamespace(ratio=0.25))
+        torch.testing.assert_close(net(batch["source"], batch["target"]), before, atol=1e-5, rtol=1e-4)
+
+
+def test_a_layer_pruned_away_is_an_error(folder: Path) -> None:
+    """faults.md row 75."""
+    net, arch, _ = tiny.trained(folder, tiny.settings())
+    with pytest.raises(ModelError, match="encoder layer 0 self-attention without heads"):
+        model.prune(net, arch, SimpleNamespace(ratio=0.9))
+
+
+def test_a_student_is_smaller_and_follows_its_teacher(made: tuple[Any, ...]) -> None:
+    teacher, arch, loaders, params = made
+    sizes = SimpleNamespace(width=16, feed_forward=32, heads=2, layers=1, temperature=2.0, soft_weight=0.7)
+    student = model.build(model.student(arch, sizes))
+    assert sum(p.numel() for p in student.parameters()) < sum(p.numel() for p in teacher.parameters())
+    batch = next(iter(loaders.train))
+    model.soft_targets(student, teacher.eval(), batch, sizes, params)["loss"].backward()
+    assert student.target_embedding.weight.grad is not None
+    assert all(p.grad is None for p in teacher.parameters())
+
+
+def test_a_student_equal_to_its_teacher_has_no_soft_loss(made: tuple[Any, ...]) -> None:
+    teacher, _, loaders, params = made
+    settings = SimpleNamespace(temperature=2.0, soft_weight=1.0)
+    parts = model.soft_targets(teacher.eval(), teacher, next(iter(loaders.train)), settings, params)
+    assert abs(parts["soft"].item()) < 1e-5
+
+
+def test_a_teacher_with_another_tokenizer_is_refused(made: tuple[Any, ...]) -> None:
+    """faults.md row 76."""
+    teacher, arch, loaders, params = made
+    settings = SimpleNamespace(temperature=2.0, soft_weight=0.5)
+    for key, value in (("tokenizer", "0" * 64), ("vocabulary", 101)):
+        student = model.build({**arch, key: value})
+        with pytest.raises(TrainingError, match=key):
+            model.soft_targets(student, teacher, next(iter(loaders.train)), settings, params)

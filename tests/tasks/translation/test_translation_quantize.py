@@ -1,0 +1,65 @@
+"""int8 and fp16: smaller, still right, and refused when quality collapses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import onnx
+import pytest
+import translation_tiny as tiny
+from onnx import numpy_helper
+
+from core.errors import ModelError
+from tasks.translation.predict import Predictor
+from tasks.translation.quantize import quantize
+
+
+@pytest.fixture(scope="module", params=["transformer", "gru"])
+def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, ...]:
+    folder = tmp_path_factory.mktemp("quantize")
+    params = tiny.settings(model={"arch": request.param, "width": 64, "feed_forward": 128})
+    data = tiny.dataset(folder / "data")
+    net, arch, loaders = tiny.trained(data, params, epochs=10)
+    return tiny.export(folder / "model", net, arch, loaders.assets, params), data, params, folder
+
+
+def size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.glob("*.onnx"))
+
+
+@pytest.mark.parametrize(("precision", "mode"), [("int8", "dynamic"), ("int8", "static"), ("fp16", "dynamic")])
+def test_smaller_and_still_right(exported: tuple[Any, ...], precision: str, mode: str) -> None:
+    source, data, _, folder = exported
+    params = tiny.settings(quantize={"mode": mode, "calibration": 32, "max_loss": 25.0})
+    target = folder / f"{precision}-{mode}"
+    target.mkdir()
+    notes = quantize(source, target, precision, data, params, 7)
+    assert notes[f"bleu_{precision}"] > notes["bleu_fp32"] - 25 > 20
+    assert size(target) < size(source)
+    assert Predictor(target, threads=1)(["he eat rice ."])[0]
+    for name in ("encoder", "step"):
+        assert onnx.load(target / f"{name}.onnx").ir_version == 10
+    if precision == "int8" and mode == "dynamic":
+        kinds = [node.op_type for node in onnx.load(target / "step.onnx").graph.node]
+        assert kinds.count("MatMulInteger") >= 3  # the output projection among them
+
+
+def test_collapse_is_refused(exported: tuple[Any, ...]) -> None:
+    """faults.md row 74: weights that 8 bits cannot hold (one huge value in each column) lose the sentence."""
+    source, data, _, folder = exported
+    target, broken = folder / "collapsed", folder / "broken"
+    target.mkdir()
+    broken.mkdir()
+    for path in source.iterdir():
+        (broken / path.name).write_bytes(path.read_bytes())
+    model = onnx.load(broken / "step.onnx")
+    projection = next(t for t in model.graph.initializer if t.name.endswith("projection"))
+    weights = numpy_helper.to_array(projection).copy()
+    weights[0] += 0  # the sums stay as they are in fp32 ...
+    weights[0], extra = 1e4, weights[0].copy()  # ... but the scale of every column is set by one row
+    projection.CopyFrom(numpy_helper.from_array(weights, projection.name))
+    onnx.save(model, broken / "step.onnx")
+    params = tiny.settings(quantize={"mode": "dynamic", "max_loss": 1.0})
+    with pytest.raises(ModelError, match=r"int8 has collapsed: BLEU on the validation split is .* fp32 it is"):
+        quantize(broken, target, "int8", data, params, 7)

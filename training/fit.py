@@ -1,0 +1,114 @@
+"""Fit a model with Lightning: the one engine behind the stages train, prune and distill."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor, nn
+
+from core import lineage, stage
+from core.errors import TrainingError
+from core.task import Loaders
+from training import hardware, resume
+from training.callbacks import Best, Curves
+from training.module import Learner
+
+
+@dataclass(frozen=True)
+class Fitted:
+    weights: dict[str, Tensor]
+    """State dict of the best validation."""
+    result: dict[str, Any]
+    """`best` (the task's metric), `epoch` (from 0), `epochs`, `steps`."""
+    curves: dict[str, list[list[float]]]
+    """Metric -> [step, value] pairs."""
+    seconds: float
+
+
+def fit(
+    ctx: stage.Context,
+    role: Any,
+    model: nn.Module,
+    loaders: Loaders,
+    loss: Callable[[nn.Module, Any], dict[str, Tensor]],
+    train: Any,
+) -> Fitted:
+    """Train `model` in place until `train.epochs`, or `train.patience` validations without a better `role.MONITOR`.
+
+    role: the task's `model` module; loss: (model, batch) -> scalars, of which `loss` is minimised; train: `TrainParams`.
+    Goes on from the last checkpoint of an execution with the same inputs that was killed.
+    Raises: TrainingError for a loss that is not finite, exhausted memory, a killed loader worker.
+    """
+    steps = train.epochs * len(loaders.train)
+    if steps == 0:
+        raise TrainingError("the train split is smaller than one batch; lower `batch_size` or add data")
+    learner = Learner(model, role, loss, lambda: role.metric(loaders.assets, ctx.params), train, steps)
+    best = Best(f"val/{role.MONITOR}", train.patience)
+    curves = Curves(ctx.run, train.epochs)
+    saved = resume.folder(ctx.name, lineage.inputs_key(ctx.name))
+    _quiet()
+    trainer = pl.Trainer(
+        max_epochs=train.epochs,
+        accelerator="auto" if torch.cuda.is_available() else "cpu",
+        devices=train.devices,
+        strategy=train.strategy,
+        precision=hardware.precision(train.precision),
+        gradient_clip_val=train.clip_norm,
+        check_val_every_n_epoch=min(train.validate_every, train.epochs),
+        num_sanity_val_steps=0,
+        callbacks=[best, curves, resume.Resumable(saved)],
+        enable_progress_bar=sys.stderr.isatty(),
+        enable_model_summary=False,
+        enable_checkpointing=False,
+        logger=False,
+        use_distributed_sampler=train.devices > 1,
+    )
+    checkpoint = resume.newest(saved)
+    if checkpoint is not None:
+        print(f"going on from {checkpoint}", flush=True)
+    start = time.perf_counter()
+    with _advice():
+        trainer.fit(learner, loaders.train, loaders.val, ckpt_path=checkpoint, weights_only=True)
+    seconds = time.perf_counter() - start
+    ctx.run.metrics({"seconds": seconds})
+    result = {"best": best.value, "epoch": best.epoch, "epochs": trainer.current_epoch, "steps": trainer.global_step}
+    return Fitted(best.weights, result, curves.points, seconds)
+
+
+@contextmanager
+def _advice() -> Iterator[None]:
+    """Failures of the machine, told with what to do."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise TrainingError(f"out of memory ({_first(error)}); lower `batch_size`, or the model's sizes") from None
+    except RuntimeError as error:
+        text = str(error)
+        if "DataLoader worker" in text:
+            raise TrainingError(
+                f"a process that loads data died ({_first(error)}), usually killed for memory; lower `workers` (0 loads in "
+                "the training process) or `batch_size`, and run again: training goes on from the last epoch"
+            ) from None
+        if "allocate memory" in text or "out of memory" in text:
+            raise TrainingError(f"out of memory ({_first(error)}); lower `batch_size`, or the model's sizes") from None
+        raise
+
+
+def _first(error: BaseException) -> str:
+    return str(error).strip().splitlines()[0][:200]
+
+
+def _quiet() -> None:
+    """Lightning's banners and hints are about choices that are made here on purpose."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="lightning")
+    warnings.filterwarnings("ignore", message=".*does not have a deterministic implementation.*")

@@ -1,0 +1,36 @@
+"""Threads, memory allocation and number formats of the machine that trains."""
+
+from __future__ import annotations
+
+import ctypes
+
+import torch
+
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3
+
+
+def prepare(threads: int, seed: int) -> None:
+    """Set torch's threads and seeds, ask for deterministic kernels, and have glibc keep freed memory.
+
+    Giving activations back to the system after each step and faulting them in again costs more than many kernels.
+    """
+    torch.set_num_threads(threads)
+    torch.manual_seed(seed)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        libc = ctypes.CDLL("libc.so.6")
+    except OSError:
+        return  # not glibc
+    for option, value in ((M_TRIM_THRESHOLD, 2**31 - 1), (M_MMAP_THRESHOLD, 2**30), (M_TOP_PAD, 2**26)):
+        libc.mallopt(option, value)
+
+
+def precision(wanted: str) -> str:
+    """Lightning's name for `train.precision`; `auto` is bf16 where the hardware multiplies it natively."""
+    if wanted == "32":
+        return "32-true"
+    if wanted in ("bf16", "fp16"):
+        return "bf16-mixed" if wanted == "bf16" else "16-mixed"
+    if torch.cuda.is_available():
+        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "16-mixed"
+    return "bf16-mixed" if torch.cpu.get_capabilities().get("avx512_bf16") else "32-true"

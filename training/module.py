@@ -1,0 +1,84 @@
+"""The LightningModule: a task's loss, AdamW with warm-up and cosine, and an averaged copy of the weights."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor, nn
+
+from core.errors import TrainingError
+
+Loss = Callable[[nn.Module, Any], dict[str, Tensor]]
+FLOOR = 0.01
+"""Share of the peak learning rate that is left at the last step."""
+
+
+def factor(step: int, warmup: int, total: int) -> float:
+    """Multiplier of the learning rate at `step` (from 0): linear warm-up, then cosine (Loshchilov and Hutter 2017)."""
+    if step < warmup:
+        return (step + 1) / warmup
+    progress = min(1.0, (step - warmup) / max(1, total - warmup))
+    return FLOOR + (1 - FLOOR) * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+class Learner(pl.LightningModule):
+    """Trains `model` and validates `shipped`, the average of its weights when there is one.
+
+    role: the task's `model` module; loss: (model, batch) -> scalars with `loss`; metric: makes a fresh metric;
+    train: `TrainParams`; steps: optimiser steps of the whole training.
+    """
+
+    def __init__(self, model: nn.Module, role: Any, loss: Loss, metric: Callable[[], Any], train: Any, steps: int):
+        super().__init__()
+        self.model, self.role, self.loss, self.new_metric = model, role, loss, metric
+        self.settings, self.steps = train, steps
+        self.average = copy.deepcopy(model).eval().requires_grad_(False) if train.ema_decay else None
+
+    @property
+    def shipped(self) -> nn.Module:
+        return self.model if self.average is None else self.average
+
+    def training_step(self, batch: Any, index: int) -> Tensor:
+        parts = self.loss(self.model, batch)
+        if not torch.isfinite(parts["loss"]):
+            shown = {name: float(value) for name, value in parts.items()}
+            rate = self.optimizers().param_groups[0]["lr"]
+            raise TrainingError(
+                f"the loss is not finite at epoch {self.current_epoch}, batch {index} (learning rate {rate:.2g}): {shown}. "
+                'The last good checkpoint is kept. Lower `lr` or `clip_norm`, or set `precision: "32"`, and run again.'
+            )
+        self.latest = {name: value.detach() for name, value in parts.items()}
+        return parts["loss"]
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, index: int) -> None:
+        if self.average is None:
+            return
+        # A young average forgets faster (Tarvainen and Valpola 2017), or it would stay near the random start.
+        decay = min(self.settings.ema_decay, (1 + self.global_step) / (10 + self.global_step))
+        with torch.no_grad():
+            for mean, value in zip(self.average.parameters(), self.model.parameters(), strict=True):
+                mean.lerp_(value, 1 - decay)
+            for mean, value in zip(self.average.buffers(), self.model.buffers(), strict=True):
+                mean.copy_(value)
+
+    def on_validation_epoch_start(self) -> None:
+        self.metric = self.new_metric()
+
+    def validation_step(self, batch: Any, index: int) -> None:
+        self.metric.update(self.shipped, batch)
+
+    def on_validation_epoch_end(self) -> None:
+        self.log_dict({f"val/{name}": float(value) for name, value in self.metric.compute().items()})
+
+    def configure_optimizers(self) -> Any:
+        groups = self.role.parameter_groups(self.model, self.settings)
+        optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98), eps=1e-9)
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: factor(step, self.settings.warmup_steps, self.steps)
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
