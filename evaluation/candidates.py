@@ -31,7 +31,7 @@ def read(folder: Path, variant: str, precision: str) -> dict[str, Any]:
 
 
 def mark_front(rows: Iterable[dict[str, Any]]) -> None:
-    """Set `front` of each row: whether no other row is at least as good in quality, latency and size and better in one."""
+    """Set `front` of each row: whether no other is at least as good in quality, latency and size and better in one."""
     rows = list(rows)
     for row in rows:
         row["front"] = not any(_dominates(other, row) for other in rows if other is not row)

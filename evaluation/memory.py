@@ -1,6 +1,6 @@
 """Peak memory of a model that only predicts: measured in a process of its own, since peaks never go down.
 
-    python -m evaluation.memory TASK MODEL_FOLDER DATASET COUNT   prints megabytes (10^6 bytes)
+python -m evaluation.memory TASK MODEL_FOLDER DATASET COUNT   prints megabytes (10^6 bytes)
 """
 
 from __future__ import annotations

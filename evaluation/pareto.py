@@ -32,7 +32,9 @@ def picture(rows: Sequence[dict[str, Any]], metric: str, chosen: Sequence[str] |
         axes.scatter(x, y, s=area, color=colour, marker=marker, alpha=0.85, edgecolor="white", zorder=3)
         if [row["variant"], row["precision"]] == list(chosen or []):
             axes.scatter(x, y, s=area + 260, facecolor="none", edgecolor="#222222", linewidth=1.8, zorder=4)
-            axes.annotate("chosen", (x, y), (0, -26), textcoords="offset points", ha="center", weight="bold", fontsize=9)
+            axes.annotate(
+                "chosen", (x, y), (0, -26), textcoords="offset points", ha="center", weight="bold", fontsize=9
+            )
     front = sorted((row for row in rows if row["front"]), key=lambda row: row["latency_ms"])
     axes.plot(
         [row["latency_ms"] for row in front],

@@ -28,7 +28,9 @@ def render(comparison: dict[str, Any], pareto: Path) -> str:
     evaluation = paths.evaluation(task, *shown)
     chosen = next((row for row in comparison["rows"] if [row["variant"], row["precision"]] == shown), None)
     quarantine = read_jsonl(paths.validated(task) / "quarantine.jsonl")
-    return environment.get_template("report.html").render(
+    return environment.get_template(
+        "report.html"
+    ).render(
         comparison=comparison,
         chosen=chosen if comparison["chosen"] else None,
         shown=shown,

@@ -1,8 +1,8 @@
 """Put all variants and precisions of a task side by side and choose one within `compare.budget`.
 
-    reads   evaluations/<task>/, what validation, augmentation and training left to look at
-    writes  reports/<task>/: comparison.json, comparison.md, comparison.csv, pareto.png, report.html
-    run     python -m stages.compare detection
+reads   evaluations/<task>/, what validation, augmentation and training left to look at
+writes  reports/<task>/: comparison.json, comparison.md, comparison.csv, pareto.png, report.html
+run     python -m stages.compare detection
 """
 
 from __future__ import annotations

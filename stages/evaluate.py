@@ -1,9 +1,9 @@
 """Score and time one model folder on the test split, through ONNX Runtime only: what is measured is what ships.
 
-    reads   models/<task>/<variant>/<precision>/, data/<task>/validated/dataset/
-    writes  evaluations/<task>/<variant>-<precision>/: metrics.json (the same for the same seed), latency.json,
-            predictions.jsonl, samples/, plots/
-    run     python -m stages.evaluate detection base int8
+reads   models/<task>/<variant>/<precision>/, data/<task>/validated/dataset/
+writes  evaluations/<task>/<variant>-<precision>/: metrics.json (the same for the same seed), latency.json,
+        predictions.jsonl, samples/, plots/
+run     python -m stages.evaluate detection base int8
 """
 
 from __future__ import annotations
@@ -47,7 +47,14 @@ def evaluate(ctx: stage.Context) -> None:
     size = sum(files.values()) / 1e6
     write_json(
         ctx.out / "metrics.json",
-        {**scores, "intervals": intervals, "main": scoring.MAIN, "size_mb": size, "files": files, "inputs": len(inputs)},
+        {
+            **scores,
+            "intervals": intervals,
+            "main": scoring.MAIN,
+            "size_mb": size,
+            "files": files,
+            "inputs": len(inputs),
+        },
     )
     write_jsonl(ctx.out / "predictions.jsonl", write)
 
@@ -73,7 +80,11 @@ def predict(predictor: Any, inputs: Sequence[Any]) -> list[Any]:
 
 
 def show(
-    ctx: stage.Context, scores: dict[str, Any], inputs: Sequence[Any], predictions: Sequence[Any], references: Sequence[Any]
+    ctx: stage.Context,
+    scores: dict[str, Any],
+    inputs: Sequence[Any],
+    predictions: Sequence[Any],
+    references: Sequence[Any],
 ) -> None:
     """Examples spread evenly over the test split, and plots; both also to MLflow."""
     role = task.load(ctx.task, "show")

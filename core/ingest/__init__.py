@@ -8,10 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from core.errors import SourceError
-from core.ingest.archive import unpack
-from core.ingest.download import download
-from core.ingest.fingerprint import fingerprint
-from core.ingest.git import checkout
+from core.ingest import archive, download, git
+from core.ingest.local import fingerprint
 from core.params import SourceParams
 
 __all__ = ["fetch", "fingerprint"]
@@ -23,8 +21,8 @@ def fetch(params: SourceParams, task: str) -> Path:
         if params.kind == "path":
             return _local(Path(params.source))
         if params.kind == "git":
-            return checkout(params.source, params.commit or "", allow_private=params.allow_private)
-        return unpack(download(params.source, params.sha256 or "", allow_private=params.allow_private))
+            return git.checkout(params.source, params.commit or "", allow_private=params.allow_private)
+        return archive.unpack(download.download(params.source, params.sha256 or "", allow_private=params.allow_private))
     except SourceError as error:
         raise SourceError(f"{task}.data.source {params.source!r}: {error}") from None
 

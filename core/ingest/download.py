@@ -18,7 +18,8 @@ LIMIT_BYTES = 50 * 10**9
 TIMEOUT_S = 60
 TRIES = 5
 REDIRECTS = 5
-PIECE = 1 << 20
+PIECE = 1 << 16
+"""Bytes written at once: what a dropped connection loses of what arrived is less than this."""
 
 
 def download(url: str, sha256: str, allow_private: bool = False) -> Path:

@@ -1,8 +1,8 @@
 """Tracking: every stage execution is one MLflow run, grouped under one parent run per pipeline execution.
 
-What a stage logs is written to a local spool first and sent to MLflow by a background thread (`sender`), so a server that
-is down, slow or failing costs a warning and a retry, never a figure or a trained model. What could not be sent is sent by
-the next stage, or by `python -m core.tracking`.
+What a stage logs is written to a local spool first and sent to MLflow by a background thread (`sender`), so a server
+that is down, slow or failing costs a warning and a retry, never a figure or a trained model. What could not be sent is
+sent by the next run, or by `python -m core.tracking`.
 
     MLFLOW_TRACKING_URI          the store; default: SQLite and a folder below .stillhouse/mlflow
     MLFLOW_EXPERIMENT_NAME       default: stillhouse
@@ -122,7 +122,7 @@ def start(name: str, head: Any, params: Any) -> Iterator[Run]:
 
 
 def replay() -> list[str]:
-    """Send what earlier executions could not; a run that was killed is marked so. Returns: names of runs still unsent."""
+    """Send what earlier executions could not; one that was killed is marked so. Returns: names of runs still unsent."""
     unsent = []
     for file in spool.abandoned():
         with file:

@@ -1,7 +1,7 @@
 """Sends a spool to MLflow from a background thread, in an order and form that may be repeated without duplicates.
 
-Runs are found again by the tag `stillhouse.key` before one is created; metrics carry the time at which they were logged,
-and MLflow ignores a point that it has. After an error the thread waits and goes on where it was.
+Runs are found again by the tag `stillhouse.key` before one is created; metrics carry the time at which they were
+logged, and MLflow ignores a point that it has. After an error the thread waits and goes on where it was.
 """
 
 from __future__ import annotations

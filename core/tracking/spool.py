@@ -1,7 +1,7 @@
 """The spool: one append-only JSONL file per run below `.stillhouse/spool/`, with copies of the artifacts beside it.
 
-A line is `{"kind": ..., ...}`; the first says what the run is, `end` closes it. The process that writes a spool holds its
-lock, so that an abandoned one (killed, or never sent) is told from one in use.
+A line is `{"kind": ..., ...}`; the first says what the run is, `end` closes it. The process that writes a spool holds
+its lock, so that an abandoned one (killed, or never sent) is told from one in use.
 """
 
 from __future__ import annotations

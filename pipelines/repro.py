@@ -1,0 +1,59 @@
+"""`dvc repro` with what a user expects around it: `python -m pipelines.repro [TARGET ...]`, or `make repro`.
+
+Before: all of params.yaml is checked, local sources are looked at for changes, tracking that could not be sent is sent.
+After: stages that DVC restored from its cache are linked to their runs, and the results are shown as a table. Order and
+cache are DVC's alone.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+from core import params, tracking
+from core.errors import StillhouseError
+from pipelines import sources, summary
+
+QUIET = {
+    "DVC_NO_ANALYTICS": "1",
+    "DO_NOT_TRACK": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "GX_ANALYTICS_ENABLED": "false",
+}
+
+
+def main() -> None:
+    try:
+        head, tasks = params.load()
+        for task in sources.refresh(tasks):
+            print(f"{task}: the raw data changed since the last run")
+    except StillhouseError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    tracking.replay()
+    key = uuid.uuid4().hex
+    code = repro(sys.argv[1:], key)
+    if restored := tracking.link_restored(key):
+        print(f"restored from DVC's cache: {', '.join(sorted(restored))}")
+    if code:
+        print(
+            "error: the pipeline stopped at the stage above; mend the cause and run the same command", file=sys.stderr
+        )
+        sys.exit(code)
+    summary.show(head.tasks)
+
+
+def repro(targets: list[str], key: str) -> int:
+    """Run `dvc repro` with this interpreter's environment as pipeline execution `key`; returns its exit code."""
+    here = str(Path(sys.executable).parent)
+    environment = {**QUIET, **os.environ, "STILLHOUSE_PIPELINE_RUN": key}
+    environment["PATH"] = here + os.pathsep + os.environ.get("PATH", "")
+    command = [sys.executable, "-m", "dvc", "repro", *targets]
+    return subprocess.run(command, env=environment, check=False).returncode
+
+
+if __name__ == "__main__":
+    main()
