@@ -86,7 +86,7 @@ class TrainParams(Section):
     validate_every: Positive
     """Epochs between validations."""
     precision: Literal["auto", "32", "bf16", "fp16"]
-    """`auto`: bf16 where the hardware has it, else 32."""
+    """`auto`: mixed precision where the hardware has units for it (GPUs, CPUs with AMX), else 32."""
     devices: Positive
     """GPUs (or CPU processes); above 1 with `strategy`."""
     strategy: Literal["auto", "ddp", "fsdp"]

@@ -26,8 +26,8 @@ def distill(ctx: stage.Context) -> None:
     arch = role.student(base.arch, settings)
     student = role.build(arch, initial=True)
     sizes = {"parameters_teacher": results.parameters(teacher), "parameters": results.parameters(student)}
-    data = task.load(ctx.task, "data")
-    loaders = data.loaders(paths.clean(ctx.task), augmented, ctx.params, ctx.seed, base.assets)
+    data, params = task.load(ctx.task, "data"), ctx.params.model_copy(update={"train": settings.train})
+    loaders = data.loaders(paths.clean(ctx.task), augmented, params, ctx.seed, base.assets)
     fitted = fit(
         ctx,
         role,

@@ -26,8 +26,8 @@ def prune(ctx: stage.Context) -> None:
     arch = role.prune(model, base.arch, settings)
     sizes = {"parameters_before": before, "parameters": results.parameters(model)}
     print(f"{ctx.name}: {before:,} parameters before, {sizes['parameters']:,} after pruning")
-    data = task.load(ctx.task, "data")
-    loaders = data.loaders(paths.clean(ctx.task), augmented, ctx.params, ctx.seed, base.assets)
+    data, params = task.load(ctx.task, "data"), ctx.params.model_copy(update={"train": settings.train})
+    loaders = data.loaders(paths.clean(ctx.task), augmented, params, ctx.seed, base.assets)
     fitted = fit(ctx, role, model, loaders, lambda net, batch: role.loss(net, batch, ctx.params), settings.train)
     results.write(ctx, Checkpoint(arch, fitted.weights, base.assets), fitted, sizes)
 

@@ -44,7 +44,7 @@ def fit(
 ) -> Fitted:
     """Train `model` in place until `train.epochs`, or `train.patience` validations without a better `role.MONITOR`.
 
-    role: the task's `model` module; loss: (model, batch) -> scalars, of which `loss` is minimised; train: `TrainParams`.
+    role: the task's `model` module; loss: (model, batch) -> scalars, of which `loss` is minimised.
     Goes on from the last checkpoint of an execution with the same inputs that was killed.
     Raises: TrainingError for a loss that is not finite, exhausted memory, a killed loader worker.
     """
@@ -95,8 +95,8 @@ def _advice() -> Iterator[None]:
         text = str(error)
         if "DataLoader worker" in text:
             raise TrainingError(
-                f"a process that loads data died ({_first(error)}), usually killed for memory; lower `workers` (0 loads in "
-                "the training process) or `batch_size`, and run again: training goes on from the last epoch"
+                f"a process that loads data died ({_first(error)}), usually killed for memory; lower `workers` (0 loads "
+                "in the training process) or `batch_size`, and run again: training goes on from the last epoch"
             ) from None
         if "allocate memory" in text or "out of memory" in text:
             raise TrainingError(f"out of memory ({_first(error)}); lower `batch_size`, or the model's sizes") from None

@@ -49,7 +49,8 @@ class Learner(pl.LightningModule):
             shown = {name: float(value) for name, value in parts.items()}
             rate = self.optimizers().param_groups[0]["lr"]
             raise TrainingError(
-                f"the loss is not finite at epoch {self.current_epoch}, batch {index} (learning rate {rate:.2g}): {shown}. "
+                f"the loss is not finite at epoch {self.current_epoch}, batch {index} (learning rate {rate:.2g}): "
+                f"{shown}. "
                 'The last good checkpoint is kept. Lower `lr` or `clip_norm`, or set `precision: "32"`, and run again.'
             )
         self.latest = {name: value.detach() for name, value in parts.items()}
@@ -60,11 +61,13 @@ class Learner(pl.LightningModule):
             return
         # A young average forgets faster (Tarvainen and Valpola 2017), or it would stay near the random start.
         decay = min(self.settings.ema_decay, (1 + self.global_step) / (10 + self.global_step))
+        pairs = zip(self.average.state_dict().values(), self.model.state_dict().values(), strict=True)
         with torch.no_grad():
-            for mean, value in zip(self.average.parameters(), self.model.parameters(), strict=True):
-                mean.lerp_(value, 1 - decay)
-            for mean, value in zip(self.average.buffers(), self.model.buffers(), strict=True):
-                mean.copy_(value)
+            for mean, value in pairs:
+                if mean.is_floating_point():  # BatchNorm's statistics, too
+                    mean.lerp_(value, 1 - decay)
+                else:
+                    mean.copy_(value)
 
     def on_validation_epoch_start(self) -> None:
         self.metric = self.new_metric()
@@ -77,7 +80,7 @@ class Learner(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         groups = self.role.parameter_groups(self.model, self.settings)
-        optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98), eps=1e-9)
+        optimizer = torch.optim.AdamW(groups, fused=True)
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: factor(step, self.settings.warmup_steps, self.steps)
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from core.params import (
     ExportParams,
@@ -74,6 +74,14 @@ class Model(Section):
     """Start from the ImageNet weights that are packaged with the backbone."""
     image_size: Annotated[list[int], Field(min_length=2, max_length=2)]
     """Height and width of the network's input, pixels, multiples of 32."""
+
+    @field_validator("image_size")
+    @classmethod
+    def _multiples(cls, value: list[int]) -> list[int]:
+        if any(side < 64 or side % 32 for side in value):
+            raise ValueError(f"found {value}, expected multiples of 32, at least 64")
+        return value
+
     width: Positive
     """Channels of the feature pyramid."""
     tower: Positive
@@ -83,16 +91,37 @@ class Model(Section):
     max_detections: Positive
 
 
+class Jitter(Section):
+    """Random views made at load, anew in every epoch; `augment` makes the costlier copies once."""
+
+    scale: Annotated[list[float], Field(min_length=2, max_length=2)]
+    """Smallest and largest zoom; 1 just fits the image into the network's input."""
+    aspect: float = Field(ge=0, le=1)
+    """Largest change of the ratio of the sides, as a natural logarithm."""
+    colour: float = Field(ge=0, le=1)
+    """Largest relative change of contrast, and of brightness as a share of half the range."""
+    flip_horizontal: Probability
+    flip_vertical: Probability
+
+    @field_validator("scale")
+    @classmethod
+    def _rising(cls, value: list[float]) -> list[float]:
+        if not 0 < value[0] <= value[1] <= 10:
+            raise ValueError(f"found {value}, expected 0 < smallest <= largest <= 10")
+        return value
+
+
 class Train(TrainParams):
     backbone_lr: float = Field(ge=0)
     """Learning rate of the backbone, as a share of `lr`."""
     freeze_blocks: int = Field(ge=0, le=16)
-    """Stem and first blocks of the backbone that are not trained, when `pretrained`."""
+    """The stem and this many first blocks of the backbone are not trained, when `pretrained`; 0 trains all."""
+    jitter: Jitter
 
 
 class Prune(Section):
     ratio: float = Field(gt=0, lt=1)
-    """Share of channels removed."""
+    """Share of the channels of every layer but the predicting ones that is removed, rounded to multiples of 8."""
     train: Train
 
 
@@ -112,7 +141,7 @@ class Quantize(Section):
     """Train images from which activation ranges are taken."""
     method: Literal["minmax", "entropy", "percentile"]
     max_loss: float = Field(ge=0)
-    """Loss of the main metric on the validation split above which the int8 model is refused as collapsed."""
+    """Loss of mAP on the validation split above which an int8 or fp16 model is refused as collapsed."""
 
 
 class Params(TaskParams):

@@ -101,10 +101,18 @@ class Quantize(Section):
 
 
 class Decode(Section):
+    """Stored in the exported model; `Predictor` takes other values as options."""
+
     beam: Positive
+    """Hypotheses kept; 1 is greedy decoding."""
     length_penalty: float = Field(ge=0)
     """Exponent of the length by which a hypothesis' log-probability is divided."""
     max_tokens: Positive
+    """Longest translation, subwords."""
+
+
+class Export(ExportParams):
+    decode: Decode
 
 
 class Params(TaskParams):
@@ -115,6 +123,5 @@ class Params(TaskParams):
     train: Train
     prune: dict[Name, Prune]
     distill: dict[Name, Distill]
-    export: ExportParams
+    export: Export
     quantize: Quantize
-    decode: Decode

@@ -29,7 +29,8 @@ def test_batches_hold_what_the_module_says(squares: Path, settings: Any) -> None
 
 
 def test_assets_of_a_checkpoint_decide_the_classes(squares: Path, settings: Any) -> None:
-    swapped = {"classes.json": json.dumps({"classes": [{"id": 4, "name": "dark"}, {"id": 1, "name": "square"}]}).encode()}
+    classes = [{"id": 4, "name": "dark"}, {"id": 1, "name": "square"}]
+    swapped = {"classes.json": json.dumps({"classes": classes}).encode()}
     loaders = data.loaders(squares, squares, settings, 7, swapped)
     assert loaders.assets is swapped
     assert all(labels[0] == 1 for labels in next(iter(loaders.val))["labels"])  # the first box is always a square

@@ -132,7 +132,7 @@ def test_duplicate_image_id_is_refused(tmp_path: Path) -> None:
     content = coco(tmp_path / "raw")
     content["images"][4]["id"] = 1
     save(tmp_path / "raw", content)
-    with pytest.raises(SourceError, match="data.json: images, row 5, id: 1 stands twice"):
+    with pytest.raises(SourceError, match=r"data\.json: images, row 5, id: 1 stands twice"):
         run(tmp_path / "raw", tmp_path / "out")
 
 
@@ -142,7 +142,7 @@ def test_entities_are_refused(tmp_path: Path, body: str) -> None:
     voc(tmp_path / "raw", {"train": [*range(10)]})
     file = tmp_path / "raw/Annotations/3.xml"
     file.write_text(f"<!DOCTYPE annotation [{body}]>" + file.read_text().replace("<name>b", "<name>&a;"))
-    with pytest.raises(SourceError, match="Annotations/3.xml: refused"):
+    with pytest.raises(SourceError, match=r"Annotations/3\.xml: refused"):
         run(tmp_path / "raw", tmp_path / "out")
 
 

@@ -125,7 +125,8 @@ def test_no_references_are_defined() -> None:
 
 def test_confusion_counts_hits_confusions_misses_and_ghosts() -> None:
     references = [reference([[0, 0, 50, 50], [100, 100, 150, 150], [200, 0, 250, 50]], [1, 2, 1])]
-    predictions = [[found([0, 0, 50, 50], 0.9, 1), found([100, 100, 150, 150], 0.8, 1), found([0, 200, 9, 209], 0.5, 2)]]
+    confused, ghost = found([100, 100, 150, 150], 0.8, 1), found([0, 200, 9, 209], 0.5, 2)
+    predictions = [[found([0, 0, 50, 50], 0.9, 1), confused, ghost]]
     table = score.score(predictions, references, None)["tables"]["confusion"]
     assert table["names"] == ["cell", "dot", "rare", "background"]
     assert table["counts"] == [[1, 0, 0, 1], [1, 0, 0, 0], [0, 0, 0, 0], [0, 1, 0, 0]]

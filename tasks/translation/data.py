@@ -1,0 +1,149 @@
+"""Canonical dataset -> batches of subword ids.
+
+Reads `train.parquet` of the augmented dataset, `val.parquet` and `languages.json` of the clean one. A batch is a dict:
+`source` int64 [B, S] with EOS at the end, `target` int64 [B, T] from BOS to EOS, both padded with PAD; batches for
+validation also have `text`, the B reference sentences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from core.errors import DataError
+from core.task import Loaders
+from tasks.translation.common import languages, tokenizer
+from tasks.translation.common.tokenizer import BOS, EOS, PAD, Tokenizer
+
+Pair = tuple[list[int], list[int]]
+SLACK = 1.05
+"""Room for sentences that BPE-dropout makes longer, when the number of batches is set."""
+
+
+def loaders(clean: Path, augmented: Path, params: Any, seed: int, assets: dict[str, bytes] | None) -> Loaders:
+    """See `core.task.Data`. Raises: DataError when no train pair is short enough."""
+    train, val = (
+        pd.read_parquet(folder / f"{name}.parquet") for folder, name in ((augmented, "train"), (clean, "val"))
+    )
+    if assets is None:
+        # The unaugmented text: augmentation may change while the vocabulary stays.
+        text = pd.read_parquet(clean / "train.parquet")
+        assets = {
+            tokenizer.ASSET: tokenizer.train([*text["source"], *text["target"]], params.model.vocabulary),
+            languages.ASSET: (clean / languages.ASSET).read_bytes(),
+        }
+    coder = Tokenizer(assets[tokenizer.ASSET])
+    limit = params.model.max_tokens
+    fits = [max(map(len, pair)) <= limit for pair in encode(coder, train)]
+    if not any(fits):
+        raise DataError(f"no train pair has at most translation.model.max_tokens = {limit} subwords; raise that limit")
+    sampler = Batches(coder, train[fits], params, seed)
+    encoded = encode(coder, val)
+    texts = [
+        ([*source[: limit - 1], EOS] if len(source) > limit else source, target[: limit + 1], text)
+        for (source, target), text in zip(encoded, val["target"], strict=True)
+    ]
+    workers = params.train.workers
+    fixed = [[texts[i] for i in batch] for batch in shuffled(slices(encoded, params.train), seed)]
+    return Loaders(
+        train=DataLoader(Padded(), sampler=sampler, batch_size=None, num_workers=workers),
+        val=DataLoader(Padded(), sampler=Fixed(fixed), batch_size=None, num_workers=workers),
+        assets=assets,
+    )
+
+
+def encode(coder: Tokenizer, table: pd.DataFrame, dropout: float = 0.0, seed: int = 0) -> list[Pair]:
+    """Source with EOS, target with BOS and EOS."""
+    sides = []
+    for offset, column in enumerate(("source", "target")):
+        texts = table[column].tolist()
+        sides.append(coder.sample(texts, dropout, seed + offset) if dropout else coder.encode(texts))
+    return [([*source, EOS], [BOS, *target, EOS]) for source, target in zip(*sides, strict=True)]
+
+
+def slices(pairs: Sequence[Pair], train: Any, count: int | None = None, noise: Any = None) -> list[list[int]]:
+    """Indices of pairs of similar length, cut into `count` batches of equal cost.
+
+    A sentence costs the larger of its shares in `batch_size` sentences and `batch_tokens` target tokens; None makes as
+    many batches as keep to both limits. The number is the same in every epoch, since the learning-rate schedule counts
+    on it. noise: a numpy Generator that mixes sentences of one source length.
+    """
+    source = np.array([len(pair[0]) for pair in pairs])
+    target = np.array([len(pair[1]) for pair in pairs])
+    jitter = noise.uniform(0, 4, len(pairs)) if noise is not None else 0.0
+    order = np.lexsort((target + jitter, source))
+    cost = np.maximum(target / train.batch_tokens, 1 / train.batch_size)[order]
+    total = np.cumsum(cost)
+    count = count or int(np.ceil(total[-1] * SLACK))
+    batch = np.minimum(((total - cost / 2) / total[-1] * count).astype(int), count - 1)
+    groups = [order[batch == i].tolist() for i in range(count)]
+    return [group for group in groups if group]
+
+
+def shuffled(items: list[Any], seed: int) -> list[Any]:
+    return [items[i] for i in np.random.default_rng(seed).permutation(len(items))]
+
+
+class Fixed(Sampler[Any]):
+    """The same batches in the same order every time."""
+
+    def __init__(self, batches: list[Any]):
+        self.batches = batches
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.batches)
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+
+class Batches(Sampler[list[Pair]]):
+    """An epoch's batches, subwords sampled anew (BPE-dropout); the same seed and epoch give the same batches."""
+
+    def __init__(self, coder: Tokenizer, table: pd.DataFrame, params: Any, seed: int):
+        self.coder, self.table, self.train, self.seed = coder, table, params.train, seed
+        self.dropout = params.augment.subword_dropout
+        self.epoch = 0
+        self.count = len(slices(encode(coder, table), params.train))
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by Lightning, also after a resume."""
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[list[Pair]]:
+        seed = self.seed + 1000 * (self.epoch + 1)
+        self.epoch += 1
+        pairs = encode(self.coder, self.table, self.dropout, seed)
+        batches = slices(pairs, self.train, self.count, np.random.default_rng(seed))
+        for batch in shuffled(batches, seed):
+            yield [pairs[i] for i in batch]
+
+    def __len__(self) -> int:
+        return self.count
+
+
+class Padded(Dataset[dict[str, Any]]):
+    """What the sampler yields, a list of encoded pairs, as tensors."""
+
+    def __getitem__(self, batch: Any) -> dict[str, Any]:
+        tensors: dict[str, Any] = {
+            "source": pad([item[0] for item in batch]),
+            "target": pad([item[1] for item in batch]),
+        }
+        if len(batch[0]) > 2:
+            tensors["text"] = [item[2] for item in batch]
+        return tensors
+
+
+def pad(rows: list[list[int]]) -> torch.Tensor:
+    """int64 [len(rows), longest row], filled with PAD at the end."""
+    result = torch.full((len(rows), max(map(len, rows))), PAD, dtype=torch.long)
+    for row, ids in zip(result, rows, strict=True):
+        row[: len(ids)] = torch.tensor(ids)
+    return result

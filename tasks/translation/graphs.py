@@ -1,0 +1,161 @@
+"""A translator as two ONNX graphs: `encoder`, and `step`, one subword further with a key/value cache.
+
+Writes `model.json`, `tokenizer.model` and `languages.json` into a model folder; `tasks.translation.predict` says what
+is in them. Shapes: `B` sentences, `S` source subwords, `P` subwords in the cache, `V` vocabulary.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from core.files import write_json
+from core.task import Graph
+from tasks.translation.common import languages
+from tasks.translation.common.tokenizer import BOS, EOS
+from tasks.translation.predict import Predictor, pad
+
+EXAMPLE = {"batch": 2, "source_length": 5, "past_length": 3}
+
+
+def graphs(model: nn.Module, arch: dict[str, Any], params: Any) -> list[Graph]:
+    """See `core.task.Graphs`."""
+    model.eval()
+    kind = _TransformerStep if arch["arch"] == "transformer" else _GRUStep
+    encoder, step = _Encoder(model).eval(), kind(model).eval()
+    source = torch.full((EXAMPLE["batch"], EXAMPLE["source_length"]), EOS)
+    with torch.no_grad():
+        memory, cache = model.encode(source)
+        for _ in range(EXAMPLE["past_length"]):
+            _, _, cache = model.decode(source[:, :1], memory, cache)
+    inputs = {"tokens": source[:, :1], **memory, **{f"past_{name}": x for name, x in cache.items()}}
+    return [
+        Graph("encoder", encoder, {"source": source}, _encoder_outputs(model, arch), {"source": _source_axes()}),
+        Graph(
+            name="step",
+            module=step,
+            inputs=inputs,
+            outputs=["log_probs", "attention", *(f"present_{name}" for name in model.CACHE)],
+            dynamic={name: step.axes.get(name, {0: "batch"}) for name in inputs},
+        ),
+    ]
+
+
+def describe(folder: Path, arch: dict[str, Any], assets: dict[str, bytes], params: Any) -> None:
+    """Write what `Predictor` needs beside the graphs."""
+    for name, content in assets.items():
+        (folder / name).write_bytes(content)
+    pair = languages.parse(assets[languages.ASSET])
+    transformer = arch["arch"] == "transformer"
+    decode = params.export.decode
+    write_json(
+        folder / "model.json",
+        {
+            "task": "translation",
+            "format": 1,
+            "graphs": ["encoder", "step"],
+            "inputs": {"text": f"str, {pair.source}"},
+            "outputs": {"text": f"str, {pair.target}"},
+            "languages": {"source": pair.source, "target": pair.target, "tokenized": pair.tokenized},
+            "memory": ["mask", "memory_key", "memory_value"] if transformer else ["mask", "memory"],
+            "cache": ["key", "value"] if transformer else ["hidden"],
+            "decode": {
+                "beam": decode.beam,
+                "length_penalty": decode.length_penalty,
+                "max_tokens": min(decode.max_tokens, arch["max_tokens"]),  # position encodings end there
+            },
+            "limits": {"max_tokens": arch["max_tokens"]},
+        },
+    )
+
+
+def parity(model: nn.Module, folder: Path, dataset: Path, params: Any) -> dict[str, float]:
+    """Largest absolute difference of log-probabilities (nats) and attention: torch without a cache against ONNX Runtime
+    through it, both forced along the references of validation sentences."""
+    table = pd.read_parquet(dataset / "val.parquet").head(params.export.samples)
+    predictor = Predictor(folder, threads=1)
+    limit = predictor.info["limits"]["max_tokens"]
+    source = pad([[*ids[: limit - 1], EOS] for ids in predictor.tokenizer.encode(table["source"].tolist())])
+    target = pad([[BOS, *ids[:limit]] for ids in predictor.tokenizer.encode(table["target"].tolist())])
+    model.eval()
+    with torch.no_grad():
+        memory, first = model.encode(torch.from_numpy(source))
+        start = None if "key" in first else first  # a Transformer takes all steps at once only without a cache
+        hidden, attention, _ = model.decode(torch.from_numpy(target), memory, start)
+        log_probs = torch.log_softmax(model.project(hidden), -1).numpy()
+    seen, cache = predictor.encode(source)
+    worst = {"log_probs": 0.0, "attention": 0.0}
+    for t in range(target.shape[1]):
+        scores, weights, cache = predictor.step(target[:, t : t + 1], seen, cache)
+        worst["log_probs"] = max(worst["log_probs"], float(np.abs(scores - log_probs[:, t]).max()))
+        worst["attention"] = max(worst["attention"], float(np.abs(weights - attention[:, t].numpy()).max()))
+    return worst
+
+
+class _Encoder(nn.Module):
+    def __init__(self, model: Any):
+        super().__init__()
+        self.model = model
+
+    def forward(self, source: Tensor) -> tuple[Tensor, ...]:
+        memory, cache = self.model.encode(source)
+        initial = () if "key" in cache else tuple(cache.values())  # an empty cache needs no output
+        return (*memory.values(), *initial)
+
+
+class _Step(nn.Module):
+    axes: ClassVar[dict[str, dict[int, str]]]
+
+    def __init__(self, model: Any):
+        super().__init__()
+        self.model = model
+        # Its own, transposed: a weight shared with an embedding look-up cannot be quantized as a MatMul's.
+        self.register_buffer("projection", model.target_embedding.weight.detach().t().contiguous())
+
+    def advance(self, tokens: Tensor, memory: dict[str, Tensor], cache: dict[str, Tensor]) -> tuple[Tensor, ...]:
+        hidden, attention, present = self.model.decode(tokens, memory, cache)
+        log_probs = torch.log_softmax(hidden[:, 0] @ self.projection, -1)
+        return (log_probs, attention[:, 0], *present.values())
+
+
+class _TransformerStep(_Step):
+    axes: ClassVar = {
+        "mask": {0: "batch", 1: "source_length"},
+        "memory_key": {0: "batch", 2: "source_length"},
+        "memory_value": {0: "batch", 2: "source_length"},
+        "past_key": {0: "batch", 2: "past_length"},
+        "past_value": {0: "batch", 2: "past_length"},
+    }
+
+    def forward(
+        self,
+        tokens: Tensor,
+        mask: Tensor,
+        memory_key: Tensor,
+        memory_value: Tensor,
+        past_key: Tensor,
+        past_value: Tensor,
+    ) -> tuple[Tensor, ...]:
+        memory = {"mask": mask, "memory_key": memory_key, "memory_value": memory_value}
+        return self.advance(tokens, memory, {"key": past_key, "value": past_value})
+
+
+class _GRUStep(_Step):
+    axes: ClassVar = {"mask": {0: "batch", 1: "source_length"}, "memory": {0: "batch", 1: "source_length"}}
+
+    def forward(self, tokens: Tensor, mask: Tensor, memory: Tensor, past_hidden: Tensor) -> tuple[Tensor, ...]:
+        return self.advance(tokens, {"mask": mask, "memory": memory}, {"hidden": past_hidden})
+
+
+def _source_axes() -> dict[int, str]:
+    return {0: "batch", 1: "source_length"}
+
+
+def _encoder_outputs(model: Any, arch: dict[str, Any]) -> list[str]:
+    initial = [] if arch["arch"] == "transformer" else [f"initial_{name}" for name in model.CACHE]
+    return [*model.MEMORY, *initial]

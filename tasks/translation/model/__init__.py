@@ -1,0 +1,110 @@
+"""Architecture of translators and what they learn from: see `core.task.Model`.
+
+Two architectures, one interface: `encode(source)` gives what every step sees (memory) and the cache before the first
+step, `decode(target, memory, cache)` hidden states, attention and the next cache, `project(hidden)` logits.
+Shapes: `B` sentences, `S` source subwords, `T` target subwords, `V` vocabulary.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from torch import Tensor, nn
+
+from tasks.translation.common import bleu, languages, tokenizer
+from tasks.translation.common.tokenizer import Tokenizer
+from tasks.translation.model.decode import greedy
+from tasks.translation.model.distillation import soft_targets
+from tasks.translation.model.gru import GRU
+from tasks.translation.model.losses import hard_targets, teacher_forced
+from tasks.translation.model.pruning import prune
+from tasks.translation.model.transformer import Transformer
+
+__all__ = ["MONITOR", "architecture", "build", "loss", "metric", "parameter_groups", "prune", "soft_targets", "student"]
+
+MONITOR = "bleu"
+VALIDATED = 500
+"""Sentences of the validation split that are translated for the metric."""
+
+
+def architecture(params: Any, assets: dict[str, bytes]) -> dict[str, Any]:
+    """Sizes layer by layer, so that a pruned model has the same form."""
+    model = params.model
+    sizes = {"width": model.width, "feed_forward": model.feed_forward, "heads": model.heads, "layers": model.layers}
+    arch = {
+        "arch": model.arch,
+        "vocabulary": len(Tokenizer(assets[tokenizer.ASSET])),
+        "tokenizer": hashlib.sha256(assets[tokenizer.ASSET]).hexdigest(),
+        "dropout": model.dropout,
+        "max_tokens": model.max_tokens,
+    }
+    return {**arch, **(_transformer(**sizes) if model.arch == "transformer" else _gru(model.attention, **sizes))}
+
+
+def student(teacher: dict[str, Any], settings: Any) -> dict[str, Any]:
+    """The teacher's kind of network and vocabulary with the sizes of `settings`."""
+    sizes = {name: getattr(settings, name) for name in ("width", "feed_forward", "heads", "layers")}
+    smaller = _transformer(**sizes) if teacher["arch"] == "transformer" else _gru(teacher["attention"], **sizes)
+    return {**teacher, **smaller}
+
+
+def build(arch: dict[str, Any], initial: bool = False) -> nn.Module:
+    """There are no packaged weights: `initial` changes nothing."""
+    return Transformer(arch) if arch["arch"] == "transformer" else GRU(arch)
+
+
+def parameter_groups(model: nn.Module, train: Any) -> list[dict[str, Any]]:
+    """Matrices decay, biases and normalisation do not. Adam's constants are those of Vaswani et al. 2017, 5.3."""
+    adam = {"lr": train.lr, "betas": (0.9, 0.98), "eps": 1e-9}
+    trained = [p for p in model.parameters() if p.requires_grad]
+    return [
+        {"params": [p for p in trained if p.ndim > 1], "weight_decay": train.weight_decay, **adam},
+        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0, **adam},
+    ]
+
+
+def loss(model: nn.Module, batch: Any, params: Any) -> dict[str, Tensor]:
+    """Cross-entropy with label smoothing (Szegedy et al. 2016), and without: `nll`, nats a subword."""
+    logits, gold = teacher_forced(model, batch)
+    return hard_targets(logits, gold, params.model.label_smoothing)
+
+
+def metric(assets: dict[str, bytes], params: Any) -> GreedyBleu:
+    return GreedyBleu(assets)
+
+
+class GreedyBleu:
+    """BLEU of greedy translations of the first VALIDATED sentences."""
+
+    def __init__(self, assets: dict[str, bytes]):
+        self.coder = Tokenizer(assets[tokenizer.ASSET])
+        self.languages = languages.parse(assets[languages.ASSET])
+        self.predictions: list[str] = []
+        self.references: list[str] = []
+
+    def update(self, model: nn.Module, batch: Any) -> None:
+        room = VALIDATED - len(self.references)
+        if room <= 0:
+            return
+        limit = min(model.arch["max_tokens"], 2 * batch["source"].shape[1] + 20)
+        self.predictions += self.coder.decode(greedy(model, batch["source"][:room], limit))
+        self.references += batch["text"][:room]
+
+    def compute(self) -> dict[str, float]:
+        return {"bleu": bleu.quick(self.predictions, self.references, self.languages)}
+
+
+def _transformer(width: int, feed_forward: int, heads: int, layers: int) -> dict[str, Any]:
+    encoder = {"heads": heads, "feed_forward": feed_forward}
+    decoder = {"heads": heads, "cross_heads": heads, "feed_forward": feed_forward}
+    return {
+        "width": width,
+        "head_width": width // heads,
+        "encoder": [dict(encoder) for _ in range(layers)],
+        "decoder": [dict(decoder) for _ in range(layers)],
+    }
+
+
+def _gru(attention: bool, width: int, feed_forward: int, heads: int, layers: int) -> dict[str, Any]:
+    return {"attention": attention, "width": width, "readout": feed_forward, "layers": layers}

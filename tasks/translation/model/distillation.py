@@ -1,0 +1,40 @@
+"""Word-level knowledge distillation (Hinton et al. 2015; Kim and Rush 2016, section 3.1)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from core.errors import TrainingError
+from tasks.translation.model.losses import hard_targets, teacher_forced
+
+
+def soft_targets(student: nn.Module, teacher: nn.Module, batch: Any, settings: Any, params: Any) -> dict[str, Tensor]:
+    """`loss` = soft_weight * temperature^2 * KL(teacher || student) + (1 - soft_weight) * cross-entropy with smoothing.
+
+    Both distributions over the vocabulary at `temperature`; the square keeps the gradients' size (Hinton et al. 2015,
+    section 2). All in nats a subword. Raises: TrainingError when the two do not share a tokenizer.
+    """
+    for key, name in (("vocabulary", "vocabulary size"), ("tokenizer", "tokenizer (sha256)")):
+        mine, theirs = student.arch[key], teacher.arch[key]
+        if mine != theirs:
+            raise TrainingError(
+                f"teacher and student do not match: the teacher's {name} is {theirs}, the student's is {mine}; distill "
+                "with the tokenizer of the teacher's checkpoint, or train the teacher again"
+            )
+    with torch.no_grad():
+        target = teacher_forced(teacher, batch)[0].float()
+    logits, gold = teacher_forced(student, batch)
+    hard = hard_targets(logits, gold, params.model.label_smoothing)
+    heat = settings.temperature
+    soft = F.kl_div(
+        F.log_softmax(logits.float() / heat, -1),
+        F.log_softmax(target / heat, -1),
+        reduction="batchmean",
+        log_target=True,
+    )
+    total = settings.soft_weight * heat**2 * soft + (1 - settings.soft_weight) * hard["loss"]
+    return {"loss": total, "nll": hard["nll"], "soft": soft.detach()}

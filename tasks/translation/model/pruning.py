@@ -1,0 +1,81 @@
+"""Structured pruning with torch-pruning (Fang et al. 2023): whole heads and feed-forward units leave.
+
+Embeddings, the model's width and the output projection stay, since every layer shares them; a GRU loses readout units.
+What is removed has the smallest weights: L2 norm over everything that belongs to a head or a unit (Li et al. 2017).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch_pruning
+from torch import nn
+
+from core.errors import ModelError
+from tasks.translation.model.gru import GRU
+from tasks.translation.model.transformer import CrossAttention, FeedForward, SelfAttention
+
+
+def prune(model: nn.Module, arch: dict[str, Any], settings: Any) -> dict[str, Any]:
+    """Remove `settings.ratio` of the feed-forward units and of the heads of every layer, rounded.
+
+    Changes `model` in place. Returns: the architecture of what is left.
+    Raises: ModelError when a layer would be left without a unit or a head.
+    """
+    arch = copy.deepcopy(arch)
+    if isinstance(model, GRU):
+        arch["readout"] = _units("readout", model.readout, model.output, settings.ratio)
+        model.arch = arch
+        return arch
+    for side in ("encoder", "decoder"):
+        for i, (layer, sizes) in enumerate(zip(getattr(model, side), arch[side], strict=True)):
+            name = f"{side} layer {i}"
+            feed_forward: FeedForward = layer.feed_forward
+            sizes["feed_forward"] = _units(
+                f"{name} feed-forward", feed_forward.expand, feed_forward.contract, settings.ratio
+            )
+            sizes["heads"] = _heads(f"{name} self-attention", layer.attention, settings.ratio)
+            if side == "decoder":
+                sizes["cross_heads"] = _heads(f"{name} cross-attention", layer.cross, settings.ratio)
+    model.arch = arch
+    model.heads = [sizes["heads"] for sizes in arch["decoder"]]
+    model.cross_heads = [sizes["cross_heads"] for sizes in arch["decoder"]]
+    return arch
+
+
+def _units(name: str, expand: nn.Linear, contract: nn.Linear, ratio: float) -> int:
+    """Prune the units between two linear layers; returns how many are left."""
+    importance = expand.weight.detach().square().sum(1) + contract.weight.detach().square().sum(0)
+    dropped = _weakest(name, "units", importance, ratio)
+    torch_pruning.prune_linear_out_channels(expand, dropped)
+    torch_pruning.prune_linear_in_channels(contract, dropped)
+    return expand.out_features
+
+
+def _heads(name: str, attention: SelfAttention | CrossAttention, ratio: float) -> int:
+    """Prune whole heads: their rows of every projection and their columns of the output; returns how many are left."""
+    width = attention.head_width
+    heads = attention.output.in_features // width
+    fused = [attention.projection] if isinstance(attention, SelfAttention) else [attention.query, attention.key_value]
+    importance = attention.output.weight.detach().square().sum(0).view(heads, width).sum(1)
+    for layer in fused:
+        importance += layer.weight.detach().square().sum(1).view(-1, heads, width).sum((0, 2))
+    dropped = _weakest(name, "heads", importance, ratio)
+    columns = [head * width + i for head in dropped for i in range(width)]
+    for layer in fused:
+        parts = layer.out_features // (heads * width)
+        rows = [part * heads * width + column for part in range(parts) for column in columns]
+        torch_pruning.prune_linear_out_channels(layer, rows)
+    torch_pruning.prune_linear_in_channels(attention.output, columns)
+    return heads - len(dropped)
+
+
+def _weakest(name: str, what: str, importance: torch.Tensor, ratio: float) -> Sequence[int]:
+    count = len(importance)
+    dropped = round(count * ratio)
+    if dropped >= count:
+        raise ModelError(f"pruning {ratio:.0%} would leave {name} without {what} (it has {count}); lower the ratio")
+    return sorted(importance.argsort()[:dropped].tolist())

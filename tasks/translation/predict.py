@@ -1,0 +1,112 @@
+"""Text in, translation out: numpy, SentencePiece and ONNX Runtime.
+
+Reads a model folder: `encoder.onnx`, `step.onnx`, `tokenizer.model`, `languages.json`, and `model.json` with
+    memory   encoder outputs that every step reads
+    cache    step inputs `past_X` that the step gives back as `present_X`; where the encoder gives `initial_X` it is the
+             first one, else the cache starts with length 0
+    decode   beam, length_penalty, max_tokens
+    limits   max_tokens: longest source, subwords
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from core.errors import ModelError
+from core.files import read_json
+from core.onnx_session import CPU, session
+from tasks.translation.common import tokenizer
+from tasks.translation.common.search import Arrays, Hypothesis, search
+from tasks.translation.common.tokenizer import EOS, PAD, Tokenizer
+
+MODES: dict[str, dict[str, Any]] = {"greedy": {"beam": 1}}
+"""Further ways to predict, which `evaluate` scores beside the one that ships: name -> options of `Predictor`."""
+CHUNK = 64
+"""Sentences searched together at most; beams multiply their cache."""
+
+
+class Predictor:
+    """See `core.task.Predictor`. Options `beam`, `length_penalty` and `max_tokens` override the stored ones."""
+
+    def __init__(self, folder: Path, threads: int = 0, provider: str = CPU, **options: Any):
+        folder = Path(folder)
+        try:
+            self.info = read_json(folder / "model.json")
+            self.tokenizer = Tokenizer((folder / tokenizer.ASSET).read_bytes())
+        except FileNotFoundError as error:
+            raise ModelError(f"{error.filename} is missing: {folder} is not a model folder of `translation`") from None
+        if unknown := set(options) - set(self.info["decode"]):
+            raise ModelError(f"unknown options {sorted(unknown)}; valid: {', '.join(sorted(self.info['decode']))}")
+        self.decode = {**self.info["decode"], **{name: value for name, value in options.items() if value is not None}}
+        self.decode["max_tokens"] = min(self.decode["max_tokens"], self.info["limits"]["max_tokens"])
+        self.encoder = session(folder / "encoder.onnx", threads, provider)
+        self.stepper = session(folder / "step.onnx", threads, provider)
+        self.empty = {i.name: i.shape for i in self.stepper.get_inputs() if i.name.startswith("past_")}
+
+    def __call__(self, inputs: Sequence[str]) -> list[str]:
+        """Translations of `inputs`, in their order; "" for a text without subwords."""
+        hypotheses = self.search(inputs)[1]
+        return self.tokenizer.decode([hypothesis.ids for hypothesis in hypotheses])
+
+    def align(self, inputs: Sequence[str]) -> list[dict[str, Any]]:
+        """For each text `source` and `target` subwords, and `attention` [target][source], whose rows sum to 1."""
+        sources, hypotheses = self.search(inputs)
+        return [
+            {
+                "source": self.tokenizer.pieces(source),
+                "target": self.tokenizer.pieces([*hypothesis.ids, EOS][: len(hypothesis.attention)]),
+                "attention": hypothesis.attention[:, : len(source)].tolist(),
+            }
+            for source, hypothesis in zip(sources, hypotheses, strict=True)
+        ]
+
+    def search(self, inputs: Sequence[str]) -> tuple[list[list[int]], list[Hypothesis]]:
+        """Subwords of each source, and its best hypothesis."""
+        limit = self.info["limits"]["max_tokens"]
+        sources = [[*ids[: limit - 1], EOS] for ids in self.tokenizer.encode(inputs)]
+        found: list[Hypothesis] = [Hypothesis([], 0.0, np.zeros((0, 0)))] * len(sources)
+        # Sentences of similar length together: little padding, and they end at about the same step.
+        order = sorted((i for i in range(len(sources)) if len(sources[i]) > 1), key=lambda i: len(sources[i]))
+        for start in range(0, len(order), CHUNK):
+            chunk = order[start : start + CHUNK]
+            memory, cache = self.encode(pad([sources[i] for i in chunk]))
+            settings = self.decode["beam"], self.decode["length_penalty"], self.decode["max_tokens"]
+            for i, hypothesis in zip(chunk, search(self.step, memory, cache, *settings), strict=True):
+                found[i] = hypothesis
+        return sources, found
+
+    def encode(self, source: np.ndarray) -> tuple[Arrays, Arrays]:
+        """source: int64 [B, S]. Returns: memory and the first cache."""
+        names = [output.name for output in self.encoder.get_outputs()]
+        outputs = dict(zip(names, self.encoder.run(names, {"source": source}), strict=True))
+        cache = {}
+        for name, shape in self.empty.items():
+            initial = outputs.get(name.replace("past_", "initial_"))
+            sizes = [len(source), *(size if isinstance(size, int) else 0 for size in shape[1:])]
+            cache[name] = np.zeros(sizes, np.float32) if initial is None else initial
+        return {name: outputs[name] for name in self.info["memory"]}, cache
+
+    def step(self, tokens: np.ndarray, memory: Arrays, cache: Arrays) -> tuple[np.ndarray, np.ndarray, Arrays]:
+        """tokens: int64 [M, 1]. Returns: log-probabilities [M, V], attention [M, S], the next cache."""
+        names = ["log_probs", "attention", *(name.replace("past_", "present_") for name in cache)]
+        log_probs, attention, *present = self.stepper.run(names, {"tokens": tokens, **memory, **cache})
+        return log_probs, attention, dict(zip(cache, present, strict=True))
+
+
+def inputs(dataset: Path, split: str, limit: int | None = None) -> list[str]:
+    """Source sentences of a canonical dataset."""
+    import pandas as pd
+
+    return pd.read_parquet(dataset / f"{split}.parquet", columns=["source"])["source"].tolist()[:limit]
+
+
+def pad(rows: Sequence[Sequence[int]]) -> np.ndarray:
+    """int64 [len(rows), longest row], filled with PAD at the end."""
+    result = np.full((len(rows), max(map(len, rows))), PAD, dtype=np.int64)
+    for row, ids in zip(result, rows, strict=True):
+        row[: len(ids)] = ids
+    return result
