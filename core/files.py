@@ -38,13 +38,17 @@ def write_jsonl(path: Path, rows: Iterable[Any]) -> None:
 
 
 def read_jsonl(path: Path) -> list[Any]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
+    # Not splitlines: it would also split at U+2028 and the like inside of strings.
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
 
 
 def sha256(path: Path) -> str:
     """Hex sha256 of a file's bytes, read in pieces."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+OLD = ".old.partial"
 
 
 @contextmanager
@@ -54,8 +58,7 @@ def replacing(folder: Path) -> Iterator[Path]:
     The old folder stays readable until the new one is complete: a kill or a full disk leaves it as it was.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    for leftover in folder.parent.glob(f".{folder.name}.*.partial"):
-        shutil.rmtree(leftover, ignore_errors=True)  # of a run that was killed; the caller holds the stage's lock
+    _clean_up(folder)
     aside = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
     aside.mkdir()
     try:
@@ -63,8 +66,17 @@ def replacing(folder: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         raise
-    old = folder.with_name(f".{folder.name}.{os.getpid()}.old.partial")
+    old = folder.with_name(f".{folder.name}.{os.getpid()}{OLD}")
     if folder.exists():
         folder.rename(old)
     aside.rename(folder)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _clean_up(folder: Path) -> None:
+    """Mend what a killed run left; the caller holds the stage's lock. Killed between the two renames: undo the first."""
+    for leftover in sorted(folder.parent.glob(f".{folder.name}.*.partial"), key=lambda path: path.name.endswith(OLD)):
+        if leftover.name.endswith(OLD) and not folder.exists():
+            leftover.rename(folder)
+        else:
+            shutil.rmtree(leftover, ignore_errors=True)

@@ -4,8 +4,8 @@
 
 `passport.json` holds `links`, in order: data, validation, code, params, environment, runs, checkpoint, evaluation,
 model. Each has `name`, `value` and `chain`: sha256 over the chain before it, its name and its value, so that no link
-can be changed alone. `files` has the sha256 of every other file of the package. The chain's end before `model` also stands in
-the metadata of each ONNX graph, so that a graph found alone leads back to its passport.
+can be changed alone. `files` has the sha256 of every other file of the package. The chain's end before `model` also
+stands in the metadata of each ONNX graph, so that a graph found alone leads back to its passport.
 """
 
 from __future__ import annotations
@@ -66,7 +66,9 @@ def verify(folder: Path) -> list[str]:
     try:
         passport = read_json(path)
         sealed = {key: value for key, value in passport.items() if key != "seal"}
-        links, files = passport["links"], passport["files"]
+        links, files = passport["links"], dict(passport["files"])
+        again = chained({link["name"]: link["value"] for link in links})
+        chains = [(link["name"], link["chain"], made["chain"]) for link, made in zip(links, again, strict=True)]
     except FileNotFoundError:
         raise ModelError(f"{path} does not exist; expected a folder made by the stage package") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -74,11 +76,10 @@ def verify(folder: Path) -> list[str]:
     problems = []
     if passport.get("seal") != _digest(sealed):
         problems.append(f"{NAME} itself was changed: its seal does not fit")
-    again = chained({link["name"]: link["value"] for link in links})
     problems += [
-        f"link {mine['name']!r} is broken: its digest does not follow from the links before it"
-        for mine, theirs in zip(links, again, strict=True)
-        if mine["chain"] != theirs["chain"]
+        f"link {name!r} is broken: its digest does not follow from the links before it"
+        for name, found, made in chains
+        if found != made
     ]
     present = _files(folder)
     problems += [f"{name} is missing" for name in files if name not in present]

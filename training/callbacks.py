@@ -40,7 +40,7 @@ class Best(pl.Callback):
 
 
 class Curves(pl.Callback):
-    """Records losses and learning rate every `every` steps, and each validation; logs them, prints one line an epoch."""
+    """Records losses and learning rate every `every` steps, and each validation; prints one line an epoch."""
 
     def __init__(self, run: Any, epochs: int, every: int = 10):
         self.run, self.epochs, self.every = run, epochs, every

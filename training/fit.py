@@ -95,8 +95,8 @@ def _advice() -> Iterator[None]:
         text = str(error)
         if "DataLoader worker" in text:
             raise TrainingError(
-                f"a process that loads data died ({_first(error)}), usually killed for memory; lower `workers` (0 loads "
-                "in the training process) or `batch_size`, and run again: training goes on from the last epoch"
+                f"a process that loads data died ({_first(error)}), usually killed for memory; lower `workers` (0 "
+                "loads in the training process) or `batch_size`, and run again: training goes on from the last epoch"
             ) from None
         if "allocate memory" in text or "out of memory" in text:
             raise TrainingError(f"out of memory ({_first(error)}); lower `batch_size`, or the model's sizes") from None

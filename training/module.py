@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from core.errors import TrainingError
+from training import hardware
 
 Loss = Callable[[nn.Module, Any], dict[str, Tensor]]
 FLOOR = 0.01
@@ -37,6 +38,9 @@ class Learner(pl.LightningModule):
         super().__init__()
         self.model, self.role, self.loss, self.new_metric = model, role, loss, metric
         self.settings, self.steps = train, steps
+        # One kernel for all weights: 29 ms a step less for 5 million. With fp16's scaler, or weights that are sharded over
+        # GPUs, Lightning must clip the gradients itself and does not do so for fused optimisers.
+        self.fused = train.strategy != "fsdp" and hardware.precision(train.precision) != "16-mixed"
         self.average = copy.deepcopy(model).eval().requires_grad_(False) if train.ema_decay else None
 
     @property
@@ -78,9 +82,15 @@ class Learner(pl.LightningModule):
     def on_validation_epoch_end(self) -> None:
         self.log_dict({f"val/{name}": float(value) for name, value in self.metric.compute().items()})
 
+    def configure_gradient_clipping(self, optimizer: Any, *limits: Any, **named: Any) -> None:
+        if self.fused:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm)
+        else:
+            super().configure_gradient_clipping(optimizer, *limits, **named)
+
     def configure_optimizers(self) -> Any:
         groups = self.role.parameter_groups(self.model, self.settings)
-        optimizer = torch.optim.AdamW(groups, fused=True)
+        optimizer = torch.optim.AdamW(groups, fused=self.fused)
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: factor(step, self.settings.warmup_steps, self.steps)
         )

@@ -32,7 +32,8 @@ PAUSES_S = (1, 2, 4, 8, 15)
 
 def uri() -> str:
     """The store: `MLFLOW_TRACKING_URI`, or SQLite below the working directory."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{HOME / 'mlflow.db'}"
+    # Absolute, since MLflow keeps one store for each URI, whatever the working directory becomes.
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(HOME / 'mlflow.db').resolve()}"
 
 
 class Thread(threading.Thread):

@@ -1,4 +1,4 @@
-"""Sources are fetched from real HTTP servers and real git repositories, and refused when they are not what they claim."""
+"""Sources come from real HTTP servers and real git repositories, and are refused when they are not what they claim."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def test_a_server_that_keeps_dropping_leaves_a_partial_file(server: Server) -> N
 
 def test_a_private_address_is_refused_unless_allowed(server: Server) -> None:
     """faults.md row 38."""
-    with pytest.raises(SourceError, match="private address 127.0.0.1"):
+    with pytest.raises(SourceError, match=r"private address 127\.0\.0\.1"):
         ingest.fetch(offer(server, "data.zip", zipped({"a": b"b"}), allow_private=False), "t")
 
 

@@ -1,0 +1,124 @@
+"""Every problem of params.yaml is found at once, with its place and the valid choices (faults.md rows 46-50, 73)."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core import params
+from core.errors import ParamsError
+
+FILE = Path(__file__).resolve().parents[2] / "params.yaml"
+
+
+@pytest.fixture
+def values() -> dict[str, Any]:
+    return copy.deepcopy(params.read(FILE))
+
+
+def problems(values: dict[str, Any]) -> list[str]:
+    with pytest.raises(ParamsError) as caught:
+        params.check(values)
+    return caught.value.problems
+
+
+def test_the_shipped_file_is_valid() -> None:
+    head, tasks = params.load(FILE)
+    assert head.tasks == list(tasks)
+
+
+def test_all_problems_are_reported_together(values: dict[str, Any]) -> None:
+    values["detection"]["train"]["lr"] = "fast"
+    values["translation"]["model"]["arch"] = "lstm"
+    values["translation"]["modle"] = {}
+    values["treads"] = 2
+    assert problems(values) == [
+        "treads: unknown key; did you mean 'threads'?",
+        "detection.train.lr: found 'fast', should be a valid number",
+        "translation.model.arch: found 'lstm', expected 'transformer' or 'gru'",
+        "translation.modle: unknown key; did you mean 'model'?",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "says"),
+    [
+        ("seed", None, "seed: found None, should be a valid integer"),
+        ("seed", True, "seed: found True"),
+        ("detection.train.epochs", "10", "detection.train.epochs: found '10', should be a valid integer"),
+        ("detection.train.epochs", 0, "detection.train.epochs: found 0, should be greater than or equal to 1"),
+        ("detection.export.opset", 11, "detection.export.opset: found 11, should be greater than or equal to 18"),
+        ("detection.validate.max_bad", 1.5, "detection.validate.max_bad: found 1.5, should be less than or equal to 1"),
+        ("translation.data.format", "csv", "found 'csv', expected 'auto', 'text', 'tsv', 'jsonl' or 'tmx'"),
+        ("tasks", ["detection; rm -rf /"], "tasks.0: found 'detection; rm -rf /', String should match pattern"),
+        ("variants", ["base", "$(id)"], "variants.1: found '$(id)', String should match pattern"),
+        ("variants", ["base", "slim"], "which nothing makes"),
+        ("precisions", ["fp32", "int4"], "expected 'fp32', 'int8' or 'fp16'"),
+        ("tasks", ["speech"], "tasks: unknown task 'speech'; valid: detection, translation"),
+        ("pruned", ["pruned", "slim"], "detection.prune.slim: missing"),
+        ("detection.data.source", "https://example.org/x.zip", "needs `sha256`"),
+        ("detection.data.source", "https://example.org/x.git", "needs `commit`"),
+    ],
+)
+def test_a_bad_value_is_named(values: dict[str, Any], place: str, value: Any, says: str) -> None:
+    *parents, last = place.split(".")
+    section = values
+    for parent in parents:
+        section = section[parent]
+    section[last] = value
+    assert any(says in problem for problem in problems(values)), problems(values)
+
+
+def test_a_missing_seed_is_refused(values: dict[str, Any]) -> None:
+    """Row 73."""
+    del values["seed"]
+    assert problems(values) == ["seed: missing"]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("a: !!python/object/apply:os.system ['id']", "could not determine a constructor"),
+        ("a: 1\na: 2", "the key 'a' stands twice"),
+        ("a: [1", "line 1"),
+        ("- a", "must hold a mapping"),
+        ("", "must hold a mapping"),
+    ],
+)
+def test_yaml_that_is_no_plain_mapping_is_refused(text: str, says: str, tmp_path: Path) -> None:
+    """Row 50."""
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    with pytest.raises(ParamsError, match=says.replace("(", r"\(")):
+        params.read(path)
+
+
+def test_a_missing_file_says_where_to_run(tmp_path: Path) -> None:
+    with pytest.raises(ParamsError, match="run from the repository root"):
+        params.read(tmp_path / "params.yaml")
+
+
+def test_numbers_in_scientific_notation_are_numbers(tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_text("a: 1e-3\nb: 2.5E4\n")
+    assert params.read(tmp_path / "p.yaml") == {"a": 0.001, "b": 25000.0}
+
+
+@pytest.mark.parametrize(
+    ("place", "commit", "kind"),
+    [
+        ("sample", None, "sample"),
+        ("/data/x", None, "path"),
+        ("x", None, "path"),
+        ("https://example.org/x.zip", None, "archive"),
+        ("https://example.org/you/corpus", "a" * 40, "git"),
+        ("git@example.org:you/corpus.git", "a" * 40, "git"),
+        ("file:///srv/corpus", "a" * 40, "git"),
+    ],
+)
+def test_the_kind_of_a_source(place: str, commit: str | None, kind: str) -> None:
+    sha256 = "0" * 64 if kind == "archive" else None
+    found = params.SourceParams(source=place, sha256=sha256, commit=commit, allow_private=False)
+    assert found.kind == kind

@@ -1,0 +1,76 @@
+"""The Pareto front, the gate and the tables, on candidates whose answer is plain."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from core.params import BudgetParams
+from evaluation import candidates, gate, tables
+
+BUDGET = BudgetParams(max_mb=10.0, max_ms=50.0, max_loss=0.02, min_quality=0.1)
+
+
+def row(name: str, quality: float, latency: float, size: float) -> dict[str, Any]:
+    figures = {"p99_ms": latency, "per_second": 1.0, "memory_mb": 1.0, "interval": [quality, quality]}
+    return {
+        "variant": name,
+        "precision": "fp32",
+        "quality": quality,
+        "latency_ms": latency,
+        "size_mb": size,
+        "front": False,
+        **figures,
+    }
+
+
+def test_the_front_holds_what_nothing_beats() -> None:
+    rows = [row("best", 0.9, 30, 9), row("fast", 0.8, 10, 9), row("small", 0.7, 20, 3), row("beaten", 0.7, 31, 9)]
+    candidates.mark_front(rows)
+    assert [r["variant"] for r in rows if r["front"]] == ["best", "fast", "small"]
+
+
+def test_twins_are_both_on_the_front() -> None:
+    rows = [row("a", 0.5, 10, 1), row("b", 0.5, 10, 1)]
+    candidates.mark_front(rows)
+    assert all(r["front"] for r in rows)
+
+
+def test_the_fastest_within_the_budget_is_chosen() -> None:
+    rows = [row("best", 0.90, 40, 9), row("near", 0.89, 20, 9), row("far", 0.80, 5, 1)]
+    chosen = gate.choose(rows, BUDGET)
+    assert chosen is not None
+    assert chosen["variant"] == "near"
+    assert rows[2]["misses"] == ["max_loss 0.02: has 0.1 below the best"]
+
+
+def test_of_equally_fast_ones_the_smallest_is_chosen() -> None:
+    chosen = gate.choose([row("a", 0.9, 10, 9), row("b", 0.9, 10, 2)], BUDGET)
+    assert chosen is not None
+    assert chosen["variant"] == "b"
+
+
+@pytest.mark.parametrize(
+    ("candidate", "misses"),
+    [
+        (row("a", 0.9, 10, 11), ["max_mb 10: has 11 MB"]),
+        (row("a", 0.9, 51, 1), ["max_ms 50: has 51 ms"]),
+        (row("a", 0.09, 10, 1), ["min_quality 0.1: has 0.09 quality"]),
+    ],
+)
+def test_without_a_candidate_nothing_is_chosen_and_reasons_are_given(candidate: dict[str, Any], misses: list[str]) -> None:
+    assert gate.choose([candidate], BUDGET) is None
+    assert candidate["misses"] == misses
+
+
+@pytest.mark.parametrize("cell", ["=1+1", "+cmd", "-cmd", "@sum", "\tx", "\rx"])
+def test_a_formula_becomes_text(cell: str) -> None:
+    """faults.md row 33."""
+    assert tables.plain(cell) == "'" + cell
+    assert "'=HYPERLINK" in tables.comma_separated([row("=HYPERLINK(1)", 0.5, 1, 1)])
+
+
+@pytest.mark.parametrize("cell", ["base", "0.5", "-0.5", ""])
+def test_numbers_and_words_stay(cell: str) -> None:
+    assert tables.plain(cell) == cell
