@@ -186,6 +186,10 @@ class Predict(Protocol):
     """Role `predict`: numpy and ONNX Runtime only; evaluate, serving and golden samples all use this class."""
 
     Predictor: type[Predictor]
+    MODES: dict[str, dict[str, Any]]
+    """Optional: further ways to predict that `evaluate` scores, name -> options of `Predictor`."""
+    EXAMPLE: Any
+    """An input, for the model card."""
 
     def inputs(self, dataset: Path, split: str, limit: int | None = None) -> list[Any]:
         """What the predictor takes, of a canonical dataset, in its order."""

@@ -9,16 +9,17 @@ from pathlib import Path
 from tasks.{task}.predict import Predictor
 
 predictor = Predictor(Path("model"))
-print(predictor([{example}]))
+print(predictor([{example!r}]))
 ```"""
 
 
-def render(comparison: dict[str, Any], row: dict[str, Any], validation: dict[str, Any], links: dict[str, Any]) -> str:
-    """comparison: of `stages.compare`; row: the chosen candidate; links: of the passport, by name."""
+def render(
+    comparison: dict[str, Any], row: dict[str, Any], validation: dict[str, Any], links: dict[str, Any], example: str
+) -> str:
+    """comparison: of `stages.compare`; row: the chosen candidate; links: of the passport, by name; example: an input."""
     task = comparison["task"]
     metrics = "\n".join(f"| {name} | {value:.4g} |" for name, value in sorted(row["metrics"].items()))
     low, high = row["interval"]
-    example = '"picture.jpg"' if task == "detection" else '"How are you?"'
     return f"""# {task}: {row["variant"]} {row["precision"]}
 
 - **Quality**: {comparison["metric"]} {row["quality"]:.4g}, 95 % interval {low:.4g} to {high:.4g}

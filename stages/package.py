@@ -39,7 +39,10 @@ def package(ctx: stage.Context) -> None:
     passport.stamp(ctx.out / "model", links)
     golden(ctx, ctx.out)
     validation = read_json(paths.validated(ctx.task) / "validation.json")
-    write_text(ctx.out / "MODEL_CARD.md", card.render(comparison, row, validation, values))
+    write_text(
+        ctx.out / "MODEL_CARD.md",
+        card.render(comparison, row, validation, values, task.load(ctx.task, "predict").EXAMPLE),
+    )
     passport.seal(ctx.out, links)
     ctx.run.tag("chosen", f"{variant} {precision}")
     ctx.run.register(ctx.out, ctx.task, ALIAS)  # only here: a model that fails the gate never gets this far

@@ -19,6 +19,8 @@ from core.onnx_session import CPU, session
 from tasks.detection.common.coco import read_split
 from tasks.detection.common.images import decode, fit
 
+EXAMPLE = "picture.jpg"
+"""An input, for the model card."""
 GRAPH = "detector"
 FORMAT = 1
 

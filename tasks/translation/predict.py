@@ -25,6 +25,8 @@ from tasks.translation.common.tokenizer import EOS, PAD, Tokenizer
 
 MODES: dict[str, dict[str, Any]] = {"greedy": {"beam": 1}}
 """Further ways to predict, which `evaluate` scores beside the one that ships: name -> options of `Predictor`."""
+EXAMPLE = "The meeting starts at nine."
+"""An input, for the model card."""
 CHUNK = 64
 """Sentences searched together at most; beams multiply their cache."""
 

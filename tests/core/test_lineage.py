@@ -76,7 +76,11 @@ def test_dvc_md5_of_outputs_and_of_paths_inside() -> None:
 
 def test_git_commit(folder: Path) -> None:
     assert lineage.git_commit() is None
-    for command in (["init", "-q"], ["add", "code"], ["-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "1"]):
+    for command in (
+        ["init", "-q"],
+        ["add", "code"],
+        ["-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "1"],
+    ):
         subprocess.run(["git", *command], cwd=folder, check=True)
     clean = lineage.git_commit()
     assert clean is not None and len(clean) == 40

@@ -62,7 +62,9 @@ def record(steps: int = 3, name: str = NAME) -> str:
 def runs(uri: str | None = None) -> dict[str, Run]:
     client = MlflowClient(uri or tracking.uri())
     experiment = client.get_experiment_by_name("stillhouse")
-    return {r.data.tags["stillhouse.key"]: r for r in client.search_runs([experiment.experiment_id])} if experiment else {}
+    return (
+        {r.data.tags["stillhouse.key"]: r for r in client.search_runs([experiment.experiment_id])} if experiment else {}
+    )
 
 
 def test_a_stage_is_one_run_below_its_pipeline() -> None:

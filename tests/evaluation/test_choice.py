@@ -59,7 +59,9 @@ def test_of_equally_fast_ones_the_smallest_is_chosen() -> None:
         (row("a", 0.09, 10, 1), ["min_quality 0.1: has 0.09 quality"]),
     ],
 )
-def test_without_a_candidate_nothing_is_chosen_and_reasons_are_given(candidate: dict[str, Any], misses: list[str]) -> None:
+def test_without_a_candidate_nothing_is_chosen_and_reasons_are_given(
+    candidate: dict[str, Any], misses: list[str]
+) -> None:
     assert gate.choose([candidate], BUDGET) is None
     assert candidate["misses"] == misses
 

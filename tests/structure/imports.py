@@ -33,6 +33,11 @@ def imported(path: Path) -> frozenset[str]:
     return frozenset(names)
 
 
+def strings(path: Path) -> set[str]:
+    """All string constants of a file."""
+    return {n.value for n in ast.walk(_tree(path)) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+
+
 @cache
 def roles(path: Path) -> frozenset[str]:
     """Roles that a file asks for: the second argument of `load(task, "role")`."""

@@ -1,0 +1,166 @@
+"""The engine on a toy task: it learns, stops, resumes exactly, and says what went wrong (faults.md rows 66-72)."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+sys.path.insert(0, str(Path(__file__).parent))
+import toy
+
+from core.errors import TrainingError
+from training import hardware, resume
+from training.module import factor
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def process(**environment: str) -> subprocess.CompletedProcess[str]:
+    """Fit the toy in a process of its own, in the working directory."""
+    full = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **environment}
+    command = [sys.executable, str(Path(toy.__file__))]
+    return subprocess.run(command, env=full, capture_output=True, text=True, check=False)
+
+
+def test_it_learns_and_records_curves() -> None:
+    fitted = toy.fit(epochs=12, ema_decay=0.0)
+    assert fitted.result["best"] > 0.5
+    assert fitted.result["steps"] == 12 * 8
+    assert [step for step, _ in fitted.curves["val/score"]] == [8 * (i + 1) for i in range(12)]
+    assert fitted.curves["train/loss"][0][1] > fitted.curves["train/loss"][-1][1]
+
+
+def test_the_same_seed_gives_the_same_weights() -> None:
+    first, second = toy.fit().weights, toy.fit().weights
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_the_best_validation_is_kept_not_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = iter([0.1, 0.9, 0.2, 0.3])
+    monkeypatch.setattr(toy.Metric, "compute", lambda self: {"score": next(scores)})
+    assert toy.fit().result == {"best": pytest.approx(0.9), "epoch": 1, "epochs": 4, "steps": 32}
+
+
+def test_it_stops_after_patience_without_a_better_metric(monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = iter([0.5, 0.4, 0.4, 0.4, 0.4])
+    monkeypatch.setattr(toy.Metric, "compute", lambda self: {"score": next(scores)})
+    assert toy.fit(epochs=5, patience=2).result["epochs"] == 3
+
+
+def test_a_killed_training_goes_on_and_ends_as_an_undisturbed_one(folder: Path) -> None:
+    """Row 69, by SIGKILL in the middle of the third epoch."""
+    control = folder / "control"
+    control.mkdir()
+    killed = process(TOY_KILL_AFTER="2")
+    assert killed.returncode == -signal.SIGKILL
+    resumed = process()
+    assert "going on from" in resumed.stdout, resumed.stderr
+    os.chdir(control)
+    undisturbed = process()
+    assert resumed.stdout.split()[-1] == undisturbed.stdout.split()[-1]
+
+
+def test_a_truncated_checkpoint_falls_back_to_the_one_before(folder: Path) -> None:
+    """Row 70."""
+    process(TOY_KILL_AFTER="3")
+    (where,) = (folder / ".stillhouse" / "resume" / "train@toy").iterdir()
+    checkpoints = sorted(where.glob("*.ckpt"))
+    assert len(checkpoints) == 2
+    checkpoints[-1].write_bytes(checkpoints[-1].read_bytes()[:1000])
+    resumed = process()
+    assert "is damaged" in resumed.stderr
+    assert checkpoints[0].name in resumed.stdout
+
+
+def test_a_malicious_pickle_is_refused(folder: Path) -> None:
+    """Row 71: the checkpoint's sum fits, its content would run a command."""
+
+    class Malicious:
+        def __reduce__(self) -> Any:
+            return os.system, ("touch hacked",)
+
+    process(TOY_KILL_AFTER="1")
+    (path,) = (folder / ".stillhouse" / "resume" / "train@toy").glob("*/*.ckpt")
+    path.write_bytes(pickle.dumps(Malicious()))
+    path.with_suffix(".sha256").write_text(resume.files.sha256(path))
+    assert process().returncode == 1
+    assert not (folder / "hacked").exists()
+
+
+def test_a_loss_that_is_not_finite_stops_with_its_batch() -> None:
+    """Row 66."""
+    seen = iter(range(100))
+
+    def broken(model: nn.Module, batch: Any) -> dict[str, Tensor]:
+        parts = toy.loss(model, batch)
+        return parts | ({"loss": parts["loss"] * float("nan")} if next(seen) == 11 else {})
+
+    with pytest.raises(TrainingError, match=r"not finite at epoch 1, batch 3 .*learning rate"):
+        toy.fit(loss=broken)
+    assert resume.newest(next((Path(".stillhouse") / "resume" / "train@toy").iterdir())) is not None
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("can't allocate memory")])
+def test_exhausted_memory_is_told_with_advice(error: Exception) -> None:
+    """Row 67."""
+
+    def hungry(model: nn.Module, batch: Any) -> dict[str, Tensor]:
+        raise error
+
+    with pytest.raises(TrainingError, match="lower `batch_size`"):
+        toy.fit(loss=hungry)
+
+
+def test_a_killed_loader_worker_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Row 72, with a real worker process that dies."""
+    monkeypatch.setattr(torch.utils.data.TensorDataset, "__getitem__", lambda self, i: os._exit(9))
+    with pytest.raises(TrainingError, match="lower `workers`"):
+        toy.fit(workers=1)
+
+
+def test_sigterm_ends_with_143_and_a_checkpoint(folder: Path) -> None:
+    """Row 68: the stage's handler turns the signal into an exit; the last epoch's checkpoint is there."""
+    program = (
+        "import os, signal, sys; sys.path.insert(0, sys.argv[1]); import toy; from core import stage\n"
+        "signal.signal(signal.SIGTERM, stage._terminate)\n"
+        "seen = iter(range(100))\n"
+        "def loss(model, batch):\n"
+        "    if next(seen) == 12: os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    return toy.loss(model, batch)\n"
+        "toy.fit(loss=loss)\n"
+    )
+    command = [sys.executable, "-c", program, str(Path(toy.__file__).parent)]
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False, capture_output=True)
+    assert done.returncode == 143, done.stderr
+    assert "going on from" in process().stdout
+
+
+def test_the_schedule_warms_up_and_decays_to_one_percent() -> None:
+    values = [factor(step, 10, 110) for step in range(111)]
+    assert values[0] == pytest.approx(0.1)
+    assert values[9] == pytest.approx(1.0)
+    assert values[60] == pytest.approx(0.505, abs=1e-6)
+    assert values[110] == pytest.approx(0.01)
+    assert all(a >= b for a, b in zip(values[9:], values[10:], strict=False))
+
+
+def test_precision_by_name() -> None:
+    assert hardware.precision("32") == "32-true"
+    assert hardware.precision("bf16") == "bf16-mixed"
+    assert hardware.precision("fp16") == "16-mixed"
+    assert hardware.precision("auto") in ("32-true", "bf16-mixed", "16-mixed")

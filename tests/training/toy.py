@@ -1,0 +1,120 @@
+"""A toy task for the engine: a noisy line, learnt by a small network with dropout. `python toy.py` fits it as a process.
+
+Environment: TOY_KILL_AFTER (epochs, then SIGKILL), TOY_NAN (batch of the first epoch whose loss is NaN).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from core.files import sha256
+from core.task import Loaders
+from training import fit as engine
+from training import hardware
+
+MONITOR = "score"
+DVC_YAML = "stages:\n  train:\n    matrix: {task: '${tasks}'}\n    params: [seed]\n    deps: []\n"
+TRAIN = {
+    "epochs": 4,
+    "batch_size": 8,
+    "lr": 0.01,
+    "weight_decay": 0.0,
+    "warmup_steps": 2,
+    "clip_norm": 1.0,
+    "ema_decay": 0.9,
+    "patience": 10,
+    "validate_every": 1,
+    "precision": "32",
+    "devices": 1,
+    "strategy": "auto",
+    "workers": 0,
+}
+
+
+class Metric:
+    """Minus the mean squared error, plus one."""
+
+    def __init__(self) -> None:
+        self.errors: list[Tensor] = []
+
+    def update(self, model: nn.Module, batch: Any) -> None:
+        self.errors.append((model(batch[0]) - batch[1]).square().mean())
+
+    def compute(self) -> dict[str, float]:
+        return {"score": 1 - float(torch.stack(self.errors).mean())}
+
+
+def metric(assets: dict[str, bytes], params: Any) -> Metric:
+    return Metric()
+
+
+def parameter_groups(model: nn.Module, train: Any) -> list[dict[str, Any]]:
+    return [{"params": list(model.parameters()), "lr": train.lr, "weight_decay": train.weight_decay}]
+
+
+def loss(model: nn.Module, batch: Any) -> dict[str, Tensor]:
+    value = (model(batch[0]) - batch[1]).square().mean()
+    return {"loss": value, "error": value}
+
+
+def build() -> nn.Module:
+    return nn.Sequential(nn.Linear(2, 16), nn.ReLU(), nn.Dropout(0.2), nn.BatchNorm1d(16), nn.Linear(16, 1))
+
+
+def loaders(workers: int = 0) -> Loaders:
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randn(64, 2, generator=generator)
+    data = TensorDataset(x, x.sum(1, keepdim=True) + 0.1 * torch.randn(64, 1, generator=generator))
+    return Loaders(DataLoader(data, 8, shuffle=True, num_workers=workers), DataLoader(data, 32), {})
+
+
+class Run:
+    """Collects what is logged."""
+
+    def __init__(self) -> None:
+        self.logged: list[tuple[int | None, dict[str, float]]] = []
+
+    def metrics(self, values: dict[str, float], step: int | None = None) -> None:
+        self.logged.append((step, values))
+
+
+def fit(role: Any = sys.modules[__name__], loss: Any = loss, **changes: Any) -> engine.Fitted:
+    """Fit in the working directory, which becomes a tiny repository."""
+    Path("dvc.yaml").write_text(DVC_YAML)
+    Path("params.yaml").write_text("seed: 3\ntasks: [toy]\n")
+    settings = SimpleNamespace(**(TRAIN | changes))
+    hardware.prepare(1, 3)
+    context: Any = SimpleNamespace(name="train@toy", params=None, run=Run())
+    model = build()
+    if "TOY_KILL_AFTER" in os.environ:
+        loss = killing(loss, int(os.environ["TOY_KILL_AFTER"]) * 8 + 3)
+    return engine.fit(context, role, model, loaders(settings.workers), loss, settings)
+
+
+def killing(inner: Any, step: int) -> Any:
+    """A loss that kills the process at a step."""
+    seen = iter(range(10**6))
+
+    def wrapped(model: nn.Module, batch: Any) -> dict[str, Tensor]:
+        if next(seen) == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return inner(model, batch)
+
+    return wrapped
+
+
+if __name__ == "__main__":
+    from safetensors.torch import save_file
+
+    fitted = fit()
+    save_file(fitted.weights, "weights.safetensors")
+    print(sha256(Path("weights.safetensors")))
