@@ -74,7 +74,7 @@ def replacing(folder: Path) -> Iterator[Path]:
 
 
 def _clean_up(folder: Path) -> None:
-    """Mend what a killed run left; the caller holds the stage's lock. Killed between the two renames: undo the first."""
+    """Mend what a killed run left (the caller holds the stage's lock): a kill between the two renames is undone."""
     for leftover in sorted(folder.parent.glob(f".{folder.name}.*.partial"), key=lambda path: path.name.endswith(OLD)):
         if leftover.name.endswith(OLD) and not folder.exists():
             leftover.rename(folder)

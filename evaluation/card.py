@@ -16,7 +16,7 @@ print(predictor([{example!r}]))
 def render(
     comparison: dict[str, Any], row: dict[str, Any], validation: dict[str, Any], links: dict[str, Any], example: str
 ) -> str:
-    """comparison: of `stages.compare`; row: the chosen candidate; links: of the passport, by name; example: an input."""
+    """comparison: of `stages.compare`; row: the chosen candidate; links: the passport's, by name; example: an input."""
     task = comparison["task"]
     metrics = "\n".join(f"| {name} | {value:.4g} |" for name, value in sorted(row["metrics"].items()))
     low, high = row["interval"]

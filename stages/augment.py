@@ -14,7 +14,6 @@ from core.files import write_json
 def augment(ctx: stage.Context) -> None:
     summary = task.load(ctx.task, "augment").augment(paths.clean(ctx.task), ctx.out, ctx.params, ctx.seed)
     write_json(ctx.out / "summary.json", summary)
-    ctx.run.artifact(ctx.out / "contact_sheet.png")
     print(f"{ctx.name}: {summary}")
 
 

@@ -46,6 +46,8 @@ def validate(ctx: stage.Context) -> None:
     print(f"{ctx.name}: {report['rows']} rows, {report['bad']} in quarantine {report['reasons'] or ''}")
     for row in quarantine[:SHOWN]:
         print(f"  quarantined: {_name(row)}")
+    for warning in report["clean"].get("warnings", []):
+        print(f"  warning: {warning}")
 
 
 def _rejected(source: Path) -> list[dict[str, Any]]:

@@ -55,6 +55,7 @@ def fit(
     best = Best(f"val/{role.MONITOR}", train.patience)
     curves = Curves(ctx.run, train.epochs)
     saved = resume.folder(ctx.name, lineage.inputs_key(ctx.name))
+    every = min(train.validate_every, train.epochs)
     _quiet()
     trainer = pl.Trainer(
         max_epochs=train.epochs,
@@ -63,7 +64,7 @@ def fit(
         strategy=train.strategy,
         precision=hardware.precision(train.precision),
         gradient_clip_val=train.clip_norm,
-        check_val_every_n_epoch=min(train.validate_every, train.epochs),
+        check_val_every_n_epoch=every,
         num_sanity_val_steps=0,
         callbacks=[best, curves, resume.Resumable(saved)],
         enable_progress_bar=sys.stderr.isatty(),
@@ -78,9 +79,12 @@ def fit(
     start = time.perf_counter()
     with _advice():
         trainer.fit(learner, loaders.train, loaders.val, ckpt_path=checkpoint, weights_only=True)
+        epochs, steps = trainer.current_epoch, trainer.global_step
+        if epochs % every:  # the last weights are a candidate, too
+            trainer.validate(learner, loaders.val, verbose=False)
     seconds = time.perf_counter() - start
     ctx.run.metrics({"seconds": seconds})
-    result = {"best": best.value, "epoch": best.epoch, "epochs": trainer.current_epoch, "steps": trainer.global_step}
+    result = {"best": best.value, "epoch": best.epoch, "epochs": epochs, "steps": steps}
     return Fitted(best.weights, result, curves.points, seconds)
 
 

@@ -38,8 +38,8 @@ class Learner(pl.LightningModule):
         super().__init__()
         self.model, self.role, self.loss, self.new_metric = model, role, loss, metric
         self.settings, self.steps = train, steps
-        # One kernel for all weights: 29 ms a step less for 5 million. With fp16's scaler, or weights that are sharded over
-        # GPUs, Lightning must clip the gradients itself and does not do so for fused optimisers.
+        # One kernel for all weights: 29 ms a step less for 5 million. With fp16's scaler, or weights that are sharded
+        # over GPUs, Lightning must clip the gradients itself and does not do so for fused optimisers.
         self.fused = train.strategy != "fsdp" and hardware.precision(train.precision) != "16-mixed"
         self.average = copy.deepcopy(model).eval().requires_grad_(False) if train.ema_decay else None
 

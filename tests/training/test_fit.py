@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import pickle
 import signal
@@ -54,6 +55,11 @@ def test_the_best_validation_is_kept_not_the_last(monkeypatch: pytest.MonkeyPatc
     scores = iter([0.1, 0.9, 0.2, 0.3])
     monkeypatch.setattr(toy.Metric, "compute", lambda self: {"score": next(scores)})
     assert toy.fit().result == {"best": pytest.approx(0.9), "epoch": 1, "epochs": 4, "steps": 32}
+
+
+def test_the_last_epoch_is_validated_whatever_the_interval() -> None:
+    fitted = toy.fit(epochs=5, validate_every=2)
+    assert [step for step, _ in fitted.curves["val/score"]] == [16, 32, 40]
 
 
 def test_it_stops_after_patience_without_a_better_metric(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,7 +162,7 @@ def test_the_schedule_warms_up_and_decays_to_one_percent() -> None:
     assert values[9] == pytest.approx(1.0)
     assert values[60] == pytest.approx(0.505, abs=1e-6)
     assert values[110] == pytest.approx(0.01)
-    assert all(a >= b for a, b in zip(values[9:], values[10:], strict=False))
+    assert all(a >= b for a, b in itertools.pairwise(values[9:]))
 
 
 def test_precision_by_name() -> None:

@@ -1,4 +1,4 @@
-"""A toy task for the engine: a noisy line, learnt by a small network with dropout. `python toy.py` fits it as a process.
+"""A toy task for the engine: a noisy line, learnt by a small network with dropout. `python toy.py` fits it.
 
 Environment: TOY_KILL_AFTER (epochs, then SIGKILL), TOY_NAN (batch of the first epoch whose loss is NaN).
 """
