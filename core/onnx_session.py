@@ -1,4 +1,8 @@
-"""ONNX Runtime sessions with threads, providers and errors that say what to do."""
+"""ONNX Runtime sessions with threads, providers and errors that say what to do.
+
+A model folder carries the sha256 of its graphs in `checksums.json`: ONNX Runtime loads a graph with a flipped bit in its
+weights without a word.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,15 @@ from pathlib import Path
 import onnxruntime as ort
 
 from core.errors import ModelError
+from core.files import read_json, sha256, write_json
 
 CPU = "CPUExecutionProvider"
+CHECKSUMS = "checksums.json"
+
+
+def seal(folder: Path) -> None:
+    """Write the checksums of all graphs of a finished model folder."""
+    write_json(folder / CHECKSUMS, {path.name: sha256(path) for path in sorted(folder.glob("*.onnx"))})
 
 
 def session(path: Path, threads: int = 0, provider: str = CPU) -> ort.InferenceSession:
@@ -16,8 +27,9 @@ def session(path: Path, threads: int = 0, provider: str = CPU) -> ort.InferenceS
 
     threads: intra-op threads, 0 leaves the choice to ONNX Runtime (all cores).
     provider: the execution provider that must be active; a silent fallback to the CPU is an error.
-    Raises: ModelError when the file is damaged or the provider is not there.
+    Raises: ModelError when the file is missing, changed or damaged, or the provider is not there.
     """
+    _check(path)
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -25,11 +37,25 @@ def session(path: Path, threads: int = 0, provider: str = CPU) -> ort.InferenceS
     try:
         opened = ort.InferenceSession(str(path), options, providers=list(dict.fromkeys([provider, CPU])))
     except Exception as error:  # ONNX Runtime's own exceptions share no base class but this
+        cause = str(error).splitlines()[0]
         raise ModelError(
-            f"{path} cannot be loaded by ONNX Runtime {ort.__version__}: {str(error).splitlines()[0]}"
+            f"{path} cannot be loaded by ONNX Runtime {ort.__version__}: {cause}; export it again"
         ) from None
     if provider not in opened.get_providers():
-        raise ModelError(
-            f"{path}: {provider} is not active, only {opened.get_providers()}; install its libraries or ask for {CPU}"
-        )
+        active = opened.get_providers()
+        raise ModelError(f"{path}: {provider} is not active, only {active}; install its libraries or ask for {CPU}")
     return opened
+
+
+def _check(path: Path) -> None:
+    if not path.exists():
+        raise ModelError(f"{path} is missing; run the stage that makes its folder again")
+    sums = path.parent / CHECKSUMS
+    if not sums.exists():
+        return  # a folder in the making
+    expected, found = read_json(sums).get(path.name), sha256(path)
+    if found != expected:
+        raise ModelError(
+            f"{path} was changed or damaged: its sha256 is {found}, {CHECKSUMS} says {expected}; "
+            "restore it (`dvc checkout`), or run the stage that makes it again"
+        )

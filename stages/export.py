@@ -15,7 +15,7 @@ from typing import Any
 import onnx
 import torch
 
-from core import checkpoint, paths, stage, task
+from core import checkpoint, onnx_session, paths, stage, task
 from core.errors import ModelError
 from core.files import write_json
 
@@ -44,6 +44,7 @@ def export(ctx: stage.Context) -> None:
             f"{ctx.name}: ONNX Runtime differs from torch by {beyond}, {ctx.task}.export.tolerance allows "
             f"{ctx.params.export.tolerance}; the graph is wrong, or the outputs are large and the tolerance too small"
         )
+    onnx_session.seal(ctx.out)
 
 
 def write_graph(graph: task.Graph, path: Path, opset: int) -> None:

@@ -11,7 +11,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from core import lineage, passport, paths, stage, task
+from core import lineage, onnx_session, passport, paths, stage, task
 from core.errors import GateError
 from core.files import read_json, sha256, write_json, write_text
 from core.tracking import ledger
@@ -37,6 +37,7 @@ def package(ctx: stage.Context) -> None:
 
     shutil.copytree(paths.model(ctx.task, variant, precision), ctx.out / "model")
     passport.stamp(ctx.out / "model", links)
+    onnx_session.seal(ctx.out / "model")
     golden(ctx, ctx.out)
     validation = read_json(paths.validated(ctx.task) / "validation.json")
     write_text(

@@ -7,7 +7,7 @@ run     python -m stages.quantize detection base int8
 
 from __future__ import annotations
 
-from core import paths, stage, task
+from core import onnx_session, paths, stage, task
 from core.files import write_json
 
 
@@ -17,6 +17,7 @@ def quantize(ctx: stage.Context) -> None:
     source = paths.model(ctx.task, ctx.variant, "fp32")
     notes = role.quantize(source, ctx.out, ctx.precision, paths.clean(ctx.task), ctx.params, ctx.seed)
     write_json(ctx.out / "quantization.json", notes)
+    onnx_session.seal(ctx.out)
     sizes = {
         name: sum(p.stat().st_size for p in folder.glob("*.onnx")) / 1e6
         for name, folder in (("fp32_mb", source), (f"{ctx.precision}_mb", ctx.out))

@@ -1,0 +1,76 @@
+"""Graphs that are damaged, changed or reach outside their folder are refused (faults.md rows 79, 80)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from core import onnx_session
+from core.errors import ModelError
+
+
+def save(path: Path, external: str | None = None) -> None:
+    """y = x + w with 64 weights, inside the file or outside at `external`."""
+    weight = numpy_helper.from_array(np.arange(64, dtype=np.float32), "w")
+    if external:
+        (path.parent / external).write_bytes(weight.raw_data)
+        onnx.external_data_helper.set_external_data(weight, external)
+        weight.ClearField("raw_data")
+    value = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [64]) for name in ("x", "y")]
+    graph = helper.make_graph([helper.make_node("Add", ["x", "w"], ["y"])], "add", value[:1], value[1:], [weight])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    path.write_bytes(model.SerializeToString())
+
+
+def test_a_graph_runs(tmp_path: Path) -> None:
+    save(tmp_path / "add.onnx")
+    onnx_session.seal(tmp_path)
+    (result,) = onnx_session.session(tmp_path / "add.onnx", threads=1).run(None, {"x": np.ones(64, np.float32)})
+    assert np.array_equal(np.asarray(result), np.arange(64) + 1)
+
+
+def test_a_flipped_bit_in_the_weights_is_refused(tmp_path: Path) -> None:
+    """Row 80: ONNX Runtime by itself would load it."""
+    path = tmp_path / "add.onnx"
+    save(path)
+    onnx_session.seal(tmp_path)
+    content = bytearray(path.read_bytes())
+    place = content.index(np.float32(7).tobytes()) + 2
+    content[place] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match="was changed or damaged"):
+        onnx_session.session(path)
+    (tmp_path / onnx_session.CHECKSUMS).unlink()
+    onnx_session.session(path)  # what the checksum is there for
+
+
+def test_a_truncated_graph_is_refused(tmp_path: Path) -> None:
+    save(tmp_path / "add.onnx")
+    content = (tmp_path / "add.onnx").read_bytes()
+    (tmp_path / "add.onnx").write_bytes(content[: len(content) // 2])
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        onnx_session.session(tmp_path / "add.onnx")
+
+
+def test_weights_outside_of_the_folder_are_refused(tmp_path: Path) -> None:
+    """Row 79."""
+    folder = tmp_path / "model"
+    folder.mkdir()
+    save(folder / "add.onnx", external="../outside.bin")
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        onnx_session.session(folder / "add.onnx")
+
+
+def test_a_missing_graph_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="run the stage that makes its folder again"):
+        onnx_session.session(tmp_path / "none.onnx")
+
+
+def test_a_provider_that_is_not_there_is_no_silent_fallback(tmp_path: Path) -> None:
+    save(tmp_path / "add.onnx")
+    with pytest.raises(ModelError, match="CUDAExecutionProvider is not active"):
+        onnx_session.session(tmp_path / "add.onnx", provider="CUDAExecutionProvider")
