@@ -8,6 +8,7 @@ from typing import Any
 
 COLOURS = ("#4878a8", "#e49444", "#6a9f58", "#a87c9f", "#d1615d", "#85b6b2", "#967662")
 MARKERS = {"fp32": "o", "int8": "s", "fp16": "^"}
+RING = "#222222"
 AREA = 900.0
 """Points squared of the largest model."""
 
@@ -31,19 +32,9 @@ def picture(rows: Sequence[dict[str, Any]], metric: str, chosen: Sequence[str] |
         marker = MARKERS.get(row["precision"], "D")
         axes.scatter(x, y, s=area, color=colour, marker=marker, alpha=0.85, edgecolor="white", zorder=3)
         if [row["variant"], row["precision"]] == list(chosen or []):
-            axes.scatter(x, y, s=area + 260, facecolor="none", edgecolor="#222222", linewidth=1.8, zorder=4)
-            axes.annotate(
-                "chosen", (x, y), (0, -26), textcoords="offset points", ha="center", weight="bold", fontsize=9
-            )
-    front = sorted((row for row in rows if row["front"]), key=lambda row: row["latency_ms"])
-    axes.plot(
-        [row["latency_ms"] for row in front],
-        [row["quality"] for row in front],
-        color="#555555",
-        linestyle=":",
-        linewidth=1.2,
-        zorder=1,
-    )
+            axes.scatter(x, y, s=area + 260, facecolor="none", edgecolor=RING, linewidth=1.8, zorder=4)
+    line = front(rows)
+    axes.plot(*zip(*line, strict=True), color="#555555", linestyle=":", linewidth=1.2, zorder=1)
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
@@ -57,6 +48,15 @@ def picture(rows: Sequence[dict[str, Any]], metric: str, chosen: Sequence[str] |
     figure.savefig(path, dpi=120, metadata={"Software": None})
 
 
+def front(rows: Sequence[dict[str, Any]]) -> list[tuple[float, float]]:
+    """(latency, quality) of the candidates that are better than every faster one, the fastest first."""
+    line: list[tuple[float, float]] = []
+    for row in sorted(rows, key=lambda row: (row["latency_ms"], -row["quality"])):
+        if not line or row["quality"] > line[-1][1]:
+            line.append((row["latency_ms"], row["quality"]))
+    return line
+
+
 def _legend(axes: Any, variants: Sequence[str], precisions: Sequence[str]) -> None:
     from matplotlib.lines import Line2D
 
@@ -67,5 +67,8 @@ def _legend(axes: Any, variants: Sequence[str], precisions: Sequence[str]) -> No
     handles += [
         Line2D([], [], marker=MARKERS.get(name, "D"), linestyle="", color="#777777", label=name) for name in precisions
     ]
-    handles.append(Line2D([], [], linestyle=":", color="#555555", label="Pareto front"))
+    handles.append(Line2D([], [], linestyle=":", color="#555555", label="best at this speed"))
+    handles.append(
+        Line2D([], [], marker="o", linestyle="", markersize=11, markerfacecolor="none", color=RING, label="chosen")
+    )
     axes.legend(handles=handles, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5), title="area: size")

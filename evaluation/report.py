@@ -13,10 +13,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from core import lineage, paths
-from core.files import read_json, read_jsonl
+from core.files import read_json
 
 TEMPLATES = Path(__file__).parent / "templates"
-QUARANTINE_SHOWN = 12
 
 
 def render(comparison: dict[str, Any], pareto: Path) -> str:
@@ -27,10 +26,7 @@ def render(comparison: dict[str, Any], pareto: Path) -> str:
     shown = comparison["chosen"] or [comparison["rows"][0]["variant"], comparison["rows"][0]["precision"]]
     evaluation = paths.evaluation(task, *shown)
     chosen = next((row for row in comparison["rows"] if [row["variant"], row["precision"]] == shown), None)
-    quarantine = read_jsonl(paths.validated(task) / "quarantine.jsonl")
-    return environment.get_template(
-        "report.html"
-    ).render(
+    return environment.get_template("report.html").render(
         comparison=comparison,
         chosen=chosen if comparison["chosen"] else None,
         shown=shown,
@@ -39,8 +35,6 @@ def render(comparison: dict[str, Any], pareto: Path) -> str:
         pictures=sorted((evaluation / "samples").glob("*.png")),
         fragments=[Markup(path.read_text("utf-8")) for path in sorted((evaluation / "samples").glob("*.html"))],  # noqa: S704 - our own, escaped where made
         validation=read_json(paths.validated(task) / "validation.json"),
-        quarantine=quarantine[:QUARANTINE_SHOWN],
-        quarantine_more=max(0, len(quarantine) - QUARANTINE_SHOWN),
         contact_sheet=paths.augmented(task) / "contact_sheet.png",
         curves=_curves(comparison),
         commit=lineage.git_commit() or "not under git",

@@ -13,38 +13,34 @@ from core.files import read_json
 
 
 def table(tasks: Iterable[str]) -> Table:
-    """Task, variant, quality with its 95 % interval, latency, size; the chosen candidate is marked."""
-    grid = Table(title=None, header_style="bold", pad_edge=False)
-    for name, side in (
-        ("task", "left"),
-        ("model", "left"),
-        ("quality (95 %)", "left"),
-        ("ms", "right"),
-        ("MB", "right"),
-    ):
-        grid.add_column(name, justify=side)  # type: ignore[arg-type]
-    grid.add_column("")
+    """Task, model, quality with its 95 % interval, latency and size; the chosen candidate is marked."""
+    grid = Table(header_style="bold", pad_edge=False)
+    for name, side in (("task", "left"), ("model", "left"), ("quality", "left"), ("ms", "right"), ("MB", "right")):
+        grid.add_column(name, justify=side, no_wrap=True)  # type: ignore[arg-type]
+    grid.add_column("", no_wrap=True)
     for task in tasks:
         path = paths.report(task) / "comparison.json"
         if not path.exists():
             continue
         comparison = read_json(path)
         for row in comparison["rows"]:
-            grid.add_row(task, *_cells(row, comparison), style="bold" if _chosen(row, comparison) else "")
+            chosen = _chosen(row, comparison)
+            grid.add_row(
+                task, *_cells(row, comparison["metric"]), "chosen" if chosen else "", style="bold" if chosen else ""
+            )
         grid.add_section()
     return grid
 
 
-def _cells(row: dict[str, Any], comparison: dict[str, Any]) -> list[str]:
-    low, high = row["interval"]
-    name = f"{row['variant']} {row['precision']}"
-    quality = f"{comparison['metric']} {row['quality']:.3g} [{low:.3g}, {high:.3g}]"
+def _cells(row: dict[str, Any], metric: str) -> list[str]:
+    """Three decimals for metrics up to 1, one for percentages."""
+    digits = 3 if row["interval"][1] <= 1 else 1
+    quality, low, high = (f"{value:.{digits}f}" for value in (row["quality"], *row["interval"]))
     return [
-        name,
-        quality,
+        f"{row['variant']} {row['precision']}",
+        f"{metric} {quality} ({low} to {high})",
         f"{row['latency_ms']:.1f}",
         f"{row['size_mb']:.2f}",
-        "chosen" if _chosen(row, comparison) else "",
     ]
 
 

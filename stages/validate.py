@@ -18,6 +18,8 @@ from validation import suites
 
 SHOWN = 5
 """Bad rows that messages name."""
+KEPT = 12
+"""Findings that stand in validation.json, for the report."""
 
 
 def validate(ctx: stage.Context) -> None:
@@ -72,6 +74,7 @@ def _report(
         "bad_share": bad / rows if rows else 0.0,
         "tables": {name: len(table) for name, table in tables.items()},
         "reasons": dict(Counter(row["reason"] for row in quarantine).most_common()),
+        "quarantine": quarantine[:KEPT],
         "checks": [check for outcome in outcomes.values() for check in outcome.checks],
     }
 
