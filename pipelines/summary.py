@@ -51,7 +51,9 @@ def _chosen(row: dict[str, Any], comparison: dict[str, Any]) -> bool:
 def show(tasks: Iterable[str], console: Console | None = None) -> None:
     console = console or Console()
     tasks = list(tasks)
-    console.print(table(tasks))
+    grid = table(tasks)
+    if grid.row_count:
+        console.print(grid)
     for task in tasks:
         if (report := paths.report(task) / "report.html").exists():
             console.print(f"report: {report}    package: {paths.package(task)}/", highlight=False)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
 
+from core.errors import TrainingError
 from training.module import Learner
 
 
@@ -16,7 +18,7 @@ class Best(pl.Callback):
 
     def __init__(self, monitor: str, patience: int):
         self.monitor, self.patience = monitor, patience
-        self.value, self.epoch, self.waited = -1.0, -1, 0
+        self.value, self.epoch, self.waited = -math.inf, -1, 0
         self.weights: dict[str, torch.Tensor] = {}
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
@@ -24,12 +26,17 @@ class Best(pl.Callback):
             return
         assert isinstance(module, Learner)
         value = float(trainer.callback_metrics[self.monitor])
+        if not math.isfinite(value):
+            raise TrainingError(f"{self.monitor} is {value} at epoch {trainer.current_epoch}; expected a finite number")
         if value > self.value:
             self.value, self.epoch, self.waited = value, trainer.current_epoch, 0
             self.weights = {k: v.detach().cpu().clone() for k, v in module.shipped.state_dict().items()}
         else:
             self.waited += 1
             trainer.should_stop |= self.waited >= self.patience
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        trainer.should_stop |= self.waited >= self.patience  # killed between the last epoch and the stage's end
 
     def state_dict(self) -> dict[str, Any]:
         return {"value": self.value, "epoch": self.epoch, "waited": self.waited, "weights": self.weights}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import pickle
 import sys
 import time
 import warnings
@@ -66,7 +67,7 @@ def fit(
         gradient_clip_val=train.clip_norm,
         check_val_every_n_epoch=every,
         num_sanity_val_steps=0,
-        callbacks=[best, curves, resume.Resumable(saved)],
+        callbacks=[best, curves, resume.Resumable(saved, loaders.train.sampler)],
         enable_progress_bar=sys.stderr.isatty(),
         enable_model_summary=False,
         enable_checkpointing=False,
@@ -93,6 +94,11 @@ def _advice() -> Iterator[None]:
     """Failures of the machine, told with what to do."""
     try:
         yield
+    except pickle.UnpicklingError as error:
+        raise TrainingError(
+            "the checkpoint to resume from holds something other than plain values and was not loaded "
+            f"({_first(error)}); remove its folder below .stillhouse/resume and run again"
+        ) from None
     except torch.OutOfMemoryError as error:
         raise TrainingError(f"out of memory ({_first(error)}); lower `batch_size`, or the model's sizes") from None
     except RuntimeError as error:

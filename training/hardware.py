@@ -16,8 +16,9 @@ def prepare(threads: int, seed: int) -> None:
     """
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
-    if torch.cuda.is_available():  # CPU kernels are deterministic for a given number of threads as they are
-        torch.use_deterministic_algorithms(True, warn_only=True)
+    # Also on a CPU: the backward of advanced indexing adds atomically from several threads otherwise.
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # a debugging aid that costs a pass over memory
     try:
         libc = ctypes.CDLL("libc.so.6")
     except OSError:

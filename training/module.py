@@ -65,9 +65,11 @@ class Learner(pl.LightningModule):
             return
         # A young average forgets faster (Tarvainen and Valpola 2017), or it would stay near the random start.
         decay = min(self.settings.ema_decay, (1 + self.global_step) / (10 + self.global_step))
+        # By storage: a tied weight has two names and must be averaged once.
         pairs = zip(self.average.state_dict().values(), self.model.state_dict().values(), strict=True)
+        unique = {mean.data_ptr(): (mean, value) for mean, value in pairs}
         with torch.no_grad():
-            for mean, value in pairs:
+            for mean, value in unique.values():
                 if mean.is_floating_point():  # BatchNorm's statistics, too
                     mean.lerp_(value, 1 - decay)
                 else:

@@ -44,10 +44,11 @@ def discard(name: str) -> None:
 class Resumable(pl.Callback):
     """Saves after every epoch, with the state of all random generators."""
 
-    def __init__(self, where: Path):
-        self.where = where
+    def __init__(self, where: Path, sampler: Any):
+        self.where, self.sampler, self.epoch = where, sampler, 0
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        self.epoch = trainer.current_epoch + 1
         self.where.mkdir(parents=True, exist_ok=True)
         path = self.where / f"{trainer.current_epoch:06d}.ckpt"
         aside = path.with_suffix(".partial")
@@ -63,6 +64,7 @@ class Resumable(pl.Callback):
         version, keys, gauss = random.getstate()
         name, vector, position, has_gauss, cached = np.random.get_state()
         return {
+            "epoch": self.epoch,
             "torch": torch.get_rng_state(),
             "cuda": torch.cuda.get_rng_state_all(),
             "python": [version, list(keys), gauss],
@@ -72,10 +74,14 @@ class Resumable(pl.Callback):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.restored = state
 
-    def on_train_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+    def on_fit_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        # Not later: Lightning makes the loader's iterator before the epoch starts; that draws a number, and workers
+        # take their first batches from the sampler.
         state = self.__dict__.pop("restored", None)
         if state is None:
             return
+        if hasattr(self.sampler, "set_epoch"):
+            self.sampler.set_epoch(state["epoch"])
         torch.set_rng_state(state["torch"])
         torch.cuda.set_rng_state_all(state["cuda"])
         version, keys, gauss = state["python"]
