@@ -1,7 +1,7 @@
 """ONNX Runtime sessions with threads, providers and errors that say what to do.
 
-A model folder carries the sha256 of its graphs in `checksums.json`: ONNX Runtime loads a graph with a flipped bit in its
-weights without a word.
+A model folder carries the sha256 of its graphs in `checksums.json`: ONNX Runtime loads a graph with a flipped bit in
+its weights without a word.
 """
 
 from __future__ import annotations

@@ -8,6 +8,11 @@ STATE = Path(".stillhouse")
 """What must outlive a stage but is no output: resume checkpoints, the tracking spool, locks, the download cache."""
 
 
+def resume(name: str) -> Path:
+    """Checkpoints from which a killed execution of a stage instance goes on; gone when the stage has finished."""
+    return STATE / "resume" / name
+
+
 def prepared(task: str) -> Path:
     """Canonical dataset, as read from the source."""
     return Path("data", task, "prepared")

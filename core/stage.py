@@ -13,6 +13,7 @@ import errno
 import os
 import random
 import re
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -106,6 +107,7 @@ def execute(
     with _lock(name), tracking.start(name, head=head, params=tasks[task]) as run:
         with replacing(output(*arguments)) as folder:
             function(Context(stage, task, variant, precision, head, tasks[task], folder, run))
+        shutil.rmtree(paths.resume(name), ignore_errors=True)  # only now that the output is in its place
         run.outputs(output(*arguments))
 
 

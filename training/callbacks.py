@@ -74,7 +74,8 @@ class Curves(pl.Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: Any) -> None:
         loss = float(module.latest["loss"])
-        metrics = "  ".join(f"{k} {float(v):.4g}" for k, v in trainer.callback_metrics.items() if k.startswith("val/"))
+        latest = {k: points[-1] for k, points in self.points.items() if k.startswith("val/")}
+        metrics = "  ".join(f"{k} {value:.4g}" for k, (step, value) in latest.items() if step == trainer.global_step)
         seconds = time.perf_counter() - self.started
         print(
             f"epoch {trainer.current_epoch + 1}/{self.epochs}  loss {loss:.4g}  {metrics}  {seconds:.1f} s", flush=True

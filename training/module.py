@@ -55,7 +55,7 @@ class Learner(pl.LightningModule):
             raise TrainingError(
                 f"the loss is not finite at epoch {self.current_epoch}, batch {index} (learning rate {rate:.2g}): "
                 f"{shown}. "
-                'The last good checkpoint is kept. Lower `lr` or `clip_norm`, or set `precision: "32"`, and run again.'
+                'Lower `lr` or `clip_norm`, or set `precision: "32"`, and run again; changed params train afresh.'
             )
         self.latest = {name: value.detach() for name, value in parts.items()}
         return parts["loss"]

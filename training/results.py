@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from core import checkpoint, stage
 from core.files import write_json
-from training import resume
 from training.fit import Fitted
 
 if TYPE_CHECKING:
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 def write(
     ctx: stage.Context, saved: checkpoint.Checkpoint, fitted: Fitted, extra: dict[str, Any] | None = None
 ) -> None:
-    """Write everything into the stage's folder and forget the checkpoints to resume from.
+    """Write everything into the stage's folder.
 
     The folder holds nothing that another run with the same seed would write differently: no times, no dates.
     """
@@ -28,7 +27,6 @@ def write(
     picture(fitted.curves, ctx.out / "curves.png")
     ctx.run.artifact(ctx.out / "curves.png")
     ctx.run.metrics({f"result/{k}": v for k, v in result.items() if isinstance(v, int | float)})
-    resume.discard(ctx.name)
     print(f"{ctx.name}: {result} in {fitted.seconds:.0f} s")
 
 

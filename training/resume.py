@@ -7,7 +7,6 @@ Two are kept, each with its sha256, so that one that a kill truncated falls back
 from __future__ import annotations
 
 import random
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ KEPT = 2
 
 def folder(name: str, key: str) -> Path:
     """Where the checkpoints of stage instance `name` with inputs `key` lie."""
-    return paths.STATE / "resume" / name / key
+    return paths.resume(name) / key
 
 
 def newest(where: Path) -> Path | None:
@@ -34,11 +33,6 @@ def newest(where: Path) -> Path | None:
             return path
         print(f"{path} is damaged; going back to the checkpoint before it", file=sys.stderr)
     return None
-
-
-def discard(name: str) -> None:
-    """Remove all checkpoints of a stage instance: it is finished."""
-    shutil.rmtree(paths.STATE / "resume" / name, ignore_errors=True)
 
 
 class Resumable(pl.Callback):
