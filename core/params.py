@@ -88,7 +88,7 @@ class TrainParams(Section):
     precision: Literal["auto", "32", "bf16", "fp16"]
     """`auto`: mixed precision where the hardware has units for it (GPUs, CPUs with AMX), else 32."""
     devices: Positive
-    """GPUs (or CPU processes); above 1 with `strategy`."""
+    """GPUs, or processes on a CPU, of this machine; each step takes a batch of `batch_size` on every one."""
     strategy: Literal["auto", "ddp", "fsdp"]
     workers: int = Field(ge=0)
 

@@ -16,6 +16,7 @@ import re
 import shutil
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,6 +105,11 @@ def execute(
         raise StillhouseError(f"{stage}: task {task!r} is not in `tasks` of params.yaml: {head.tasks}")
     name = instance(stage, task, variant, precision)
     _seed(head.seed)
+    if os.environ.get("LOCAL_RANK", "0") != "0":  # a process that Lightning started beside this stage: it only computes
+        with tempfile.TemporaryDirectory(prefix="stillhouse-") as scratch:
+            run = tracking.Run(tracking.Nowhere())
+            function(Context(stage, task, variant, precision, head, tasks[task], Path(scratch), run))
+        return
     with _lock(name), tracking.start(name, head=head, params=tasks[task]) as run:
         with replacing(output(*arguments)) as folder:
             function(Context(stage, task, variant, precision, head, tasks[task], folder, run))

@@ -22,6 +22,7 @@ from core.task import Loaders
 from training import hardware, resume
 from training.callbacks import Best, Curves
 from training.module import Learner
+from training.share import Share, rank
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,8 @@ def fit(
     Goes on from the last checkpoint of an execution with the same inputs that was killed.
     Raises: TrainingError for a loss that is not finite, exhausted memory, a killed loader worker.
     """
-    steps = train.epochs * len(loaders.train)
+    batches = Share(loaders.train, rank(), train.devices) if train.devices > 1 else loaders.train
+    steps = train.epochs * len(batches)
     if steps == 0:
         raise TrainingError("the train split is smaller than one batch; lower `batch_size` or add data")
     learner = Learner(model, role, loss, lambda: role.metric(loaders.assets, ctx.params), train, steps)
@@ -72,14 +74,14 @@ def fit(
         enable_model_summary=False,
         enable_checkpointing=False,
         logger=False,
-        use_distributed_sampler=train.devices > 1,
+        use_distributed_sampler=False,  # batches are shared out above; every process validates on all of `val`
     )
     checkpoint = resume.newest(saved)
     if checkpoint is not None:
         print(f"going on from {checkpoint}", flush=True)
     start = time.perf_counter()
     with _advice():
-        trainer.fit(learner, loaders.train, loaders.val, ckpt_path=checkpoint, weights_only=True)
+        trainer.fit(learner, batches, loaders.val, ckpt_path=checkpoint, weights_only=True)
         epochs, steps = trainer.current_epoch, trainer.global_step
         if epochs % every:  # the last weights are a candidate, too
             trainer.validate(learner, loaders.val, verbose=False)

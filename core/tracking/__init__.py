@@ -24,7 +24,7 @@ from core import lineage
 from core.tracking import ledger, pipeline, sender, spool, system
 from core.tracking.sender import uri
 
-__all__ = ["Run", "replay", "start", "uri"]
+__all__ = ["Nowhere", "Run", "replay", "start", "uri"]
 
 WAIT_S = 30.0
 SMALL = 5 * 10**6
@@ -32,10 +32,22 @@ SMALL = 5 * 10**6
 SHOWN = (".json", ".md", ".html", ".png", ".csv")
 
 
+class Nowhere:
+    """Takes the place of a spool where nothing is to be logged: in the second and further processes of a training."""
+
+    key = ""
+
+    def write(self, kind: str, **values: Any) -> None:
+        """Forget it."""
+
+    def keep(self, path: Path, folder: str) -> Path:
+        return path
+
+
 class Run:
     """What a stage logs to. Nothing here waits for, or fails because of, the tracking server."""
 
-    def __init__(self, file: spool.Spool):
+    def __init__(self, file: spool.Spool | Nowhere):
         self._spool = file
         self.key = file.key
         """Identifies the run offline; in MLflow it is the tag `stillhouse.key`."""

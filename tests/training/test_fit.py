@@ -21,6 +21,7 @@ import toy
 from core.errors import TrainingError
 from training import hardware, resume
 from training.module import factor
+from training.share import Share
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -154,6 +155,22 @@ def test_sigterm_ends_with_143_and_a_checkpoint(folder: Path) -> None:
     done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False, capture_output=True)
     assert done.returncode == 143, done.stderr
     assert "going on from" in process().stdout
+
+
+@pytest.mark.slow
+def test_two_processes_share_the_batches() -> None:
+    done = process(TOY_DEVICES="2", TOY_STRATEGY="ddp")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("epoch 4/4") == 2
+    assert len(set(done.stdout.split()) & {word for word in done.stdout.split() if len(word) == 64}) == 1
+
+
+def test_shares_are_disjoint_and_equal() -> None:
+    loader = toy.loaders().val  # two batches of 32
+    shares = [list(Share(loader, rank, 2)) for rank in (0, 1)]
+    assert [len(share) for share in shares] == [1, 1]
+    assert not torch.equal(shares[0][0][0], shares[1][0][0])
+    assert len(Share(loader, 0, 3)) == 0
 
 
 def test_the_schedule_warms_up_and_decays_to_one_percent() -> None:

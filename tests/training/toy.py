@@ -1,6 +1,6 @@
 """A toy task for the engine: a noisy line, learnt by a small network with dropout. `python toy.py` fits it.
 
-Environment: TOY_KILL_AFTER (epochs, then SIGKILL), TOY_NAN (batch of the first epoch whose loss is NaN).
+Environment: TOY_KILL_AFTER (epochs, then SIGKILL), TOY_DEVICES, TOY_STRATEGY.
 """
 
 from __future__ import annotations
@@ -115,6 +115,6 @@ def killing(inner: Any, step: int) -> Any:
 if __name__ == "__main__":
     from safetensors.torch import save_file
 
-    fitted = fit()
+    fitted = fit(devices=int(os.environ.get("TOY_DEVICES", "1")), strategy=os.environ.get("TOY_STRATEGY", "auto"))
     save_file(fitted.weights, "weights.safetensors")
     print(sha256(Path("weights.safetensors")))
