@@ -7,7 +7,7 @@ from pathlib import Path
 import pipeline_copy
 
 SCRIPT = """
-mount -t tmpfs -o size=64k none data/translation &&
+mount -t tmpfs -o size=20k none data/translation &&
 mkdir data/translation/prepared && echo before > data/translation/prepared/old &&
 python -m stages.prepare translation; code=$?
 ls -A data/translation; cat data/translation/prepared/old; exit $code

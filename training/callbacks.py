@@ -62,7 +62,7 @@ class Curves(pl.Callback):
         self.started = time.perf_counter()
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: Any, outputs: Any, batch: Any, index: int) -> None:
-        if trainer.global_step % self.every == 0:
+        if trainer.global_step == 1 or trainer.global_step % self.every == 0:
             rate = trainer.optimizers[0].param_groups[0]["lr"]
             parts = {f"train/{name}": float(value) for name, value in module.latest.items()}
             self.record({**parts, "lr": rate}, trainer.global_step)

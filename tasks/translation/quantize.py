@@ -17,12 +17,14 @@ import onnx
 import pandas as pd
 
 from core.errors import ModelError
-from tasks.translation.common import bleu, languages
+from tasks.translation.common import bleu, languages, tokenizer
 from tasks.translation.common.search import Arrays, search
 from tasks.translation.common.tokenizer import EOS
 from tasks.translation.predict import Predictor, pad
 
 GRAPHS = ("encoder", "step")
+BESIDE = ("model.json", tokenizer.ASSET, languages.ASSET)
+"""What the predictor needs beside the graphs; parity and checksums are of the fp32 graphs only."""
 CHECKED = 200
 """Validation sentences of the collapse check."""
 CALIBRATED_TOKENS = 12
@@ -34,9 +36,8 @@ def quantize(source: Path, folder: Path, precision: str, dataset: Path, params: 
     """See `core.task.Quantize`. Raises: ModelError when BLEU on the validation split falls by more than
     `quantize.max_loss`."""
     settings = params.quantize
-    for path in sorted(source.iterdir()):
-        if path.suffix != ".onnx":
-            shutil.copyfile(path, folder / path.name)
+    for name in BESIDE:
+        shutil.copyfile(source / name, folder / name)
     if precision == "fp16":
         for name in GRAPHS:
             _half(source / f"{name}.onnx", folder / f"{name}.onnx")
