@@ -16,6 +16,7 @@ import yaml
 
 from core import params, paths
 
+pytestmark = pytest.mark.timeout(1200)  # the fixture runs a whole pipeline
 TASKS = ["detection", "translation"]
 
 
