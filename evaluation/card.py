@@ -27,7 +27,8 @@ def render(
   {row["per_second"]:.1f}/s at batch 8, on the CPU that ran the evaluation
 - **Size**: {row["size_mb"]:.2f} MB on disk, {row["memory_mb"]:.0f} MB of memory at peak
 
-Measured through ONNX Runtime on {comparison["test_inputs"]} test inputs that no choice has seen;
+Measured through ONNX Runtime on {comparison["test_inputs"]} test inputs that no training,
+calibration or threshold has seen; the choice among the candidates was made on these figures.
 `{comparison["signature"]}`.
 
 ## Use

@@ -17,7 +17,7 @@ def misses(row: dict[str, Any], best: float, budget: Any) -> list[str]:
         ("max_loss", best - row["quality"], "below the best", best - row["quality"] > budget.max_loss, budget.max_loss),
         ("min_quality", row["quality"], "quality", row["quality"] < budget.min_quality, budget.min_quality),
     )
-    return [f"{name} {limit:g}: has {found:.3g} {unit}" for name, found, unit, missed, limit in limits if missed]
+    return [f"{name} {limit:g}: has {found:.6g} {unit}" for name, found, unit, missed, limit in limits if missed]
 
 
 def choose(rows: Sequence[dict[str, Any]], budget: Any) -> dict[str, Any] | None:

@@ -5,7 +5,6 @@ python -m evaluation.memory TASK MODEL_FOLDER DATASET COUNT   prints megabytes (
 
 from __future__ import annotations
 
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +18,8 @@ def peak_mb(name: str, folder: Path, dataset: Path, count: int) -> float:
     command = [sys.executable, "-m", "evaluation.memory", name, str(folder), str(dataset), str(count)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise ModelError(f"{folder} cannot predict in a process of its own: {done.stderr.strip().splitlines()[-1]}")
+        words = done.stderr.strip().splitlines() or [f"it ended with {done.returncode} and no message"]
+        raise ModelError(f"{folder} cannot predict in a process of its own: {words[-1]}")
     return float(done.stdout)
 
 
@@ -29,7 +29,10 @@ def main() -> None:
     predictor = role.Predictor(Path(folder))
     for value in role.inputs(Path(dataset), "test", int(count)):
         predictor([value])
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6)  # Linux counts in KiB
+    # Not getrusage: its peak survives exec, so it would be that of the process that started this one.
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    peak_kib = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:"))
+    print(int(peak_kib) * 1024 / 1e6)
 
 
 if __name__ == "__main__":
