@@ -82,6 +82,11 @@ def verify(folder: Path) -> list[str]:
         if found != made
     ]
     present = _files(folder)
+    if links[-1]["name"] != "model" or len(links) < 2:
+        return [*problems, "the last link is not 'model': the chain was cut"]
+    graphs = {str(path.relative_to(folder)): sha256(path) for path in sorted(folder.rglob("*.onnx"))}
+    if links[-1]["value"] != graphs:
+        problems.append("link 'model' is broken: the graphs are not those that it names")
     problems += [f"{name} is missing" for name in files if name not in present]
     problems += [f"{name} is not in the passport" for name in present if name not in files]
     changed = [name for name in present if name in files and sha256(folder / name) != files[name]]

@@ -71,6 +71,30 @@ def test_the_first_broken_link_is_named(package: Path) -> None:
     assert passport.verify(package)[0].startswith("link 'code' is broken")
 
 
+def reseal(package: Path, content: dict[str, object]) -> None:
+    """Write a changed passport with a seal that fits."""
+    content["seal"] = passport._digest({k: v for k, v in content.items() if k != "seal"})
+    (package / "passport.json").write_text(json.dumps(content))
+
+
+def test_a_swapped_graph_is_found_although_files_and_seal_fit(package: Path) -> None:
+    path = package / "model" / "add.onnx"
+    graph = onnx.load(str(path))
+    graph.graph.initializer[0].CopyFrom(numpy_helper.from_array(np.full(1, 2, np.float32), "one"))
+    onnx.save(graph, str(path))
+    content = json.loads((package / "passport.json").read_text())
+    content["files"]["model/add.onnx"] = passport.sha256(path)
+    reseal(package, content)
+    assert passport.verify(package) == ["link 'model' is broken: the graphs are not those that it names"]
+
+
+def test_a_cut_chain_is_found(package: Path) -> None:
+    content = json.loads((package / "passport.json").read_text())
+    content["links"] = content["links"][:1]
+    reseal(package, content)
+    assert passport.verify(package) == ["the last link is not 'model': the chain was cut"]
+
+
 def test_added_and_missing_files_are_named(package: Path) -> None:
     (package / "model" / "extra").write_text("x")
     (package / "golden" / "samples.json").unlink()
