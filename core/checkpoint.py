@@ -53,8 +53,11 @@ def load(folder: Path) -> Checkpoint:
         arch = read_json(folder / "architecture.json")
         weights = load_file(folder / "weights.safetensors")
         assets = {path.name: path.read_bytes() for path in sorted((folder / "assets").iterdir())}
+        if not isinstance(arch, dict):
+            raise ValueError("architecture.json holds no mapping")
     except FileNotFoundError as error:
-        raise ModelError(f"{error.filename} is missing; run the stage that makes {folder} again") from None
+        missing = error.filename or folder / "weights.safetensors"  # safetensors names no file
+        raise ModelError(f"{missing} is missing; run the stage that makes {folder} again") from None
     except (ValueError, SafetensorError) as error:
         raise ModelError(
             f"{folder} is damaged ({error}); run the stage that makes it again with `dvc repro -f`"

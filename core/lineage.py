@@ -17,6 +17,10 @@ from typing import Any
 import yaml
 
 from core import params as params_module
+from core.errors import StillhouseError
+
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""As safe as SafeLoader, and about eight times faster where libyaml is there."""
 
 
 def dvc_md5(path: Path | str) -> str | None:
@@ -28,8 +32,13 @@ def dvc_md5(path: Path | str) -> str | None:
 def locked() -> dict[str, Any]:
     """Stages of `dvc.lock` by name; empty before the first run."""
     path = Path("dvc.lock")
-    content = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else None
-    return dict((content or {}).get("stages", {}))
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER) if path.exists() else None  # noqa: S506
+        return dict((content or {}).get("stages", {}))
+    except (yaml.YAMLError, UnicodeDecodeError, AttributeError) as error:
+        raise StillhouseError(
+            f"dvc.lock is damaged ({str(error).splitlines()[0]}): `git checkout dvc.lock`, or delete it to run anew"
+        ) from None
 
 
 def inputs(name: str) -> dict[str, str]:
@@ -64,16 +73,25 @@ def instances() -> dict[str, tuple[dict[str, Any], dict[str, str]]]:
 
 
 def digest(path: Path) -> str:
-    """md5 over the names and bytes of a file or folder, without bytecode; `missing` where there is nothing."""
+    """The md5 that DVC gives a file or a folder (then with `.dir`); `missing` where there is nothing.
+
+    Of a folder it is the md5 of its sorted list of names and md5s as JSON:
+    https://github.com/treeverse/dvc-data/blob/3.18.3/src/dvc_data/hashfile/tree.py#L133-L162
+    """
     if path.is_file():
         with path.open("rb") as content:
             return hashlib.file_digest(content, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
     if not path.is_dir():
         return "missing"
-    total = hashlib.md5(usedforsecurity=False)
-    for file in sorted(p for p in path.rglob("*") if p.is_file() and "__pycache__" not in p.parts):
-        total.update(f"{file.relative_to(path)}\0{digest(file)}\n".encode())
-    return total.hexdigest()
+    files = {file.relative_to(path).as_posix(): file for file in path.rglob("*") if file.is_file()}
+    listing = [{"md5": digest(files[name]), "relpath": name} for name in sorted(files) if not _ignored(files[name])]
+    text = json.dumps(listing, sort_keys=True)
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest() + ".dir"
+
+
+def _ignored(file: Path) -> bool:
+    """As `.dvcignore` says: what Python leaves beside the code, and what a stage has not finished."""
+    return "__pycache__" in file.parts or any(part.endswith((".pyc", ".partial")) for part in file.parts)
 
 
 def git_commit() -> str | None:
@@ -82,7 +100,7 @@ def git_commit() -> str | None:
         head = _git("rev-parse", "HEAD")
         # params.yaml and dvc.lock change with every experiment, and the passport records both by themselves.
         changed = _git("status", "--porcelain", "--untracked-files=no", "--", ":!params.yaml", ":!dvc.lock", ":!data")
-    except (OSError, subprocess.CalledProcessError):
+    except (OSError, subprocess.SubprocessError):
         return None
     return head + ("-dirty" if changed else "")
 

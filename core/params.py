@@ -26,7 +26,7 @@ Positive = Annotated[int, Field(ge=1)]
 class Section(BaseModel):
     """One mapping in `params.yaml`: unknown keys, text for numbers and the like are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class SourceParams(Section):
@@ -49,6 +49,9 @@ class SourceParams(Section):
 
     @model_validator(mode="after")
     def _pinned(self) -> SourceParams:
+        if re.match(r"^(git\+)?(https?|ssh|git)://([^/@]*:[^/@]*@)|^(git\+)?https?://[^/@]+@", self.source):
+            # Not quoted: the message may end in a log. This file is committed, and its values are logged to MLflow.
+            raise ValueError("the URL holds a user or password; put them into ~/.netrc (git: a credential helper)")
         if self.kind == "archive" and not re.fullmatch(r"[0-9a-f]{64}", self.sha256 or ""):
             raise ValueError("an archive URL needs `sha256`, 64 lower-case hex digits (sha256sum FILE prints it)")
         if self.kind == "git" and not re.fullmatch(r"[0-9a-f]{40}", self.commit or ""):
@@ -251,7 +254,7 @@ def _parse(model: type[Any], value: Any, prefix: str, problems: list[str]) -> An
     except ValidationError as error:
         for item in error.errors():
             place = ".".join(str(part) for part in (prefix, *item["loc"]) if part != "")
-            problems.append(f"{place}: {_explain(model, item)}")
+            problems.append(f"{place}: {_explain(model, item)}" if place else _explain(model, item))
         return None
 
 
@@ -291,6 +294,10 @@ class _Strict(yaml.SafeLoader):
             if key_node.tag == "tag:yaml.org,2002:merge":
                 continue
             key = self.construct_object(key_node, deep=True)
+            if isinstance(key, list | dict):
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"a key must be a word, found {key!r}", key_node.start_mark
+                )
             if key in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the key {key!r} stands twice", key_node.start_mark

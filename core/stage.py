@@ -17,7 +17,8 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,13 +79,14 @@ def main(stage: str, function: Callable[[Context], None], output: Callable[..., 
     except KeyboardInterrupt:
         sys.exit(130)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            where = f" ({error.filename})" if error.filename else ""
+            why = f"the disk is full{where}. Free room and run again, or `dvc checkout` the last output."
+        elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) and error.filename:
+            why = f"no permission for {error.filename} ({error.strerror}). Let this user read and write it, run again."
+        else:
             raise
-        where = f" ({error.filename})" if error.filename else ""
-        print(
-            f"error: the disk is full{where}. Free room and run again, or `dvc checkout` the last output.",
-            file=sys.stderr,
-        )
+        print(f"error: {why}", file=sys.stderr, flush=True)
         sys.exit(2)
 
 
@@ -110,7 +112,7 @@ def execute(
             run = tracking.Run(tracking.Nowhere())
             function(Context(stage, task, variant, precision, head, tasks[task], Path(scratch), run))
         return
-    with _lock(name), tracking.start(name, head=head, params=tasks[task]) as run:
+    with _alone(name), tracking.start(name, head=head, params=tasks[task]) as run:
         with replacing(output(*arguments)) as folder:
             function(Context(stage, task, variant, precision, head, tasks[task], folder, run))
         shutil.rmtree(paths.resume(name), ignore_errors=True)  # only now that the output is in its place
@@ -125,18 +127,26 @@ def _seed(seed: int) -> None:
     np.random.seed(seed)
 
 
-def _lock(name: str) -> FileLock:
+@contextmanager
+def _alone(name: str) -> Iterator[None]:
     """Two executions of one stage would write one output: the second waits for the first."""
     folder = paths.STATE / "locks"
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / f"{name}.lock", timeout=WAIT_FOR_TWIN_S)
+    lock = FileLock(folder / f"{name}.lock")
     try:
         lock.acquire(timeout=0)
     except Timeout:
         print(f"{name} is running already; waiting for it", file=sys.stderr, flush=True)
-    else:
+        try:
+            lock.acquire(timeout=WAIT_FOR_TWIN_S)
+        except Timeout:
+            raise StillhouseError(
+                f"{name} has been running for {WAIT_FOR_TWIN_S} s in another process; end that one, then run again"
+            ) from None
+    try:
+        yield
+    finally:
         lock.release()
-    return lock
 
 
 def _terminate(signum: int, frame: object) -> None:

@@ -12,15 +12,18 @@ from core.files import read_json
 def read(folder: Path, variant: str, precision: str) -> dict[str, Any]:
     """One row from an evaluation folder.
 
-    Keys: `variant`, `precision`, `quality` (the main metric) and its 95 % `interval`, `metrics`, `size_mb`,
+    Keys: `variant`, `precision`, `quality` (the main metric on `val`, by which candidates are compared) and its 95 %
+    `interval`, `test` (the main metric on `test`) and `test_interval`, `metrics` (all of `test`), `size_mb`,
     `latency_ms` and `p99_ms` (batch 1), `per_second` (batch 8), `memory_mb`.
     """
     scores, timing = read_json(folder / "metrics.json"), read_json(folder / "latency.json")
     return {
         "variant": variant,
         "precision": precision,
-        "quality": scores["metrics"][scores["main"]],
-        "interval": scores["intervals"][scores["main"]],
+        "quality": scores["val"]["metrics"][scores["main"]],
+        "interval": scores["val"]["intervals"][scores["main"]],
+        "test": scores["metrics"][scores["main"]],
+        "test_interval": scores["intervals"][scores["main"]],
         "metrics": scores["metrics"],
         "size_mb": scores["size_mb"],
         "latency_ms": timing["batch_1"]["median_ms"],

@@ -19,16 +19,17 @@ def render(
     """comparison: of `stages.compare`; row: the chosen candidate; links: the passport's, by name; example: an input."""
     task = comparison["task"]
     metrics = "\n".join(f"| {name} | {value:.4g} |" for name, value in sorted(row["metrics"].items()))
-    low, high = row["interval"]
+    low, high = row["test_interval"]
     return f"""# {task}: {row["variant"]} {row["precision"]}
 
-- **Quality**: {comparison["metric"]} {row["quality"]:.4g}, 95 % interval {low:.4g} to {high:.4g}
+- **Quality**: {comparison["metric"]} {row["test"]:.4g}, 95 % interval {low:.4g} to {high:.4g}
 - **Speed**: {row["latency_ms"]:.1f} ms at batch 1 (median; 99 % below {row["p99_ms"]:.1f} ms) and
   {row["per_second"]:.1f}/s at batch 8, on the CPU that ran the evaluation
 - **Size**: {row["size_mb"]:.2f} MB on disk, {row["memory_mb"]:.0f} MB of memory at peak
 
-Measured through ONNX Runtime on {comparison["test_inputs"]} test inputs that no training,
-calibration or threshold has seen; the choice among the candidates was made on these figures.
+The quality was measured through ONNX Runtime on {comparison["test_inputs"]} test inputs that had no part in training,
+calibration or any choice. The model was chosen among {len(comparison["rows"])} candidates on
+{comparison["val_inputs"]} validation inputs, where it reaches {row["quality"]:.4g}.
 `{comparison["signature"]}`.
 
 ## Use

@@ -1,5 +1,6 @@
 """The choice: of the candidates that keep every limit of `compare.budget`, the fastest; of equals the smallest.
 
+Quality is that of the validation split: a figure of the test split that chose a model would no longer be a test.
 `max_loss` is counted from the best quality among all candidates, `min_quality` is absolute.
 """
 
@@ -27,3 +28,15 @@ def choose(rows: Sequence[dict[str, Any]], budget: Any) -> dict[str, Any] | None
         row["misses"] = misses(row, best, budget)
     within = [row for row in rows if not row["misses"]]
     return min(within, key=lambda row: (row["latency_ms"], row["size_mb"]), default=None)
+
+
+def verdict(chosen: dict[str, Any] | None, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """`passed`, and in words `why`: what `package` and the report say of the gate."""
+    if chosen is None:
+        return {"passed": False, "why": f"none of {len(rows)} candidates keeps every limit of compare.budget"}
+    within = sum(not row["misses"] for row in rows)
+    return {
+        "passed": True,
+        "why": f"{chosen['variant']} {chosen['precision']} is the fastest of {within} candidates, out of {len(rows)}, "
+        "that keep every limit of compare.budget",
+    }

@@ -1,6 +1,6 @@
 """Peak memory of a model that only predicts: measured in a process of its own, since peaks never go down.
 
-python -m evaluation.memory TASK MODEL_FOLDER DATASET COUNT   prints megabytes (10^6 bytes)
+python -m evaluation.memory TASK MODEL_FOLDER DATASET COUNT THREADS   prints megabytes (10^6 bytes)
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from core import task
 from core.errors import ModelError
 
 
-def peak_mb(name: str, folder: Path, dataset: Path, count: int) -> float:
-    """Peak resident memory of a fresh process that loads the model and predicts `count` test inputs one by one."""
-    command = [sys.executable, "-m", "evaluation.memory", name, str(folder), str(dataset), str(count)]
+def peak_mb(name: str, folder: Path, dataset: Path, count: int, threads: int = 0) -> float:
+    """Peak resident memory of a fresh process that loads the model and predicts `count` inputs of `val` one by one."""
+    command = [sys.executable, "-m", "evaluation.memory", name, str(folder), str(dataset), str(count), str(threads)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         words = done.stderr.strip().splitlines() or [f"it ended with {done.returncode} and no message"]
@@ -24,10 +24,10 @@ def peak_mb(name: str, folder: Path, dataset: Path, count: int) -> float:
 
 
 def main() -> None:
-    name, folder, dataset, count = sys.argv[1:]
+    name, folder, dataset, count, threads = sys.argv[1:]
     role = task.load(name, "predict")
-    predictor = role.Predictor(Path(folder))
-    for value in role.inputs(Path(dataset), "test", int(count)):
+    predictor = role.Predictor(Path(folder), threads=int(threads))
+    for value in role.inputs(Path(dataset), "val", int(count)):
         predictor([value])
     # Not getrusage: its peak survives exec, so it would be that of the process that started this one.
     status = Path("/proc/self/status").read_text(encoding="ascii")

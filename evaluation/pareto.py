@@ -1,4 +1,4 @@
-"""One picture of all candidates: quality over latency, the area of a point is the size of the model."""
+"""One picture of all candidates: quality on `val` over latency, the area of a point is the size of the model."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def picture(rows: Sequence[dict[str, Any]], metric: str, chosen: Sequence[str] |
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.margins(x=0.12)
     axes.set_xlabel("median latency at batch 1, ms (log)")
-    axes.set_ylabel(f"{metric} on the test split, 95 % interval")
+    axes.set_ylabel(f"{metric} on the validation split, 95 % interval")
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     _legend(axes, variants, sorted({row["precision"] for row in rows}))

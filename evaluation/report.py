@@ -25,6 +25,7 @@ def render(comparison: dict[str, Any], pareto: Path) -> str:
     environment.filters["picture"] = picture
     shown = comparison["chosen"] or [comparison["rows"][0]["variant"], comparison["rows"][0]["precision"]]
     evaluation = paths.evaluation(task, *shown)
+    validation = read_json(paths.validated(task) / "validation.json")
     chosen = next((row for row in comparison["rows"] if [row["variant"], row["precision"]] == shown), None)
     return environment.get_template("report.html").render(
         comparison=comparison,
@@ -34,7 +35,8 @@ def render(comparison: dict[str, Any], pareto: Path) -> str:
         plots=sorted((evaluation / "plots").glob("*.png")),
         pictures=sorted((evaluation / "samples").glob("*.png")),
         fragments=[Markup(path.read_text("utf-8")) for path in sorted((evaluation / "samples").glob("*.html"))],  # noqa: S704 - our own, escaped where made
-        validation=read_json(paths.validated(task) / "validation.json"),
+        validation=validation,
+        splits=splits(validation["clean"]),
         contact_sheet=paths.augmented(task) / "contact_sheet.png",
         curves=_curves(comparison),
         commit=lineage.git_commit() or "not under git",
@@ -46,6 +48,16 @@ def render(comparison: dict[str, Any], pareto: Path) -> str:
 def picture(path: Path) -> str:
     """A PNG as a data URI."""
     return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode("ascii")
+
+
+def splits(counts: dict[str, Any]) -> list[tuple[str, str]]:
+    """Each split with its size in words: a task counts rows, or several things by name."""
+    words = []
+    for name in ("train", "val", "test"):
+        count = counts[name]
+        kinds = count if isinstance(count, dict) else {"rows": count}
+        words.append((name, ", ".join(f"{value:,} {kind}" for kind, value in kinds.items() if isinstance(value, int))))
+    return words
 
 
 def _curves(comparison: dict[str, Any]) -> list[tuple[str, Path]]:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from typing import Any
 
-HEADER = ("variant", "precision", "quality", "low", "high", "MB", "ms", "p99 ms", "1/s (batch 8)", "memory MB", "front")
+HEADER = (
+    *("variant", "precision", "val", "val low", "val high", "test", "test low", "test high"),
+    *("MB", "ms", "p99 ms", "1/s (batch 8)", "memory MB", "front"),
+)
 
 
 def cells(row: dict[str, Any]) -> list[str]:
     """One row as text, in the order of `HEADER`."""
-    low, high = row["interval"]
-    numbers = (row["quality"], low, high)
+    numbers = (row["quality"], *row["interval"], row["test"], *row["test_interval"])
     return [
         row["variant"],
         row["precision"],
@@ -42,5 +45,5 @@ def comma_separated(rows: Sequence[dict[str, Any]]) -> str:
 
 def plain(cell: str) -> str:
     """A leading =, +, -, @, tab or carriage return gets an apostrophe, as OWASP advises against CSV injection."""
-    number = cell.replace(".", "", 1).lstrip("-").isdigit()
+    number = re.fullmatch(r"[+-]?\d+(\.\d+)?(e[+-]?\d+)?", cell)
     return cell if number or not cell.startswith(("=", "+", "-", "@", "\t", "\r")) else "'" + cell

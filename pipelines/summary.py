@@ -13,7 +13,7 @@ from core.files import read_json
 
 
 def table(tasks: Iterable[str]) -> Table:
-    """Task, model, quality with its 95 % interval, latency and size; the chosen candidate is marked."""
+    """Task, model, quality on test with its 95 % interval, latency and size; the chosen candidate is marked."""
     grid = Table(header_style="bold", pad_edge=False)
     for name, side in (("task", "left"), ("model", "left"), ("quality", "left"), ("ms", "right"), ("MB", "right")):
         grid.add_column(name, justify=side, no_wrap=True)  # type: ignore[arg-type]
@@ -34,8 +34,8 @@ def table(tasks: Iterable[str]) -> Table:
 
 def _cells(row: dict[str, Any], metric: str) -> list[str]:
     """Three decimals for metrics up to 1, one for percentages."""
-    digits = 3 if row["interval"][1] <= 1 else 1
-    quality, low, high = (f"{value:.{digits}f}" for value in (row["quality"], *row["interval"]))
+    digits = 3 if row["test_interval"][1] <= 1 else 1
+    quality, low, high = (f"{value:.{digits}f}" for value in (row["test"], *row["test_interval"]))
     return [
         f"{row['variant']} {row['precision']}",
         f"{metric} {quality} ({low} to {high})",

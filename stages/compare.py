@@ -1,4 +1,4 @@
-"""Put all variants and precisions of a task side by side and choose one within `compare.budget`.
+"""Put all variants and precisions of a task side by side and choose one within `compare.budget`, on `val`.
 
 reads   evaluations/<task>/, what validation, augmentation and training left to look at
 writes  reports/<task>/: comparison.json, comparison.md, comparison.csv, pareto.png, report.html
@@ -22,10 +22,12 @@ def compare(ctx: stage.Context) -> None:
         "task": ctx.task,
         "metric": first["main"],
         "signature": first["signature"],
+        "val_inputs": first["val"]["inputs"],
         "test_inputs": first["inputs"],
         "budget": ctx.params.compare.budget.model_dump(),
         "rows": rows,
         "chosen": [chosen["variant"], chosen["precision"]] if chosen else None,
+        "verdict": gate.verdict(chosen, rows),
     }
     write_json(ctx.out / "comparison.json", comparison)
     write_text(ctx.out / "comparison.md", tables.markdown(rows))
@@ -34,11 +36,10 @@ def compare(ctx: stage.Context) -> None:
     write_text(ctx.out / "report.html", report.render(comparison, ctx.out / "pareto.png"))
     for row in rows:
         name = f"{row['variant']}_{row['precision']}"
-        ctx.run.metrics({f"{name}/{key}": row[key] for key in ("quality", "latency_ms", "size_mb")})
-    if chosen:
-        print(f"{ctx.name}: chose {chosen['variant']} {chosen['precision']}, {first['main']} {chosen['quality']:.4g}")
-    else:
-        print(f"{ctx.name}: no candidate is within compare.budget; package will refuse")
+        ctx.run.metrics({f"{name}/{key}": row[key] for key in ("quality", "test", "latency_ms", "size_mb")})
+    ctx.run.tag("gate", "passed" if chosen else "failed")
+    ending = f"{first['main']} {chosen['test']:.4g} on test" if chosen else "package will refuse"
+    print(f"{ctx.name}: {comparison['verdict']['why']}; {ending}")
 
 
 if __name__ == "__main__":

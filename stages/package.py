@@ -32,7 +32,7 @@ def package(ctx: stage.Context) -> None:
         )
     variant, precision = comparison["chosen"]
     row = next(r for r in comparison["rows"] if [r["variant"], r["precision"]] == comparison["chosen"])
-    values = provenance(ctx, row)
+    values = provenance(ctx, comparison, row)
     links = passport.chained(values)
 
     shutil.copytree(paths.model(ctx.task, variant, precision), ctx.out / "model")
@@ -50,8 +50,8 @@ def package(ctx: stage.Context) -> None:
     print(f"{ctx.name}: {variant} {precision} -> {paths.package(ctx.task)}/, registered as {ctx.task}@{ALIAS}")
 
 
-def provenance(ctx: stage.Context, row: dict[str, Any]) -> dict[str, Any]:
-    """The passport's links, from raw data to evaluation. Nothing in them depends on when they were made."""
+def provenance(ctx: stage.Context, comparison: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
+    """The passport's links, from raw data to evaluation. Only the keys of the runs differ between two executions."""
     prepared, validated = paths.prepared(ctx.task), paths.validated(ctx.task)
     source = ctx.params.data
     trained = paths.checkpoint(ctx.task, row["variant"])
@@ -68,10 +68,23 @@ def provenance(ctx: stage.Context, row: dict[str, Any]) -> dict[str, Any]:
         "code": lineage.git_commit(),
         "params": sha256(Path("params.yaml")),
         "environment": {name: sha256(Path(name)) for name in ("requirements.lock", "requirements-torch.txt")},
-        "runs": {"train": ledger.run_of(f"train@{ctx.task}"), "package": ctx.run.key},
+        "runs": {name: ledger.run_of(name) for name in makers(ctx, row)} | {ctx.name: ctx.run.key},
         "checkpoint": {path.name: sha256(path) for path in sorted(trained.glob("*.safetensors"))},
-        "evaluation": {"metrics": row["metrics"], "interval": row["interval"]},
+        "evaluation": {
+            "val": {comparison["metric"]: row["quality"], "interval": row["interval"]},
+            "test": row["metrics"] | {"interval": row["test_interval"]},
+        },
     }
+
+
+def makers(ctx: stage.Context, row: dict[str, Any]) -> list[str]:
+    """Names of the stage instances that made a candidate, first to last."""
+    variant, precision = row["variant"], row["precision"]
+    own = {"prune": ctx.head.pruned, "distill": ctx.head.distilled, "export": [variant]}
+    names = [f"train@{ctx.task}", *(f"{s}@{ctx.task}-{variant}" for s, made in own.items() if variant in made)]
+    if precision != "fp32":
+        names.append(f"quantize@{ctx.task}-{variant}-{precision}")
+    return [*names, f"evaluate@{ctx.task}-{variant}-{precision}"]
 
 
 def golden(ctx: stage.Context, folder: Path) -> None:

@@ -7,9 +7,11 @@ run     python -m stages.prune detection pruned
 
 from __future__ import annotations
 
+from typing import Any
+
 from core import checkpoint, paths, stage, task
 from core.checkpoint import Checkpoint
-from training import hardware, results
+from training import hardware, results, statistics
 from training.fit import fit
 
 
@@ -22,13 +24,23 @@ def prune(ctx: stage.Context) -> None:
     base = checkpoint.load(paths.checkpoint(ctx.task, "base"))
     model = role.build(base.arch)
     model.load_state_dict(base.weights)
-    before = results.parameters(model)
-    arch = role.prune(model, base.arch, settings)
-    sizes = {"parameters_before": before, "parameters": results.parameters(model)}
-    print(f"{ctx.name}: {before:,} parameters before, {sizes['parameters']:,} after pruning")
     data, params = task.load(ctx.task, "data"), ctx.params.model_copy(update={"train": settings.train})
     loaders = data.loaders(paths.clean(ctx.task), augmented, params, ctx.seed, base.assets)
-    fitted = fit(ctx, role, model, loaders, lambda net, batch: role.loss(net, batch, ctx.params), settings.train)
+
+    def loss(net: Any, batch: Any) -> Any:
+        return role.loss(net, batch, ctx.params)
+
+    example = next(iter(loaders.val))
+    before = results.parameters(model), results.macs(model, example, loss)
+    arch = role.prune(model, base.arch, settings)
+    after = results.parameters(model), results.macs(model, example, loss)
+    statistics.reestimate(model, loaders.train, loss)
+    sizes = dict(zip(("parameters_before", "macs_before", "parameters", "macs"), (*before, *after), strict=True))
+    print(
+        f"{ctx.name}: {before[0]:,} parameters before, {after[0]:,} after pruning; "
+        f"{before[1] / 1e6:,.0f} million multiply-adds for a validation batch before, {after[1] / 1e6:,.0f} after"
+    )
+    fitted = fit(ctx, role, model, loaders, loss, settings.train)
     results.write(ctx, Checkpoint(arch, fitted.weights, base.assets), fitted, sizes)
 
 

@@ -58,6 +58,9 @@ class Curves(pl.Callback):
             self.points.setdefault(name, []).append([step, value])
         self.run.metrics(values, step=step)
 
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        self.started = time.perf_counter()  # an epoch that is resumed within does not start again
+
     def on_train_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         self.started = time.perf_counter()
 

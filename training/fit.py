@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import pickle
+import signal
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -14,12 +16,14 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor, nn
 
 from core import lineage, stage
 from core.errors import TrainingError
 from core.task import Loaders
 from training import hardware, resume
+from training.batches import Batches
 from training.callbacks import Best, Curves
 from training.module import Learner
 from training.share import Share, rank
@@ -50,7 +54,7 @@ def fit(
     Goes on from the last checkpoint of an execution with the same inputs that was killed.
     Raises: TrainingError for a loss that is not finite, exhausted memory, a killed loader worker.
     """
-    batches = Share(loaders.train, rank(), train.devices) if train.devices > 1 else loaders.train
+    batches = Batches(Share(loaders.train, rank(), train.devices) if train.devices > 1 else loaders.train)
     steps = train.epochs * len(batches)
     if steps == 0:
         raise TrainingError("the train split is smaller than one batch; lower `batch_size` or add data")
@@ -69,7 +73,7 @@ def fit(
         gradient_clip_val=train.clip_norm,
         check_val_every_n_epoch=every,
         num_sanity_val_steps=0,
-        callbacks=[best, curves, resume.Resumable(saved, loaders.train.sampler)],
+        callbacks=[best, curves, resume.Resumable(saved, batches)],
         enable_progress_bar=sys.stderr.isatty(),
         enable_model_summary=False,
         enable_checkpointing=False,
@@ -81,7 +85,8 @@ def fit(
         print(f"going on from {checkpoint}", flush=True)
     start = time.perf_counter()
     with _advice():
-        trainer.fit(learner, batches, loaders.val, ckpt_path=checkpoint, weights_only=True)
+        with _sigterm():
+            trainer.fit(learner, batches, loaders.val, ckpt_path=checkpoint, weights_only=True)
         epochs, steps = trainer.current_epoch, trainer.global_step
         if epochs % every:  # the last weights are a candidate, too
             trainer.validate(learner, loaders.val, verbose=False)
@@ -89,6 +94,21 @@ def fit(
     ctx.run.metrics({"seconds": seconds})
     result = {"best": best.value, "epoch": best.epoch, "epochs": epochs, "steps": steps}
     return Fitted(best.weights, result, curves.points, seconds)
+
+
+@contextmanager
+def _sigterm() -> Iterator[None]:
+    """Leave SIGTERM to Lightning, which lets the step end and then unwinds; then end as the signal demands."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)  # Lightning would call another handler in mid-step
+    try:
+        yield
+    except SIGTERMException:
+        sys.exit(128 + signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

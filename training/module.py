@@ -50,7 +50,7 @@ class Learner(pl.LightningModule):
     def training_step(self, batch: Any, index: int) -> Tensor:
         parts = self.loss(self.model, batch)
         if not torch.isfinite(parts["loss"]):
-            shown = {name: float(value) for name, value in parts.items()}
+            shown = {name: float(value.detach()) for name, value in parts.items()}
             rate = self.optimizers().param_groups[0]["lr"]
             raise TrainingError(
                 f"the loss is not finite at epoch {self.current_epoch}, batch {index} (learning rate {rate:.2g}): "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,18 @@ def write(
 def parameters(model: nn.Module) -> int:
     """Number of weights."""
     return sum(parameter.numel() for parameter in model.parameters())
+
+
+def macs(model: nn.Module, batch: Any, forward: Callable[[nn.Module, Any], Any]) -> int:
+    """Multiply-adds of convolutions, matrix products and attention when `forward` runs the model on a batch."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    mode = model.training
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        forward(model.eval(), batch)
+    model.train(mode)
+    return int(counter.get_total_flops()) // 2
 
 
 def picture(curves: dict[str, list[list[float]]], path: Path) -> None:

@@ -5,9 +5,15 @@ What was fetched lies below `.stillhouse/downloads/`, named by its checksum, wri
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock
+
 from core.errors import SourceError
+from core.files import read_json, write_json
 from core.ingest import archive, download, git
 from core.ingest.local import fingerprint
 from core.params import SourceParams
@@ -20,11 +26,39 @@ def fetch(params: SourceParams, task: str) -> Path:
     try:
         if params.kind == "path":
             return _local(Path(params.source))
-        if params.kind == "git":
-            return git.checkout(params.source, params.commit or "", allow_private=params.allow_private)
-        return archive.unpack(download.download(params.source, params.sha256 or "", allow_private=params.allow_private))
+        with _alone(params.commit or params.sha256 or ""):
+            if params.kind == "git":
+                return _checked(git.folder(params.commit or ""), lambda: _clone(params))
+            return _checked(archive.folder(params.sha256 or ""), lambda: _download(params))
     except SourceError as error:
         raise SourceError(f"{task}.data.source {params.source!r}: {error}") from None
+
+
+def _clone(params: SourceParams) -> None:
+    git.checkout(params.source, params.commit or "", allow_private=params.allow_private)
+
+
+def _download(params: SourceParams) -> None:
+    archive.unpack(download.download(params.source, params.sha256 or "", allow_private=params.allow_private))
+
+
+def _checked(folder: Path, make: Callable[[], None]) -> Path:
+    """`folder` as `make` left it: files that somebody changed, added or removed since are fetched anew."""
+    seal = folder.with_name(folder.name + ".json")
+    if folder.exists() and seal.exists() and read_json(seal) == fingerprint(folder):
+        return folder
+    shutil.rmtree(folder, ignore_errors=True)
+    make()
+    write_json(seal, fingerprint(folder))
+    return folder
+
+
+@contextmanager
+def _alone(key: str) -> Iterator[None]:
+    """Two tasks may have the same source: the second waits, and finds it in the cache."""
+    download.FOLDER.mkdir(parents=True, exist_ok=True)
+    with FileLock(download.FOLDER / f"{key}.lock"):
+        yield
 
 
 def _local(path: Path) -> Path:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import lzma
 import shutil
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -18,6 +21,8 @@ LIMIT_BYTES = 100 * 10**9
 LIMIT_FILES = 5_000_000
 LIMIT_RATIO = 200
 """Unpacked over packed size: real data stays far below, zip bombs reach thousands."""
+BROKEN = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, OSError)
+"""What zipfile, tarfile and the decompressors raise for damaged files, and the system for impossible names."""
 SMALL = 100 * 10**6
 """Below this many unpacked bytes the ratio does not matter: text compresses well."""
 
@@ -29,20 +34,32 @@ class Member:
     open: Callable[[], IO[bytes]]
 
 
+def folder(sha256: str) -> Path:
+    """Where the files of an archive lie."""
+    return paths.STATE / "downloads" / f"{sha256}.unpacked"
+
+
 def unpack(archive: Path) -> Path:
-    """A folder with the archive's files, from the cache when it is there. Raises: SourceError naming the member."""
-    folder = paths.STATE / "downloads" / f"{archive.name.split('.')[0]}.unpacked"
-    if folder.exists():
-        return folder
+    """A new folder with the archive's files. Raises: SourceError naming the member."""
+    target = folder(archive.name.split(".")[0])
+    try:
+        _unpack(archive, target)
+    except BROKEN as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise SourceError(f"the archive is damaged or cannot be unpacked: {type(error).__name__}: {error}") from None
+    return target
+
+
+def _unpack(archive: Path, target: Path) -> None:
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as opened:
-            _write(list(_zip_members(opened)), archive, folder)
+            _write(list(_zip_members(opened)), archive, target)
     elif tarfile.is_tarfile(archive):
         with tarfile.open(archive) as opened_tar:
-            _write(list(_tar_members(opened_tar, archive)), archive, folder)
+            _write(list(_tar_members(opened_tar, archive)), archive, target)
     else:
         raise SourceError(f"{archive.name} is neither a zip nor a tar archive (plain, gz, bz2, xz)")
-    return folder
 
 
 def _zip_members(opened: zipfile.ZipFile) -> Iterator[Member]:
@@ -81,11 +98,11 @@ def _safe(name: str) -> str:
     return str(path)
 
 
-def _write(members: list[Member], archive: Path, folder: Path) -> None:
+def _write(members: list[Member], archive: Path, into: Path) -> None:
     if len(members) > LIMIT_FILES:
         raise SourceError(f"the archive has {len(members)} files, more than {LIMIT_FILES}")
     _limit(sum(member.size for member in members), archive)
-    with replacing(folder) as aside:
+    with replacing(into) as aside:
         for member in members:
             target = aside / member.name
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 import requests
 
 from core import paths
 from core.errors import SourceError
 from core.files import sha256 as digest_of
-from core.ingest.addresses import refuse_private
+from core.ingest.addresses import public_session, refuse_private, split
 
 FOLDER = paths.STATE / "downloads"
 LIMIT_BYTES = 50 * 10**9
 TIMEOUT_S = 60
 TRIES = 5
 REDIRECTS = 5
+LATER = (408, 425, 429)
+"""Answers that ask to come back."""
 PIECE = 1 << 16
 """Bytes written at once: what a dropped connection loses of what arrived is less than this."""
 
@@ -27,7 +29,7 @@ def download(url: str, sha256: str, allow_private: bool = False) -> Path:
 
     Raises: SourceError for a wrong checksum (naming both), a private address, a server that fails `TRIES` times.
     """
-    suffix = "".join(Path(urlsplit(url).path).suffixes[-2:])[-12:]
+    suffix = "".join(Path(split(url).path).suffixes[-2:])[-12:]
     target = FOLDER / f"{sha256}{suffix}"
     if target.exists() and digest_of(target) == sha256:
         return target
@@ -56,22 +58,25 @@ def download(url: str, sha256: str, allow_private: bool = False) -> Path:
 
 def _go_on(url: str, partial: Path, allow_private: bool) -> None:
     """Append to `partial` from its present end. Redirects are followed by hand, so that each address is checked."""
+    session = requests.Session() if allow_private else public_session()
     for _ in range(REDIRECTS):
+        split(url)
+        proxied = bool(requests.utils.select_proxy(url, requests.utils.get_environ_proxies(url)))
         if not allow_private:
-            refuse_private(url)
+            refuse_private(url, proxied)
         have = partial.stat().st_size if partial.exists() else 0
         headers = (
             {"Range": f"bytes={have}-", "Accept-Encoding": "identity"} if have else {"Accept-Encoding": "identity"}
         )
-        with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT_S, allow_redirects=False) as answer:
+        with session.get(url, headers=headers, stream=True, timeout=TIMEOUT_S, allow_redirects=False) as answer:
             if answer.is_redirect:
                 url = urljoin(url, answer.headers["Location"])
-                if urlsplit(url).scheme not in ("http", "https"):
+                if url.partition(":")[0].lower() not in ("http", "https"):
                     raise SourceError(f"the server redirects to {url!r}, which is not http(s)")
                 continue
             if answer.status_code == requests.codes.requested_range_not_satisfiable:
                 return  # all was there already; the checksum decides
-            if 400 <= answer.status_code < 500:
+            if 400 <= answer.status_code < 500 and answer.status_code not in LATER:
                 raise SourceError(f"the server answers {answer.status_code} {answer.reason}; check the URL")
             answer.raise_for_status()
             resumed = answer.status_code == requests.codes.partial_content

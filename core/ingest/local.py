@@ -19,7 +19,11 @@ def fingerprint(path: Path) -> dict[str, Any]:
     if not path.exists():
         raise SourceError(f"data.source {str(path)!r}: there is no such file or folder; mend the path in params.yaml")
     root = path.resolve()
-    files = sorted(p for p in root.rglob("*") if p.is_file() and ".git" not in p.parts) if root.is_dir() else [root]
+    files = (
+        sorted(p for p in root.rglob("*") if p.is_file() and ".git" not in p.relative_to(root).parts)
+        if root.is_dir()
+        else [root]
+    )
     memory = paths.STATE / "fingerprints" / f"{hashlib.sha256(str(root).encode()).hexdigest()[:16]}.json"
     known: dict[str, Any] = read_json(memory) if memory.exists() else {}
     found: dict[str, Any] = {}
@@ -28,7 +32,10 @@ def fingerprint(path: Path) -> dict[str, Any]:
         name, stat = str(file.relative_to(root)), file.stat()
         mark = [stat.st_size, stat.st_mtime_ns]
         old = known.get(name)
-        found[name] = old if old and old[:2] == mark else [*mark, sha256(file)]
+        try:
+            found[name] = old if old and old[:2] == mark else [*mark, sha256(file)]
+        except PermissionError:
+            raise SourceError(f"data.source: {file} cannot be read; give this user read access") from None
         total.update(f"{name}\0{found[name][2]}\n".encode())
     if found != known:
         write_json(memory, found)

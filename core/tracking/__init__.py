@@ -13,6 +13,7 @@ sent by the next run, or by `python -m core.tracking`.
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -21,12 +22,15 @@ from pathlib import Path
 from typing import Any
 
 from core import lineage
-from core.tracking import ledger, pipeline, sender, spool, system
-from core.tracking.sender import uri
+from core.tracking import ledger, pipeline, spool, system
+from core.tracking.sender import place, uri
+from core.tracking.thread import Thread
 
-__all__ = ["Nowhere", "Run", "replay", "start", "uri"]
+__all__ = ["Nowhere", "Run", "place", "replay", "start", "uri"]
 
 WAIT_S = 30.0
+WAIT_KILLED_S = 5.0
+"""After SIGTERM: whoever sent it will not wait long before SIGKILL, and the spool keeps what is left."""
 SMALL = 5 * 10**6
 """Files of a stage's output up to this many bytes go to MLflow as artifacts."""
 SHOWN = (".json", ".md", ".html", ".png", ".csv")
@@ -54,15 +58,15 @@ class Run:
 
     def params(self, values: Mapping[str, Any]) -> None:
         """Nested mappings become dotted keys."""
-        self._spool.write("params", values={k: str(v) for k, v in flatten(values).items()})
+        self._spool.write("params", values={spelt(k): str(v) for k, v in flatten(values).items()})
 
     def metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
-        """step: of training; None is step 0."""
-        plain = {name: float(value) for name, value in values.items()}
+        """step: of training; None is step 0. Names are `spelt`."""
+        plain = {spelt(name): float(value) for name, value in values.items()}
         self._spool.write("metrics", values=plain, step=step or 0, time=now())
 
     def tag(self, key: str, value: str) -> None:
-        self._spool.write("tags", values={key: value})
+        self._spool.write("tags", values={spelt(key): value})
 
     def note(self, text: str) -> None:
         """Markdown shown on the run's page."""
@@ -100,12 +104,13 @@ class Run:
 @contextmanager
 def start(name: str, head: Any, params: Any) -> Iterator[Run]:
     """One MLflow run for the stage instance `name`; its status follows the block's outcome."""
-    restored = ledger.settle()
-    file = spool.Spool.create(name, pipeline.current(), now())
+    parent = pipeline.current()
+    restored = ledger.settle(parent["key"])
+    file = spool.Spool.create(name, parent, now())
     if restored:
         file.write("links", values=restored)
     run = Run(file)
-    thread = sender.Thread(file)
+    thread = Thread(file, leftovers=True)
     thread.start()
     run.tag("stage", name)
     if commit := lineage.git_commit():
@@ -123,11 +128,11 @@ def start(name: str, head: Any, params: Any) -> Iterator[Run]:
     finally:
         file.write("end", status=status, time=now())
         if status == "FINISHED":
-            ledger.executed(name, file.key)
-        if not thread.finish(float(os.environ.get("STILLHOUSE_TRACKING_WAIT", WAIT_S))):
+            ledger.executed(name, file.key, parent["key"])
+        if not thread.finish(min(_wait(), WAIT_KILLED_S) if status == "KILLED" else _wait()):
             why = f" ({thread.problem})" if thread.problem else ""
             print(
-                f"warning: {uri()} did not take all of run {name!r}{why}; nothing is lost, the next stage or "
+                f"warning: {place()} did not take all of run {name!r}{why}; nothing is lost, the next stage or "
                 "`python -m core.tracking` sends it",
                 file=sys.stderr,
             )
@@ -135,15 +140,17 @@ def start(name: str, head: Any, params: Any) -> Iterator[Run]:
 
 def replay() -> list[str]:
     """Send what earlier executions could not; one that was killed is marked so. Returns: names of runs still unsent."""
-    unsent = []
+    unsent: list[str] = []
+    away = False
     for file in spool.abandoned():
         with file:
-            if not file.ended:
-                file.write("end", status="KILLED", time=now())
-            thread = sender.Thread(file)
-            thread.start()
-            if not thread.finish(float(os.environ.get("STILLHOUSE_TRACKING_WAIT", WAIT_S))):
+            file.close()
+            thread = Thread(file)
+            if not away:
+                thread.start()
+            if away or not thread.finish(_wait()):
                 unsent.append(file.name)
+                away |= not thread.reached  # nobody answers: the others need not try
     return unsent
 
 
@@ -157,10 +164,23 @@ def link_restored(parent: str) -> dict[str, str]:
         file = spool.Spool.create("restored", {"key": parent, "name": "pipeline"}, now())
         file.write("links", values=restored)
         file.write("end", status="FINISHED", time=now())
-        thread = sender.Thread(file)
+        thread = Thread(file)
         thread.start()
-        thread.finish(float(os.environ.get("STILLHOUSE_TRACKING_WAIT", WAIT_S)))
+        thread.finish(_wait())
     return restored
+
+
+def spelt(name: str) -> str:
+    """A name as MLflow takes it: `mAP@[.5:.95]` -> `mAP__.5:.95_`."""
+    return re.sub(r"[^/\w.\- :]", "_", name)
+
+
+def _wait() -> float:
+    """Seconds that a finished stage waits for the server."""
+    try:
+        return float(os.environ.get("STILLHOUSE_TRACKING_WAIT", WAIT_S))
+    except ValueError:
+        return WAIT_S
 
 
 def now() -> int:

@@ -8,5 +8,7 @@ from core import tracking
 
 unsent = tracking.replay()
 if unsent:
-    print(f"error: {tracking.uri()} still does not take {unsent}; start the server and run this again", file=sys.stderr)
+    print(
+        f"error: {tracking.place()} still does not take {unsent}; start the server and run this again", file=sys.stderr
+    )
     sys.exit(2)

@@ -13,37 +13,46 @@ from typing import Any
 from filelock import FileLock
 
 from core import lineage, paths
+from core.errors import StillhouseError
 from core.files import read_json, write_json
 
 PATH = paths.STATE / "runs.json"
 
 
-def executed(name: str, key: str) -> None:
-    """Stage `name` has just run as run `key`; DVC will write its entry soon."""
+def executed(name: str, key: str, pipeline: str) -> None:
+    """Stage `name` has just run as run `key` in an execution of the pipeline; DVC will write its entry soon."""
     with _lock():
         book = _read()
         book["pending"][name] = key
+        book.setdefault("pipelines", {})[name] = pipeline
         write_json(PATH, book)
 
 
-def settle() -> dict[str, str]:
+def settle(running: str | None = None) -> dict[str, str]:
     """Bring the ledger up to date with `dvc.lock`.
 
+    running: key of the pipeline execution that still runs: DVC may be about to write entries of its stages.
     Returns: stages whose entry changed although they did not run, with the key of the run that made it: restored ones.
     """
+    try:
+        entries = lineage.locked()
+    except StillhouseError:
+        return {}  # DVC will say so; here it must not fail a stage
     with _lock():
         book = _read()
         restored = {}
-        for name, entry in lineage.locked().items():
+        for name, entry in entries.items():
             digest = _digest(entry)
-            if book["last"].get(name) == digest:
+            changed = book["last"].get(name) != digest
+            over = running is None or book.get("pipelines", {}).get(name) != running
+            if not changed and not (over and name in book["pending"]):
                 continue
             book["last"][name] = digest
-            key = book["pending"].pop(name, None)
-            if key is not None:
-                book["runs"].setdefault(name, {})[digest] = key
-            elif known := book["runs"].get(name, {}).get(digest):
-                restored[name] = known
+            key, runs = book["pending"].pop(name, None), book["runs"].setdefault(name, {})
+            if changed and digest in runs and (key is None or over):
+                restored[name] = runs[digest]
+            elif key is not None:
+                runs[digest] = key if changed else runs.get(digest, key)  # `--force` may make the same again
         write_json(PATH, book)
     return restored
 

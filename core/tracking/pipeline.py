@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import uuid
 
 import psutil
@@ -15,7 +16,7 @@ def current() -> dict[str, str]:
     number and start time; a stage called by hand is an execution of its own.
     """
     if key := os.environ.get("STILLHOUSE_PIPELINE_RUN"):
-        return {"key": key, "name": "pipeline"}
+        return {"key": re.sub(r"[^\w.-]", "_", key), "name": "pipeline"}  # it becomes part of a path and a filter
     for parent in psutil.Process().parents():
         try:
             words = parent.cmdline()

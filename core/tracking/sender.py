@@ -1,23 +1,27 @@
-"""Sends a spool to MLflow from a background thread, in an order and form that may be repeated without duplicates.
+"""Sends a spool to MLflow in an order and form that may be repeated without duplicates.
 
 Runs are found again by the tag `stillhouse.key` before one is created; metrics carry the time at which they were
-logged, and MLflow ignores a point that it has. After an error the thread waits and goes on where it was.
+logged, and MLflow ignores a point that it has. What MLflow refuses for good (a param that changed its value) goes to
+`.stillhouse/spool/refused.log` with a warning, and does not hold up the rest.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import os
-import threading
+import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
 from core import paths
-from core.tracking.spool import Spool
+from core.tracking.spool import FOLDER, Spool
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -25,9 +29,13 @@ if TYPE_CHECKING:
 HOME = paths.STATE / "mlflow"
 KEY = "stillhouse.key"
 BATCH = 500
-"""Events sent at once: fewer than MLflow's 1,000 metrics a call when each has two."""
-POLL_S = 0.5
-PAUSES_S = (1, 2, 4, 8, 15)
+"""Events between two looks at how far the sending is."""
+LIMITS = {"metrics": 800, "params": 100, "tags": 100}
+"""Entities of a kind in one request: MLflow takes 1,000 in all, 100 params and 100 tags."""
+LENGTHS = {"params": 6000, "tags": 8000}
+"""Characters of a value that MLflow keeps."""
+REFUSALS = ("INVALID_PARAMETER_VALUE", "BAD_REQUEST")
+ABSENT = ("RESOURCE_DOES_NOT_EXIST", *REFUSALS)
 
 
 def uri() -> str:
@@ -36,43 +44,14 @@ def uri() -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(HOME / 'mlflow.db').resolve()}"
 
 
-class Thread(threading.Thread):
-    """Sends one spool until its end event has been sent."""
+def place() -> str:
+    """`uri` for messages."""
+    return without_password(uri())
 
-    def __init__(self, spool: Spool):
-        super().__init__(name="tracking", daemon=True)
-        self.spool = spool
-        self.problem = ""
-        """The last error, empty while all goes well."""
-        self._wake, self._stop_now, self._sent = threading.Event(), threading.Event(), threading.Event()
 
-    def finish(self, wait: float) -> bool:
-        """Wait at most `wait` seconds until all is sent; then release the spool. Returns: whether all was sent."""
-        self._wake.set()
-        self._sent.wait(wait)
-        self._stop_now.set()
-        if self._sent.is_set():
-            self.spool.remove()
-        self.spool.release()
-        return self._sent.is_set()
-
-    def run(self) -> None:
-        offset, failures = 0, 0
-        sender: Sender | None = None
-        while not self._stop_now.is_set():
-            try:
-                sender = sender or Sender()
-                offset, ended = sender.send(self.spool, offset)
-            except Exception as error:  # whatever the server or the network does, the stage goes on
-                self.problem = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[:200]
-                self._stop_now.wait(PAUSES_S[min(failures, len(PAUSES_S) - 1)])
-                failures += 1
-                continue
-            failures, self.problem = 0, ""
-            if ended:
-                self._sent.set()
-                return
-            self._wake.wait(POLL_S)
+def without_password(text: str) -> str:
+    """MLflow's errors repeat the whole URL."""
+    return re.sub(r"//[^/@\s]*@", "//", text)
 
 
 class Sender:
@@ -81,7 +60,8 @@ class Sender:
     def __init__(self) -> None:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         os.environ.setdefault("DO_NOT_TRACK", "true")
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+        # MLflow would repeat a POST whose answer was lost and so create a run twice; the thread looks it up first.
+        os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "15")
         from mlflow import MlflowClient
 
@@ -93,41 +73,67 @@ class Sender:
             self.client: MlflowClient = MlflowClient(uri())
             self.experiment = self._experiment(os.environ.get("MLFLOW_EXPERIMENT_NAME", "stillhouse"))
         self.runs: dict[str, str] = {}
+        self.offsets: dict[str, int] = {}
+        """How far each spool has been sent, by its key."""
 
-    def send(self, spool: Spool, offset: int) -> tuple[int, bool]:
-        """Send what the spool holds from `offset` on. Returns: the offset behind it, and whether the run has ended."""
-        start = next(iter(spool.read(0)))[0]
+    def send(self, spool: Spool) -> bool:
+        """Send what the spool holds and was not sent yet. Returns: whether the run has ended."""
+        from mlflow.exceptions import MlflowException
+
+        start = spool.start
+        assert start is not None  # a spool begins with it
         run_id = self._run(start)
+        events = spool.read(self.offsets.get(spool.key, 0))
         ended = False
-        events = list(spool.read(offset))
-        for first in range(0, len(events), BATCH):
-            chunk = events[first : first + BATCH]
-            self._batch(run_id, [event for event, _ in chunk])
+        while chunk := list(islice(events, BATCH)):
+            for kind in LIMITS:
+                self._log(run_id, kind, _entities(kind, [event for event, _ in chunk]))
             for event, _ in chunk:
-                ended |= self._single(run_id, start, event)
-            offset = chunk[-1][1]
-        return offset, ended
+                try:
+                    self._single(run_id, start, event)
+                except MlflowException as error:
+                    self._refuse(run_id, event, error)
+                ended |= event["kind"] == "end"
+            self.offsets[spool.key] = chunk[-1][1]
+        return ended
 
-    def _batch(self, run_id: str, events: list[dict[str, Any]]) -> None:
-        from mlflow.entities import Metric, Param, RunTag
+    def _log(self, run_id: str, kind: str, entities: list[Any]) -> None:
+        """Log metrics, params or tags; one that MLflow refuses is found by halving and left out."""
+        from mlflow.exceptions import MlflowException
 
-        metrics = [
-            Metric(name, value, event["time"], event["step"])
-            for event in events
-            if event["kind"] == "metrics"
-            for name, value in event["values"].items()
-        ]
-        params = [Param(k, v[:6000]) for e in events if e["kind"] == "params" for k, v in e["values"].items()]
-        tags = [RunTag(k, v) for e in events if e["kind"] == "tags" for k, v in e["values"].items()]
-        for first in range(0, max(len(metrics), 1), 900):
-            self.client.log_batch(run_id, metrics[first : first + 900], params[:100], tags[:100])
-            params, tags = params[100:], tags[100:]
-        while params or tags:
-            self.client.log_batch(run_id, [], params[:100], tags[:100])
-            params, tags = params[100:], tags[100:]
+        for first in range(0, len(entities), LIMITS[kind]):
+            part = entities[first : first + LIMITS[kind]]
+            try:
+                self.client.log_batch(run_id, **{kind: part})
+            except MlflowException as error:
+                if len(part) == 1:
+                    self._refuse(run_id, {kind: {part[0].key: part[0].value}}, error)
+                elif error.error_code in REFUSALS:
+                    self._log(run_id, kind, part[: len(part) // 2])
+                    self._log(run_id, kind, part[len(part) // 2 :])
+                else:
+                    raise
 
-    def _single(self, run_id: str, start: dict[str, Any], event: dict[str, Any]) -> bool:
-        """Events that have a call of their own. Returns: whether this was the end."""
+    def _refuse(self, run_id: str, what: dict[str, Any], error: Any) -> None:
+        """Keep what MLflow will never take. Raises: `error` when it may take it later."""
+        if error.error_code not in REFUSALS or self._gone(run_id):
+            raise error
+        why = str(error).splitlines()[0][:300]
+        key = next((key for key, known in self.runs.items() if known == run_id), run_id)
+        with (FOLDER / "refused.log").open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"run": key, "refused": what, "why": why}, ensure_ascii=False) + "\n")
+        print(f"warning: MLflow refuses {what}: {why}; kept in {FOLDER / 'refused.log'}", file=sys.stderr)
+
+    def _gone(self, run_id: str) -> bool:
+        """Whether somebody deleted the run, or its experiment, meanwhile: then nothing of it is refused for good."""
+        run = self.client.get_run(run_id)
+        if run.info.lifecycle_stage == "active":
+            return False
+        self.runs = {key: known for key, known in self.runs.items() if known != run_id}
+        return True
+
+    def _single(self, run_id: str, start: dict[str, Any], event: dict[str, Any]) -> None:
+        """Events that have a call of their own."""
         kind = event["kind"]
         if kind == "artifacts":
             self._artifacts(run_id, Path(event["path"]), start["key"])
@@ -141,11 +147,12 @@ class Sender:
             self.client.set_terminated(run_id, event["status"], event["time"])
             if parent := start.get("parent"):
                 self._close_parent(parent, event)
-        return bool(kind == "end")
 
     def _experiment(self, name: str) -> str:
         found = self.client.get_experiment_by_name(name)
         if found is not None:
+            if found.lifecycle_stage != "active":
+                self.client.restore_experiment(found.experiment_id)  # MLflow keeps the name of a deleted one taken
             return str(found.experiment_id)
         local = uri().startswith("sqlite:")
         location = (HOME / "artifacts").resolve().as_uri() if local else None
@@ -222,8 +229,33 @@ class Sender:
             source = f"{self.client.get_run(run_id).info.artifact_uri}/package"
             versions = [self.client.create_model_version(name, source, run_id)]
         self.client.set_tag(run_id, "registered", f"{name} version {versions[0].version}")
-        if event["alias"]:
+        if event["alias"] and not self._newer(name, event["alias"], run_id):
             self.client.set_registered_model_alias(name, event["alias"], versions[0].version)
+
+    def _newer(self, name: str, alias: str, run_id: str) -> bool:
+        """Whether the alias stands on the version of a later run: a late replay must not move it back."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            present = self.client.get_model_version_by_alias(name, alias).run_id
+        except MlflowException as error:
+            if error.error_code not in ABSENT:
+                raise
+            return False
+        if not present or present == run_id:
+            return False
+        return bool(self.client.get_run(present).info.start_time > self.client.get_run(run_id).info.start_time)
+
+
+def _entities(kind: str, events: list[dict[str, Any]]) -> list[Any]:
+    """MLflow's objects for all events of a kind."""
+    from mlflow.entities import Metric, Param, RunTag
+
+    pairs = [(event, *pair) for event in events if event["kind"] == kind for pair in event["values"].items()]
+    if kind == "metrics":
+        return [Metric(name, value, event["time"], event["step"]) for event, name, value in pairs]
+    entity = Param if kind == "params" else RunTag
+    return [entity(name, str(value)[: LENGTHS[kind]]) for _, name, value in pairs]
 
 
 @contextmanager

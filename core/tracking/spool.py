@@ -44,12 +44,19 @@ class Spool:
         return self.path.with_suffix("")
 
     @property
-    def name(self) -> str:
-        return next((str(event["name"]) for event, _ in self.read(0)), self.key)
+    def start(self) -> dict[str, Any] | None:
+        """The first event; None when the process was killed while it wrote it."""
+        first = next(self.read(0), None)
+        return first[0] if first and first[0]["kind"] == "run" else None
 
     @property
-    def ended(self) -> bool:
-        return any(event["kind"] == "end" for event, _ in self.read(0))
+    def name(self) -> str:
+        return str((self.start or {}).get("name", self.key))
+
+    def close(self) -> None:
+        """End a run whose process was killed, at its last sign of life."""
+        if not any(event["kind"] == "end" for event, _ in self.read(0)):
+            self.write("end", status="KILLED", time=int(self.path.stat().st_mtime * 1000))
 
     def write(self, kind: str, **values: Any) -> None:
         """Append one event; `end` is on disk when this returns."""
@@ -110,7 +117,9 @@ def abandoned() -> Iterator[Spool]:
             lock.acquire(timeout=0)
         except Timeout:
             continue
-        if path.exists():
-            yield Spool(path, lock)
-        else:
-            lock.release()
+        spool = Spool(path, lock)
+        if spool.start is not None:
+            yield spool
+        else:  # sent meanwhile, or nothing was logged yet
+            spool.remove()
+            spool.release()

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from core import lineage
+from core.errors import StillhouseError
 
 DVC_YAML = """
 stages:
@@ -72,6 +73,31 @@ def test_dvc_md5_of_outputs_and_of_paths_inside() -> None:
         "  train@a: {deps: [{path: data/a/x, md5: '2'}], outs: [{path: m, md5: '3'}]}\n"
     )
     assert [lineage.dvc_md5(path) for path in ("data/a", "data/a/x", Path("m"), "none")] == ["1.dir", "2", "3", None]
+
+
+def test_the_digest_is_the_md5_that_dvc_gives() -> None:
+    """Golden values: `dvc.api.DVCFileSystem`'s own hashing, called for the same folder."""
+    from dvc_data.hashfile.build import build
+    from dvc_data.hashfile.db.local import LocalHashFileDB
+    from dvc_objects.fs.local import LocalFileSystem
+
+    for name, text in (("data/a/sub/日本.txt", "x\r\ny\n"), ("data/a/b.c", ""), ("data/a/Z", "z")):
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).write_bytes(text.encode())
+    files = LocalFileSystem()
+    store = LocalHashFileDB(files, str(Path("store").resolve()))
+    for path in ("data/a", "data/a/x", "data"):
+        _, _, built = build(store, str(Path(path).resolve()), files, "md5")
+        assert built.hash_info is not None
+        assert lineage.digest(Path(path)) == built.hash_info.value
+
+
+def test_a_damaged_lock_says_what_to_do() -> None:
+    """faults.md row 53."""
+    for text in ("stages:\n  a: {outs: [", "stages: [", "- x"):
+        Path("dvc.lock").write_text(text)
+        with pytest.raises(StillhouseError, match=r"dvc\.lock is damaged.*git checkout"):
+            lineage.locked()
 
 
 def test_git_commit(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,12 @@ def test_all_problems_are_reported_together(values: dict[str, Any]) -> None:
         ("tasks", ["speech"], "tasks: unknown task 'speech'; valid: detection, translation"),
         ("pruned", ["pruned", "slim"], "detection.prune.slim: missing"),
         ("detection.data.source", "https://example.org/x.zip", "needs `sha256`"),
+        ("detection.data.source", "https://me:secret@example.org/x.zip", "put them into ~/.netrc"),
+        ("detection.data.source", "git+https://token@example.org/x", "put them into ~/.netrc"),
         ("detection.data.source", "https://example.org/x.git", "needs `commit`"),
+        ("detection.train.lr", float("inf"), "detection.train.lr: found inf, should be a finite number"),
+        ("translation.prune.pruned.train.epoch", 3, "pruned.train.epoch: unknown key; did you mean 'epochs'?"),
+        ("detection.prune.pruned.train.jitter.scale", [2, 1], "train.jitter.scale: found [2.0, 1.0], expected 0 <"),
     ],
 )
 def test_a_bad_value_is_named(values: dict[str, Any], place: str, value: Any, says: str) -> None:
@@ -70,6 +76,11 @@ def test_a_bad_value_is_named(values: dict[str, Any], place: str, value: Any, sa
         section = section[parent]
     section[last] = value
     assert any(says in problem for problem in problems(values)), problems(values)
+
+
+def test_a_problem_of_the_whole_head_has_no_empty_place(values: dict[str, Any]) -> None:
+    values["variants"] = ["base", "slim"]
+    assert problems(values)[0].startswith("`variants` names ['slim']")
 
 
 def test_a_missing_seed_is_refused(values: dict[str, Any]) -> None:
@@ -84,6 +95,7 @@ def test_a_missing_seed_is_refused(values: dict[str, Any]) -> None:
         ("a: !!python/object/apply:os.system ['id']", "could not determine a constructor"),
         ("a: 1\na: 2", "the key 'a' stands twice"),
         ("a: [1", "line 1"),
+        ("? [a, b]\n: 1", "a key must be a word, found ['a', 'b']"),
         ("- a", "must hold a mapping"),
         ("", "must hold a mapping"),
     ],
@@ -92,7 +104,7 @@ def test_yaml_that_is_no_plain_mapping_is_refused(text: str, says: str, tmp_path
     """Row 50."""
     path = tmp_path / "params.yaml"
     path.write_text(text)
-    with pytest.raises(ParamsError, match=says.replace("(", r"\(")):
+    with pytest.raises(ParamsError, match=re.escape(says)):
         params.read(path)
 
 

@@ -100,6 +100,32 @@ def test_a_full_disk_is_told_in_one_line() -> None:
     assert "Traceback" not in errors
 
 
+@pytest.mark.parametrize("number", ["EACCES", "EPERM", "EROFS"])
+def test_a_file_that_may_not_be_written_is_told_in_one_line(number: str) -> None:
+    """faults.md row 58."""
+    code, errors = call(f"raise OSError(errno.{number}, 'not allowed', 'x.png')")
+    assert code == 2
+    assert "error: no permission for x.png (not allowed)" in errors
+    assert "Traceback" not in errors
+
+
+def test_a_twin_that_never_ends_is_named() -> None:
+    first = start("print('ready', flush=True); time.sleep(60)")
+    assert first.stdout is not None
+    first.stdout.readline()
+    impatient = program("pass").replace("stage.main(", "stage.WAIT_FOR_TWIN_S = 0.2; stage.main(")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", impatient, "detection"]
+    try:
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    finally:
+        first.kill()
+        first.communicate()
+    assert done.returncode == 2
+    assert "error: prepare@detection has been running for" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_sigterm_leaves_nothing_half_written() -> None:
     process = start("(ctx.out / 'a').write_text('half'); print('ready', flush=True); time.sleep(60)")
     assert process.stdout is not None

@@ -14,6 +14,7 @@ BUDGET = BudgetParams(max_mb=10.0, max_ms=50.0, max_loss=0.02, min_quality=0.1)
 
 def row(name: str, quality: float, latency: float, size: float) -> dict[str, Any]:
     figures = {"p99_ms": latency, "per_second": 1.0, "memory_mb": 1.0, "interval": [quality, quality]}
+    figures |= {"test": quality - 0.01, "test_interval": [quality - 0.02, quality]}
     return {
         "variant": name,
         "precision": "fp32",
@@ -66,13 +67,13 @@ def test_without_a_candidate_nothing_is_chosen_and_reasons_are_given(
     assert candidate["misses"] == misses
 
 
-@pytest.mark.parametrize("cell", ["=1+1", "+cmd", "-cmd", "@sum", "\tx", "\rx"])
+@pytest.mark.parametrize("cell", ["=1+1", "+cmd", "-cmd", "--5", "-1-1", "@sum", "\tx", "\rx"])
 def test_a_formula_becomes_text(cell: str) -> None:
     """faults.md row 33."""
     assert tables.plain(cell) == "'" + cell
     assert "'=HYPERLINK" in tables.comma_separated([row("=HYPERLINK(1)", 0.5, 1, 1)])
 
 
-@pytest.mark.parametrize("cell", ["base", "0.5", "-0.5", ""])
+@pytest.mark.parametrize("cell", ["base", "0.5", "-0.5", "-1e-05", "+3", ""])
 def test_numbers_and_words_stay(cell: str) -> None:
     assert tables.plain(cell) == cell

@@ -140,8 +140,8 @@ def test_a_killed_loader_worker_is_told(monkeypatch: pytest.MonkeyPatch) -> None
         toy.fit(workers=1)
 
 
-def test_sigterm_ends_with_143_and_a_checkpoint(folder: Path) -> None:
-    """Row 68: the stage's handler turns the signal into an exit; the last epoch's checkpoint is there."""
+def test_sigterm_ends_with_143_and_loses_no_step(folder: Path) -> None:
+    """Row 68: in the middle of an epoch; the step ends, a checkpoint is written, and the resumed end is the same."""
     program = (
         "import os, signal, sys; sys.path.insert(0, sys.argv[1]); import toy; from core import stage\n"
         "signal.signal(signal.SIGTERM, stage._terminate)\n"
@@ -154,7 +154,23 @@ def test_sigterm_ends_with_143_and_a_checkpoint(folder: Path) -> None:
     command = [sys.executable, "-c", program, str(Path(toy.__file__).parent)]
     done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False, capture_output=True)
     assert done.returncode == 143, done.stderr
-    assert "going on from" in process().stdout
+    (last,) = (folder / ".stillhouse" / "resume" / "train@toy").glob("*/000000013.ckpt")
+    resumed = process()
+    assert last.name in resumed.stdout
+    (folder / "control").mkdir()
+    os.chdir(folder / "control")
+    assert resumed.stdout.split()[-1] == process().stdout.split()[-1]
+
+
+def test_checkpoints_within_an_epoch_outlive_a_kill(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Row 69 with epochs of hours: here every step is due."""
+    killed = process(TOY_KILL_AFTER="2", TOY_SAVE_EVERY="0", TOY_WORKERS="1")
+    assert killed.returncode == -signal.SIGKILL
+    resumed = process(TOY_WORKERS="1")
+    assert "000000019.ckpt" in resumed.stdout, resumed.stderr
+    (folder / "control").mkdir()
+    os.chdir(folder / "control")
+    assert resumed.stdout.split()[-1] == process(TOY_WORKERS="1").stdout.split()[-1]
 
 
 @pytest.mark.slow

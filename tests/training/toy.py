@@ -1,6 +1,6 @@
 """A toy task for the engine: a noisy line, learnt by a small network with dropout. `python toy.py` fits it.
 
-Environment: TOY_KILL_AFTER (epochs, then SIGKILL), TOY_DEVICES, TOY_STRATEGY.
+Environment: TOY_KILL_AFTER (epochs, then SIGKILL), TOY_DEVICES, TOY_STRATEGY, TOY_WORKERS, TOY_SAVE_EVERY (seconds).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from core.files import sha256
 from core.task import Loaders
 from training import fit as engine
-from training import hardware
+from training import hardware, resume
 
 MONITOR = "score"
 DVC_YAML = "stages:\n  train:\n    matrix: {task: '${tasks}'}\n    params: [seed]\n    deps: []\n"
@@ -115,6 +115,11 @@ def killing(inner: Any, step: int) -> Any:
 if __name__ == "__main__":
     from safetensors.torch import save_file
 
-    fitted = fit(devices=int(os.environ.get("TOY_DEVICES", "1")), strategy=os.environ.get("TOY_STRATEGY", "auto"))
+    resume.EVERY_S = float(os.environ.get("TOY_SAVE_EVERY", resume.EVERY_S))
+    fitted = fit(
+        devices=int(os.environ.get("TOY_DEVICES", "1")),
+        strategy=os.environ.get("TOY_STRATEGY", "auto"),
+        workers=int(os.environ.get("TOY_WORKERS", "0")),
+    )
     save_file(fitted.weights, "weights.safetensors")
     print(sha256(Path("weights.safetensors")))

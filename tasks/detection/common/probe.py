@@ -10,6 +10,8 @@ from typing import Any
 
 from PIL import Image
 
+from core.errors import SourceError
+
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
 ENDINGS = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
@@ -41,7 +43,10 @@ class Probe:
 
 
 def probe(path: Path | None, max_pixels: int, decode: bool) -> Probe:
-    """Open `path` and, with `decode`, read every pixel, unless it has more than `max_pixels`. Never raises."""
+    """Open `path` and, with `decode`, read every pixel, unless it has more than `max_pixels`.
+
+    Raises: SourceError for a file that this user may not read: that is no fault of the image.
+    """
     if path is None or not path.is_file():
         return Probe("missing file")
     if path.stat().st_size == 0:
@@ -61,6 +66,8 @@ def probe(path: Path | None, max_pixels: int, decode: bool) -> Probe:
                     image.load()
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         return Probe("decompression bomb: its header claims a size far beyond any limit")
+    except PermissionError:
+        raise SourceError(f"{path} cannot be read: permission denied; give this user read access") from None
     except Exception as error:  # decoders raise whatever they like on damaged bytes
         message = str(error).replace(str(path), path.name).replace(repr(str(path.parent)), "")
         return Probe(f"unreadable: {message or type(error).__name__}"[:160], **known)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -12,7 +13,10 @@ import pytest
 from detection_raw import coco, picture, save, settings, splits
 from PIL import Image
 
+from core.errors import SourceError
+from core.ingest.local import fingerprint
 from tasks.detection import checks
+from tasks.detection.common.probe import probe
 from tasks.detection.prepare import prepare
 from validation import suites
 
@@ -103,6 +107,26 @@ def test_every_fault_is_quarantined_by_file_row_and_field(tmp_path: Path) -> Non
     again = checks.tables(tmp_path / "clean", params)
     outcomes = suites.run("detection", again, checks.expectations(params, again), tmp_path / "docs2")
     assert not outcomes["images"].quarantine + outcomes["boxes"].quarantine
+
+
+def test_an_image_that_may_not_be_read_is_refused(tmp_path: Path) -> None:
+    """faults.md row 12: no fault of the data, so no quarantine; checked as a user who is not root."""
+    save(tmp_path / "raw", coco(tmp_path / "raw"))
+    shut = tmp_path / "raw/images/003.png"
+    shut.chmod(0)
+    was_root = os.geteuid() == 0
+    if was_root:
+        for folder in (tmp_path, *tmp_path.parents[:2]):
+            folder.chmod(0o755)
+        os.seteuid(65534)
+    try:
+        with pytest.raises(SourceError, match=r"images/003\.png cannot be read: permission denied"):
+            probe(shut, 10**6, decode=True)
+        with pytest.raises(SourceError, match=r"images/003\.png cannot be read"):
+            fingerprint(tmp_path / "raw")
+    finally:
+        if was_root:
+            os.seteuid(0)
 
 
 @pytest.mark.parametrize(("policy", "images"), [("keep", 12), ("drop", 11), ("quarantine", 11)])

@@ -1,0 +1,58 @@
+"""Scores of a model on a split, with 95 % bootstrap intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+BATCH = 8
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What a model did on a split. All lists are in the order of the split."""
+
+    inputs: list[Any]
+    references: list[Any]
+    predictions: list[Any]
+    """Of the model as it ships."""
+    scores: dict[str, Any]
+    """As the task's `score` returns them, with `intervals` (metric -> [low, high]) and `inputs` (their number)."""
+
+
+def score(
+    role: Any,
+    scoring: Any,
+    predictors: Mapping[str, Any],
+    dataset: Path,
+    split: str,
+    params: Any,
+    seed: int,
+) -> Scored:
+    """Predict a split with each of `predictors` and score it.
+
+    role, scoring: the task's `predict` and `score`; predictors: by prefix of their metrics; "" is how the model ships
+    and comes first.
+    """
+    inputs, references = role.inputs(dataset, split), scoring.references(dataset, split)
+    shipped: list[Any] = []
+    scores: dict[str, Any] = {}
+    intervals: dict[str, Any] = {}
+    for mode, predictor in predictors.items():
+        predictions = predict(predictor, inputs)
+        scored = scoring.score(predictions, references, params)
+        bounds = scoring.intervals(predictions, references, params, params.evaluate.bootstrap, seed)
+        prefix = f"{mode}_" if mode else ""
+        intervals |= {prefix + name: list(bound) for name, bound in bounds.items()}
+        if mode:
+            scores["metrics"] |= {prefix + name: value for name, value in scored["metrics"].items()}
+        else:
+            scores, shipped = scored, predictions
+    return Scored(inputs, references, shipped, {**scores, "intervals": intervals, "inputs": len(inputs)})
+
+
+def predict(predictor: Any, inputs: Sequence[Any]) -> list[Any]:
+    """Predictions of all inputs, in batches."""
+    return [result for first in range(0, len(inputs), BATCH) for result in predictor(inputs[first : first + BATCH])]

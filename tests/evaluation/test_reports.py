@@ -1,0 +1,141 @@
+"""What people read: card, report, table at the end, picture; all from figures whose places are known."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from core import paths
+from core.files import write_json, write_text
+from core.params import BudgetParams
+from evaluation import candidates, card, gate, pareto, report, tables
+from pipelines import summary
+
+BUDGET = BudgetParams(max_mb=10.0, max_ms=50.0, max_loss=0.05, min_quality=0.1)
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def evaluation(precision: str, val: float, test: float, latency: float, megabytes: float) -> None:
+    """What `evaluate` writes of a candidate."""
+    where = paths.evaluation("toy", "base", precision)
+    scores = {"metrics": {"map": test}, "intervals": {"map": [test - 0.1, test + 0.1]}, "main": "map"}
+    val_scores = {"metrics": {"map": val}, "intervals": {"map": [val - 0.2, val + 0.2]}, "inputs": 40}
+    files = {"size_mb": megabytes, "signature": "COCO|<b>", "inputs": 90, "val": val_scores}
+    write_json(where / "metrics.json", scores | files)
+    batch = {"median_ms": latency, "p99_ms": latency + 1, "per_second": 1000 / latency}
+    write_json(where / "latency.json", {"batch_1": batch, "batch_8": batch, "memory_mb": 100.0})
+
+
+def compared() -> dict[str, Any]:
+    """Three candidates of which the best on test is not the best on val."""
+    evaluation("fp32", val=0.60, test=0.51, latency=40, megabytes=8)
+    evaluation("int8", val=0.58, test=0.50, latency=20, megabytes=2)
+    evaluation("fp16", val=0.40, test=0.59, latency=10, megabytes=4)
+    rows = [candidates.read(paths.evaluation("toy", "base", p), "base", p) for p in ("fp32", "int8", "fp16")]
+    candidates.mark_front(rows)
+    chosen = gate.choose(rows, BUDGET)
+    return {
+        "task": "toy",
+        "metric": "map",
+        "signature": "COCO|<b>",
+        "val_inputs": 40,
+        "test_inputs": 90,
+        "budget": BUDGET.model_dump(),
+        "rows": rows,
+        "chosen": [chosen["variant"], chosen["precision"]] if chosen else None,
+        "verdict": gate.verdict(chosen, rows),
+    }
+
+
+def test_the_choice_is_made_on_val_whatever_test_says() -> None:
+    comparison = compared()
+    assert comparison["chosen"] == ["base", "int8"]
+    assert comparison["verdict"]["passed"]
+    assert "fastest of 2 candidates, out of 3" in comparison["verdict"]["why"]
+    assert comparison["rows"][2]["misses"] == ["max_loss 0.05: has 0.2 below the best"]
+
+
+def test_a_gate_that_fails_says_so() -> None:
+    rows = [candidates.read(paths.evaluation("toy", "base", p), "base", p) for p in _only(0.05)]
+    assert gate.verdict(gate.choose(rows, BUDGET), rows) == {
+        "passed": False,
+        "why": "none of 1 candidates keeps every limit of compare.budget",
+    }
+
+
+def _only(val: float) -> list[str]:
+    evaluation("fp32", val=val, test=0.9, latency=1, megabytes=1)
+    return ["fp32"]
+
+
+def test_table_and_csv_have_both_splits_under_their_names() -> None:
+    rows = compared()["rows"]
+    header, first = (line.split(",") for line in tables.comma_separated(rows).splitlines()[:2])
+    found = dict(zip(header, first, strict=True))
+    assert (found["val"], found["val low"], found["test"], found["test high"]) == ("0.6", "0.4", "0.51", "0.61")
+    assert len({line.count("|") for line in tables.markdown(rows).splitlines()}) == 1
+
+
+def test_the_card_reports_test_figures_and_names_what_chose() -> None:
+    comparison = compared()
+    links = {"data": {"prepared": "d" * 32, "source": "sample"}, "code": "c" * 40}
+    text = card.render(comparison, comparison["rows"][1], {"rows": 10, "bad": 1}, links, "picture.jpg")
+    assert "map 0.5, 95 % interval 0.4 to 0.6" in text
+    assert "on 90 test inputs" in text
+    assert "40 validation inputs, where it reaches 0.58" in text
+    assert "None" not in text and "{" not in text.replace("{0", "")
+
+
+def leave(task: str) -> None:
+    """What validate and augment leave for the report."""
+    counts = {"train": {"images": 1200, "boxes": 3400, "left_out": {}}, "val": {"images": 40}, "test": 90}
+    found = {"file": "<script>alert(1)</script>", "row": 3, "field": "x", "reason": "r", "found": "f"}
+    validation = {"rows": 10, "bad": 1, "bad_share": 0.1, "quarantine": [found], "clean": counts}
+    write_json(paths.validated(task) / "validation.json", validation)
+    paths.augmented(task).mkdir(parents=True)
+    Image.new("RGB", (4, 4)).save(paths.augmented(task) / "contact_sheet.png")
+    write_text(paths.prepared(task) / "x", "x")
+
+
+def test_the_report_is_one_file_without_foreign_addresses_or_markup() -> None:
+    comparison = compared()
+    leave("toy")
+    pareto.picture(comparison["rows"], "map", comparison["chosen"], Path("pareto.png"))
+    page = report.render(comparison, Path("pareto.png"))
+    assert "http://" not in page and "https://" not in page
+    assert "<script" not in page and "&lt;script&gt;" in page
+    assert "COCO|<b>" not in page
+    assert "train 3,400 boxes, 1,200 images; val 40 images; test 90 rows." in page
+    assert "map on test</dt><dd>0.5<" in page
+    assert page.count("<td>yes</td>") == 3  # none of the three is worse in everything
+
+
+def test_the_report_of_a_failed_gate_shows_the_reason() -> None:
+    comparison = compared() | {"chosen": None}
+    leave("toy")
+    pareto.picture(comparison["rows"], "map", None, Path("pareto.png"))
+    page = report.render(comparison, Path("pareto.png"))
+    assert "No candidate keeps every limit" in page
+    assert "max_loss 0.05: has 0.2 below the best" in page
+
+
+def test_the_last_table_shows_test_figures_and_marks_the_choice() -> None:
+    from rich.console import Console
+
+    write_json(paths.report("toy") / "comparison.json", compared())
+    console = Console(width=120, record=True, file=io.StringIO())
+    summary.show(["toy"], console)
+    lines = console.export_text().splitlines()
+    (line,) = [line for line in lines if "int8" in line]
+    assert "0.500 (0.400 to 0.600)" in line and "chosen" in line and "20.0" in line and "2.00" in line
+    assert json.loads((paths.report("toy") / "comparison.json").read_text())["chosen"] == ["base", "int8"]
