@@ -1,8 +1,8 @@
 """Tracking: every stage execution is one MLflow run, grouped under one parent run per pipeline execution.
 
-What a stage logs is written to a local spool first and sent to MLflow by a background thread (`sender`), so a server
-that is down, slow or failing costs a warning and a retry, never a figure or a trained model. What could not be sent is
-sent by the next run, or by `python -m core.tracking`.
+What a stage logs is written to a local spool first and sent to MLflow by a process beside the stage (`courier`), so a
+server that is down, slow or failing costs a warning and a retry, never a figure or a trained model. What could not be
+sent is sent by the next run, or by `python -m core.tracking`.
 
     MLFLOW_TRACKING_URI          the store; default: SQLite and a folder below .stillhouse/mlflow
     MLFLOW_EXPERIMENT_NAME       default: stillhouse
@@ -23,8 +23,8 @@ from typing import Any
 
 from core import lineage
 from core.tracking import ledger, pipeline, spool, system
+from core.tracking.courier import Courier
 from core.tracking.sender import place, uri
-from core.tracking.thread import Thread
 
 __all__ = ["Nowhere", "Run", "place", "replay", "start", "uri"]
 
@@ -110,15 +110,14 @@ def start(name: str, head: Any, params: Any) -> Iterator[Run]:
     if restored:
         file.write("links", values=restored)
     run = Run(file)
-    thread = Thread(file, leftovers=True)
-    thread.start()
+    courier = Courier([file], leftovers=True)
     run.tag("stage", name)
     if commit := lineage.git_commit():
         run.tag("mlflow.source.git.commit", commit)
     run.params({"seed": head.seed, **_relevant(name, params)})
     status = "FAILED"
     try:
-        with system.sampled(run):
+        with system.sampled(run, besides=courier.pid):
             yield run
         status = "FINISHED"
     except BaseException as error:
@@ -129,8 +128,8 @@ def start(name: str, head: Any, params: Any) -> Iterator[Run]:
         file.write("end", status=status, time=now())
         if status == "FINISHED":
             ledger.executed(name, file.key, parent["key"])
-        if not thread.finish(min(_wait(), WAIT_KILLED_S) if status == "KILLED" else _wait()):
-            why = f" ({thread.problem})" if thread.problem else ""
+        if courier.finish(min(_wait(), WAIT_KILLED_S) if status == "KILLED" else _wait()):
+            why = f" ({courier.problem})" if courier.problem else ""
             print(
                 f"warning: {place()} did not take all of run {name!r}{why}; nothing is lost, the next stage or "
                 "`python -m core.tracking` sends it",
@@ -140,18 +139,10 @@ def start(name: str, head: Any, params: Any) -> Iterator[Run]:
 
 def replay() -> list[str]:
     """Send what earlier executions could not; one that was killed is marked so. Returns: names of runs still unsent."""
-    unsent: list[str] = []
-    away = False
-    for file in spool.abandoned():
-        with file:
-            file.close()
-            thread = Thread(file)
-            if not away:
-                thread.start()
-            if away or not thread.finish(_wait()):
-                unsent.append(file.name)
-                away |= not thread.reached  # nobody answers: the others need not try
-    return unsent
+    left = list(spool.abandoned())
+    for file in left:
+        file.close()
+    return [file.name for file in Courier(left).finish(_wait() * max(1, len(left)))] if left else []
 
 
 def link_restored(parent: str) -> dict[str, str]:
@@ -164,9 +155,7 @@ def link_restored(parent: str) -> dict[str, str]:
         file = spool.Spool.create("restored", {"key": parent, "name": "pipeline"}, now())
         file.write("links", values=restored)
         file.write("end", status="FINISHED", time=now())
-        thread = Thread(file)
-        thread.start()
-        thread.finish(_wait())
+        Courier([file]).finish(_wait())
     return restored
 
 

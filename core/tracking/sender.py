@@ -60,7 +60,7 @@ class Sender:
     def __init__(self) -> None:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         os.environ.setdefault("DO_NOT_TRACK", "true")
-        # MLflow would repeat a POST whose answer was lost and so create a run twice; the thread looks it up first.
+        # MLflow would repeat a POST whose answer was lost and so create a run twice; the courier looks it up first.
         os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "15")
         from mlflow import MlflowClient

@@ -13,15 +13,18 @@ INTERVAL_S = 5.0
 
 
 @contextmanager
-def sampled(run: Any) -> Iterator[None]:
-    """Log `system/...` metrics of this process every few seconds, and once at the end."""
+def sampled(run: Any, besides: int) -> Iterator[None]:
+    """Log `system/...` metrics of this process and its children every few seconds, and once at the end.
+
+    besides: process id of a child that is no part of the work.
+    """
     process = psutil.Process()
     process.cpu_percent()  # the first call only starts the measurement
     done = threading.Event()
     steps = iter(range(10**9))
 
     def sample() -> None:
-        family = [process, *process.children(recursive=True)]
+        family = [process, *(child for child in process.children(recursive=True) if child.pid != besides)]
         memory = sum(_memory(member) for member in family)
         run.metrics({"system/cpu_percent": process.cpu_percent(), "system/memory_mb": memory / 1e6}, next(steps))
 
