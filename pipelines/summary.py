@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -14,7 +15,7 @@ from core.files import read_json
 
 def table(tasks: Iterable[str]) -> Table:
     """Task, model, quality on test with its 95 % interval, latency and size; the chosen candidate is marked."""
-    grid = Table(header_style="bold", pad_edge=False)
+    grid = Table(header_style="bold", pad_edge=False, box=box.SIMPLE_HEAD)  # fits into 80 columns
     for name, side in (("task", "left"), ("model", "left"), ("quality", "left"), ("ms", "right"), ("MB", "right")):
         grid.add_column(name, justify=side, no_wrap=True)  # type: ignore[arg-type]
     grid.add_column("", no_wrap=True)

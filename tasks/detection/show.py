@@ -26,7 +26,7 @@ def show(inputs: Iterable[Any], predictions: Iterable[Any], references: Iterable
     folder.mkdir(parents=True, exist_ok=True)
     for i, (source, boxes, reference) in enumerate(zip(inputs, predictions, references, strict=True)):
         pixels = source if isinstance(source, np.ndarray) else decode(source)
-        picture(pixels, boxes, reference).save(folder / f"sample_{i:02d}.png", optimize=True)
+        picture(pixels, boxes, reference).save(folder / f"sample_{i:02d}.png")
 
 
 def picture(pixels: Any, boxes: Sequence[Any], reference: Any) -> Image.Image:
