@@ -3,8 +3,6 @@
 A process and not a thread: importing MLflow takes seconds that a stage would wait for at the interpreter's lock, and
 Python 3.11 may fail when two threads parse code at once, as the imports of MLflow and torch do.
 
-    python -m core.tracking.courier [--leftovers] SPOOL ...    started by `Courier`, not by people
-
 It reads the spools, which their owner has locked and may still write. The end of its standard input means that nothing
 more will be written. It prints one line of JSON for each spool.
 """
@@ -26,6 +24,8 @@ from core.tracking.sender import Sender, without_password
 from core.tracking.spool import Spool
 
 ROOT = Path(__file__).resolve().parents[2]
+START = "from core.tracking.courier import main; main()"
+"""Not `-m`: Python warns of a module that its own package has imported already."""
 POLL_S = 0.5
 PAUSES_S = (1, 2, 4, 8, 15)
 LAST_TRIES = 3
@@ -39,7 +39,7 @@ class Courier:
         self.problem = ""
         """The last error, empty when all went well."""
         self._owned = list(owned)
-        command = [sys.executable, "-m", "core.tracking.courier", *(["--leftovers"] if leftovers else [])]
+        command = [sys.executable, "-c", START, *(["--leftovers"] if leftovers else [])]
         path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
         self._process = subprocess.Popen(
             [*command, *(str(spool.path) for spool in owned)],
@@ -145,7 +145,3 @@ def main() -> None:
         report.write(json.dumps({"key": path.stem, "sent": sent, "problem": problem}) + "\n")
         if problem and process.sender is None:
             return  # nobody answers: the others need not try
-
-
-if __name__ == "__main__":
-    main()

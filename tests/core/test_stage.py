@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from core import stage
@@ -77,6 +78,25 @@ def test_bad_params_stop_before_any_work() -> None:
     Path("params.yaml").write_text("seed: one\n")
     with pytest.raises(ParamsError):
         stage.execute("prepare", lambda ctx: pytest.fail("worked"), output, ["detection"])
+
+
+def test_a_stage_that_works_says_nothing_on_its_own() -> None:
+    code, errors = call("pass")
+    assert code == 0
+    assert errors.count("\n") == 1 and "did not take all of run" in errors  # the fixture's limit of 0 s
+
+
+def test_the_process_that_sends_ends_with_a_killed_stage(tmp_path: Path) -> None:
+    """faults.md row 56: no orphan; what it had not sent stays for the next run."""
+    process = start("print('ready', flush=True); time.sleep(60)")
+    assert process.stdout is not None
+    process.stdout.readline()
+    (courier,) = psutil.Process(process.pid).children()
+    process.kill()
+    process.communicate()
+    courier.wait(20)
+    assert not courier.is_running()
+    assert len(list(Path(".stillhouse/spool").glob("*.jsonl"))) == 1
 
 
 def test_a_users_error_is_one_message_and_code_two() -> None:
