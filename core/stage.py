@@ -8,7 +8,6 @@ Exit codes: 0 done, 1 a bug (traceback), 2 something the user can mend (one mess
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 import random
@@ -28,6 +27,7 @@ from filelock import FileLock, Timeout
 from core import params as params_module
 from core import paths, tracking
 from core.errors import StillhouseError
+from core.family import die_with_parent
 from core.files import replacing
 
 WAIT_FOR_TWIN_S = 3600
@@ -70,7 +70,7 @@ def main(stage: str, function: Callable[[Context], None], output: Callable[..., 
     """Run `function` as stage `stage` with the arguments of the command line, then exit; see `execute`."""
     os.umask(0o022)
     signal.signal(signal.SIGTERM, _terminate)
-    _die_with_parent()
+    die_with_parent(signal.SIGTERM)  # DVC's orphan would go on writing beside its successor
     try:
         execute(stage, function, output, sys.argv[1:])
     except StillhouseError as error:
@@ -152,12 +152,3 @@ def _alone(name: str) -> Iterator[None]:
 def _terminate(signum: int, frame: object) -> None:
     """SIGTERM unwinds the stack, so that locks, temporary folders and the run are closed."""
     sys.exit(128 + signum)
-
-
-def _die_with_parent() -> None:
-    """Have the kernel send SIGTERM when the parent (DVC) dies: an orphan would go on writing beside its successor."""
-    pr_set_pdeathsig = 1
-    try:
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
-    except (AttributeError, OSError):
-        return  # not Linux

@@ -42,7 +42,8 @@ def evaluate(ctx: stage.Context) -> None:
     write_jsonl(ctx.out / "predictions.jsonl", test.predictions)
 
     settings = ctx.params.evaluate
-    timing = latency.measure(shipped, val.inputs, settings.latency_runs, settings.warmup_runs)
+    with ctx.run.silence():
+        timing = latency.measure(shipped, val.inputs, settings.latency_runs, settings.warmup_runs)
     timing["memory_mb"] = memory.peak_mb(ctx.task, folder, dataset, MEMORY_INPUTS, ctx.threads)
     timing["threads"] = ctx.threads
     write_json(ctx.out / "latency.json", timing)

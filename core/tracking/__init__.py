@@ -51,8 +51,8 @@ class Nowhere:
 class Run:
     """What a stage logs to. Nothing here waits for, or fails because of, the tracking server."""
 
-    def __init__(self, file: spool.Spool | Nowhere):
-        self._spool = file
+    def __init__(self, file: spool.Spool | Nowhere, courier: Courier | None = None):
+        self._spool, self._courier = file, courier
         self.key = file.key
         """Identifies the run offline; in MLflow it is the tag `stillhouse.key`."""
 
@@ -64,6 +64,15 @@ class Run:
         """step: of training; None is step 0. Names are `spelt`."""
         plain = {spelt(name): float(value) for name, value in values.items()}
         self._spool.write("metrics", values=plain, step=step or 0, time=now())
+
+    @contextmanager
+    def silence(self) -> Iterator[None]:
+        """Nothing is sent meanwhile: for measuring time."""
+        if self._courier is None:
+            yield
+            return
+        with self._courier.paused():
+            yield
 
     def tag(self, key: str, value: str) -> None:
         self._spool.write("tags", values={spelt(key): value})
@@ -109,8 +118,8 @@ def start(name: str, head: Any, params: Any) -> Iterator[Run]:
     file = spool.Spool.create(name, parent, now())
     if restored:
         file.write("links", values=restored)
-    run = Run(file)
     courier = Courier([file], leftovers=True)
+    run = Run(file, courier)
     run.tag("stage", name)
     if commit := lineage.git_commit():
         run.tag("mlflow.source.git.commit", commit)

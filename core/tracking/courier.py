@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock
@@ -24,8 +26,15 @@ from core.tracking.sender import Sender, without_password
 from core.tracking.spool import Spool
 
 ROOT = Path(__file__).resolve().parents[2]
-START = "from core.tracking.courier import main; main()"
-"""Not `-m`: Python warns of a module that its own package has imported already."""
+START = """
+from signal import SIGKILL
+from core.family import die_with_parent
+die_with_parent(SIGKILL)
+from core.tracking.courier import main
+main()
+"""
+"""Not `-m`: Python warns of a module that its own package has imported already. First of all it is made to die with its
+owner, also while it is stopped."""
 POLL_S = 0.5
 PAUSES_S = (1, 2, 4, 8, 15)
 LAST_TRIES = 3
@@ -50,6 +59,15 @@ class Courier:
             start_new_session=True,  # Ctrl-C is for the stage; it tells what the run's end is
         )
         self.pid = self._process.pid
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Stop the process for a while, so that it takes no time from what is measured."""
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
 
     def finish(self, wait: float) -> list[Spool]:
         """Nothing more will be written: wait at most `wait` seconds until all is sent, then release the spools.

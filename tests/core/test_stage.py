@@ -86,12 +86,16 @@ def test_a_stage_that_works_says_nothing_on_its_own() -> None:
     assert errors.count("\n") == 1 and "did not take all of run" in errors  # the fixture's limit of 0 s
 
 
-def test_the_process_that_sends_ends_with_a_killed_stage(tmp_path: Path) -> None:
+@pytest.mark.parametrize("paused", [False, True])
+def test_the_process_that_sends_ends_with_a_killed_stage(paused: bool) -> None:
     """faults.md row 56: no orphan; what it had not sent stays for the next run."""
     process = start("print('ready', flush=True); time.sleep(60)")
     assert process.stdout is not None
     process.stdout.readline()
     (courier,) = psutil.Process(process.pid).children()
+    time.sleep(2)  # Python has started in it
+    if paused:
+        courier.suspend()
     process.kill()
     process.communicate()
     courier.wait(20)

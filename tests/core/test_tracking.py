@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
@@ -224,6 +225,21 @@ def test_a_slow_server_does_not_slow_the_stage(proxy: Proxy, monkeypatch: pytest
             run.metrics({"loss": 1.0}, step)
         took = time.perf_counter() - start
     assert took < 2.0  # a single answer of the server takes longer
+
+
+def test_nothing_is_sent_while_time_is_measured() -> None:
+    head, tasks = params.load()
+    before = psutil.Process().children()
+    with tracking.start("evaluate@detection-base-fp32", head, tasks["detection"]) as run:
+        (courier,) = (child for child in psutil.Process().children() if child not in before)
+        with run.silence():
+            deadline = time.monotonic() + 10  # a signal takes its time
+            while courier.status() != psutil.STATUS_STOPPED and time.monotonic() < deadline:
+                time.sleep(0.02)
+            assert courier.status() == psutil.STATUS_STOPPED
+        assert courier.status() != psutil.STATUS_STOPPED
+        run.metrics({"map": 0.5})
+    assert not courier.is_running()
 
 
 def test_an_answer_lost_in_mid_batch_makes_no_duplicates(proxy: Proxy, server: Server) -> None:
