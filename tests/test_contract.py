@@ -58,13 +58,36 @@ def test_the_report_names_every_candidate(finished: str) -> None:
     assert len(comparison["rows"]) == len(head.variants) * len(head.precisions)
     html = (paths.report(finished) / "report.html").read_text(encoding="utf-8")
     assert all(row["variant"] in html for row in comparison["rows"])
-    assert "http://" not in html.replace("http://www.w3.org", "")
+    plain = html.replace("http://www.w3.org", "")
+    assert "http://" not in plain and "https://" not in plain
 
 
 def test_the_package_predicts_what_it_promised(finished: str) -> None:
-    from core import passport
+    from core import passport, task
 
-    assert passport.verify(paths.package(finished)) == []
+    package = paths.package(finished)
+    assert passport.verify(package) == []
+    samples = json.loads((package / "golden" / "samples.json").read_text(encoding="utf-8"))
+    inputs = [package / "golden" / s["file"] if "file" in s else s["input"] for s in samples]
+    predictor = task.load(finished, "predict").Predictor(package / "model")
+    assert json.loads(json.dumps(predictor(inputs))) == [sample["output"] for sample in samples]
+
+
+def test_the_passport_names_every_run_that_made_the_model(finished: str) -> None:
+    links = json.loads((paths.package(finished) / "passport.json").read_text(encoding="utf-8"))["links"]
+    (runs,) = (link["value"] for link in links if link["name"] == "runs")
+    assert {name.split("@")[0] for name in runs} >= {"train", "export", "evaluate", "package"}
+    assert all(runs.values()), runs
+
+
+def test_the_choice_was_made_on_validation_figures(finished: str) -> None:
+    comparison = json.loads((paths.report(finished) / "comparison.json").read_text())
+    for row in comparison["rows"]:
+        folder = paths.evaluation(finished, row["variant"], row["precision"])
+        metrics = json.loads((folder / "metrics.json").read_text())
+        assert row["quality"] == metrics["val"]["metrics"][comparison["metric"]]
+        assert row["test"] == metrics["metrics"][comparison["metric"]]
+    assert comparison["verdict"]["passed"] == (comparison["chosen"] is not None)
 
 
 def test_each_stage_has_one_run(finished: str) -> None:
