@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.files import read_json, write_json
 from core.task import Expectation
+from tasks.detection.common import drift
 from tasks.detection.common.probe import GOOD, Probe, digest, probe
 
 if TYPE_CHECKING:
@@ -93,8 +94,9 @@ def expectations(params: Any, tables: Mapping[str, pd.DataFrame]) -> dict[str, l
 
 
 def clean(dataset: Path, bad: Mapping[str, set[Any]], folder: Path, params: Any) -> dict[str, Any]:
-    """Write what is good into `folder`; return images, boxes, and images left out, by split."""
+    """Write what is good into `folder`; return images, boxes, and images left out, by split, and `warnings`."""
     counts: dict[str, Any] = {}
+    contents = {}
     (folder / "images").mkdir(parents=True, exist_ok=True)
     for split in SPLITS:
         content = read_json(dataset / f"{split}.json")
@@ -115,7 +117,8 @@ def clean(dataset: Path, bad: Mapping[str, set[Any]], folder: Path, params: Any)
         cleaned = {"images": images, "annotations": annotations, "categories": content["categories"]}
         write_json(folder / f"{split}.json", cleaned)
         counts[split] = {"images": len(images), "boxes": len(annotations), "left_out": dict(dropped)}
-    return counts
+        contents[split] = cleaned
+    return counts | {"warnings": drift.warnings(contents)}
 
 
 def refuse(dataset: Path, params: Any) -> list[str]:

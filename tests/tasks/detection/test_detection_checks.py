@@ -16,6 +16,7 @@ from PIL import Image
 from core.errors import SourceError
 from core.ingest.local import fingerprint
 from tasks.detection import checks
+from tasks.detection.common import drift
 from tasks.detection.common.probe import probe
 from tasks.detection.prepare import prepare
 from validation import suites
@@ -103,7 +104,7 @@ def test_every_fault_is_quarantined_by_file_row_and_field(tmp_path: Path) -> Non
     counts = checks.clean(tmp_path / "out", bad, tmp_path / "clean", params)
     kept = {image["source_row"] for part in splits(tmp_path / "clean").values() for image in part["images"]}
     assert kept == set(range(20, 41))
-    assert sum(part["boxes"] for part in counts.values()) == 21
+    assert sum(counts[split]["boxes"] for split in checks.SPLITS) == 21
     again = checks.tables(tmp_path / "clean", params)
     outcomes = suites.run("detection", again, checks.expectations(params, again), tmp_path / "docs2")
     assert not outcomes["images"].quarantine + outcomes["boxes"].quarantine
@@ -143,7 +144,42 @@ def test_unannotated_images_follow_the_policy(tmp_path: Path, policy: str, image
     assert flagged == (policy == "quarantine")
     empty = set(tables["images"].query("boxes == 0")["id"]) if flagged else set()
     counts = checks.clean(tmp_path / "out", {"images": empty}, tmp_path / "clean", params)
-    assert sum(part["images"] for part in counts.values()) == images
+    assert sum(counts[split]["images"] for split in checks.SPLITS) == images
+
+
+def drifting(classes: float, side: float) -> dict[str, Any]:
+    """Splits of 400 and 200 boxes; in `test` a share `classes` is of the first class, and boxes have another side."""
+    categories = [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}]
+    contents = {}
+    for split, count, share, length in (("train", 400, 0.5, 20), ("val", 200, 0.5, 20), ("test", 200, classes, side)):
+        boxes = [
+            {"image_id": 1, "category_id": 1 if i < share * count else 2, "bbox": [0, 0, length + i % 10, length]}
+            for i in range(count)
+        ]
+        contents[split] = {
+            "images": [{"id": 1, "width": 100, "height": 100}],
+            "annotations": boxes,
+            "categories": categories,
+        }
+    return contents
+
+
+def test_drift_of_classes_and_sizes_is_a_warning() -> None:
+    """faults.md row 44."""
+    assert drift.warnings(drifting(0.5, 20)) == []
+    (classes,) = drift.warnings(drifting(0.95, 20))
+    assert (
+        classes.startswith("classes of test differ in frequency from train's")
+        and "5% of the boxes there and 50%" in classes
+    )
+    (sizes,) = drift.warnings(drifting(0.5, 60))
+    assert sizes.startswith("boxes of test differ in size from train's")
+
+
+def test_drift_is_not_told_of_a_split_without_boxes() -> None:
+    contents = drifting(0.5, 20)
+    contents["val"]["annotations"] = []
+    assert drift.warnings(contents) == []
 
 
 def clean_set(tmp_path: Path) -> Path:
