@@ -25,8 +25,9 @@ def ran(done: subprocess.CompletedProcess[str]) -> set[str]:
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Copy:
-    """The tiny preset, run once from end to end."""
+    """The tiny preset with the default's stages, run once from end to end."""
     copy = pipeline_copy.make(tmp_path_factory.mktemp("repro"))
+    copy.params({"quantized": ["int8"], "precisions": ["fp32", "int8"]})
     copy.dvc("repro")
     return copy
 
