@@ -59,7 +59,8 @@ def test_editing_a_metric_does_not_retrain(copy: Copy) -> None:
     score = copy.folder / "tasks" / "translation" / "score.py"
     score.write_text(score.read_text(encoding="utf-8") + "\n# edited\n", encoding="utf-8")
     done = ran(copy.dvc("repro", "--dry"))
-    assert {name.split("@")[0] for name in done} == {"evaluate", "compare", "package"}
+    # A dry run names what has a changed dependency now; compare and package follow when evaluations have changed.
+    assert {name.split("@")[0] for name in done} == {"evaluate"}
     assert all("translation" in name for name in done)
 
 
