@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from core.errors import DataError
 from tasks.translation.common import tokenizer
 from tasks.translation.common.tokenizer import BOS, EOS, PAD, UNK, Tokenizer
 
+ROOT = Path(__file__).resolve().parents[3]
 TOKENIZED = [
     "彼 は つら い 人生 を 送 っ た 。",
     "全角 ＡＢＣ と ｶﾅ と ① も その まま 。",
@@ -44,3 +49,16 @@ def test_training_is_deterministic() -> None:
 def test_a_vocabulary_below_the_characters_is_refused() -> None:
     with pytest.raises(DataError, match=r"vocabulary is 20, .* different characters"):
         tokenizer.train(PLAIN, 20)
+
+
+def test_sampling_is_the_same_in_another_process(tmp_path: Path) -> None:
+    """SentencePiece 0.2.3 mixes something of the process into the seed, so that no two trainings were the same."""
+    model = tokenizer.train(TOKENIZED, 90)
+    (tmp_path / "model").write_bytes(model)
+    program = (
+        "import sys; from pathlib import Path; from tasks.translation.common.tokenizer import Tokenizer\n"
+        "print(Tokenizer(Path(sys.argv[1]).read_bytes()).sample(['he lived a hard life .'] * 40, 0.5, seed=3))"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path / "model")]
+    outputs = {subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout for _ in range(2)}
+    assert outputs == {f"{Tokenizer(model).sample(['he lived a hard life .'] * 40, 0.5, seed=3)}\n"}
