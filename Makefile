@@ -26,7 +26,7 @@ repro: $(STAMP) ## the whole pipeline (TARGET=package@detection for a part), the
 	$(BIN)/python -m pipelines.repro $(TARGET)
 
 test: $(STAMP) lint ## format, lint, types, tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 
 test-slow: $(STAMP) ## the heavy tier: the sample chain, kills, several processes
 	$(BIN)/python -m pytest -m slow

@@ -1,8 +1,8 @@
 """`dvc repro` with what a user expects around it: `python -m pipelines.repro [TARGET ...]`, or `make repro`.
 
-Before: all of params.yaml is checked, local sources are looked at for changes, tracking that could not be sent is sent.
-After: stages that DVC restored from its cache are linked to their runs, and the results are shown as a table. Order and
-cache are DVC's alone.
+Before: all of params.yaml is checked, local sources are looked at for changes. Beside: one process sends to MLflow what
+the stages log and what earlier runs left. After: stages that DVC restored from its cache are linked to their runs, and
+the results are shown as a table. Order and cache are DVC's alone.
 """
 
 from __future__ import annotations
@@ -33,10 +33,11 @@ def main() -> None:
     except StillhouseError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    tracking.replay()
     key = uuid.uuid4().hex
-    code = repro(sys.argv[1:], key)
-    if restored := tracking.link_restored(key):
+    with tracking.sending():
+        code = repro(sys.argv[1:], key)
+        restored = tracking.link_restored(key)
+    if restored:
         print(f"restored from DVC's cache: {', '.join(sorted(restored))}")
     if code:
         print(

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import zip_longest
 from typing import Any
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from core import paths
 from core.files import read_json
 
 
 def table(tasks: Iterable[str]) -> Table:
-    """Task, model, quality on test with its 95 % interval, latency and size; the chosen candidate is marked."""
-    grid = Table(header_style="bold", pad_edge=False, box=box.SIMPLE_HEAD)  # fits into 80 columns
-    for name, side in (("task", "left"), ("model", "left"), ("quality", "left"), ("ms", "right"), ("MB", "right")):
+    """Task and metric, model, quality on test with its 95 % interval, latency, size; the chosen candidate is marked."""
+    # Narrow: the table is to fit into 80 columns.
+    grid = Table(header_style="bold", pad_edge=False, collapse_padding=True, box=box.SIMPLE_HEAD)
+    names = (("task", "left"), ("model", "left"), ("quality on test", "left"), ("ms", "right"), ("MB", "right"))
+    for name, side in names:
         grid.add_column(name, justify=side, no_wrap=True)  # type: ignore[arg-type]
     grid.add_column("", no_wrap=True)
     for task in tasks:
@@ -24,22 +28,22 @@ def table(tasks: Iterable[str]) -> Table:
         if not path.exists():
             continue
         comparison = read_json(path)
-        for row in comparison["rows"]:
-            chosen = _chosen(row, comparison)
-            grid.add_row(
-                task, *_cells(row, comparison["metric"]), "chosen" if chosen else "", style="bold" if chosen else ""
-            )
+        headings = (Text(task), Text(comparison["metric"], style="dim"))
+        for heading, row in zip_longest(headings, comparison["rows"]):
+            chosen = row is not None and _chosen(row, comparison)
+            cells = (*_cells(row), "chosen" if chosen else "") if row else ()
+            grid.add_row(heading, *cells, style="bold" if chosen else "")
         grid.add_section()
     return grid
 
 
-def _cells(row: dict[str, Any], metric: str) -> list[str]:
+def _cells(row: dict[str, Any]) -> list[str]:
     """Three decimals for metrics up to 1, one for percentages."""
     digits = 3 if row["test_interval"][1] <= 1 else 1
     quality, low, high = (f"{value:.{digits}f}" for value in (row["test"], *row["test_interval"]))
     return [
         f"{row['variant']} {row['precision']}",
-        f"{metric} {quality} ({low} to {high})",
+        f"{quality} ({low} to {high})",
         f"{row['latency_ms']:.1f}",
         f"{row['size_mb']:.2f}",
     ]

@@ -7,27 +7,20 @@ run     python -m stages.distill detection distilled
 
 from __future__ import annotations
 
-from core import checkpoint, paths, stage, task
+from core import paths, stage
 from core.checkpoint import Checkpoint
-from training import hardware, results
+from training import compress, results
 from training.fit import fit
 
 
 def distill(ctx: stage.Context) -> None:
-    hardware.prepare(ctx.threads, ctx.seed)
     assert ctx.variant is not None
-    role, settings = task.load(ctx.task, "model"), ctx.params.distill[ctx.variant]
-    augmented = paths.augmented(ctx.task) / "dataset"
-    ctx.run.dataset("train", augmented)
-    base = checkpoint.load(paths.checkpoint(ctx.task, "base"))
-    teacher = role.build(base.arch)
-    teacher.load_state_dict(base.weights)
+    settings = ctx.params.distill[ctx.variant]
+    role, base, teacher, loaders = compress.begin(ctx, settings.train)
     teacher.eval().requires_grad_(False)
     arch = role.student(base.arch, settings)
     student = role.build(arch, initial=True)
     sizes = {"parameters_teacher": results.parameters(teacher), "parameters": results.parameters(student)}
-    data, params = task.load(ctx.task, "data"), ctx.params.model_copy(update={"train": settings.train})
-    loaders = data.loaders(paths.clean(ctx.task), augmented, params, ctx.seed, base.assets)
     fitted = fit(
         ctx,
         role,

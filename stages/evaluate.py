@@ -10,7 +10,7 @@ run     python -m stages.evaluate detection base int8
 
 from __future__ import annotations
 
-from core import paths, stage, task
+from core import paths, stage, task, tracking
 from core.files import write_json, write_jsonl
 from evaluation import latency, memory, quality
 from evaluation.quality import Scored
@@ -42,7 +42,7 @@ def evaluate(ctx: stage.Context) -> None:
     write_jsonl(ctx.out / "predictions.jsonl", test.predictions)
 
     settings = ctx.params.evaluate
-    with ctx.run.silence():
+    with tracking.silence():
         timing = latency.measure(shipped, val.inputs, settings.latency_runs, settings.warmup_runs)
     timing["memory_mb"] = memory.peak_mb(ctx.task, folder, dataset, MEMORY_INPUTS, ctx.threads)
     timing["threads"] = ctx.threads

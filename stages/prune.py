@@ -9,23 +9,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from core import checkpoint, paths, stage, task
+from core import paths, stage
 from core.checkpoint import Checkpoint
-from training import hardware, results, statistics
+from training import compress, results, statistics
 from training.fit import fit
 
 
 def prune(ctx: stage.Context) -> None:
-    hardware.prepare(ctx.threads, ctx.seed)
     assert ctx.variant is not None
-    role, settings = task.load(ctx.task, "model"), ctx.params.prune[ctx.variant]
-    augmented = paths.augmented(ctx.task) / "dataset"
-    ctx.run.dataset("train", augmented)
-    base = checkpoint.load(paths.checkpoint(ctx.task, "base"))
-    model = role.build(base.arch)
-    model.load_state_dict(base.weights)
-    data, params = task.load(ctx.task, "data"), ctx.params.model_copy(update={"train": settings.train})
-    loaders = data.loaders(paths.clean(ctx.task), augmented, params, ctx.seed, base.assets)
+    settings = ctx.params.prune[ctx.variant]
+    role, base, model, loaders = compress.begin(ctx, settings.train)
 
     def loss(net: Any, batch: Any) -> Any:
         return role.loss(net, batch, ctx.params)

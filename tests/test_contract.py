@@ -14,7 +14,7 @@ import pipeline_copy
 import pytest
 import yaml
 
-from core import params, paths
+from core import params, paths, tracking
 
 pytestmark = pytest.mark.timeout(1200)  # the fixture runs a whole pipeline
 TASKS = ["detection", "translation"]
@@ -30,11 +30,12 @@ def finished(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         patch.setattr(sys, "argv", [])
         head = params.read(Path("params.yaml"))
         stages = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"]
-        for name, stage in stages.items():
-            axes = [head[value[2:-1]] for key, value in stage["matrix"].items() if key != "task"]
-            for item in itertools.product(*axes):
-                sys.argv = [f"stages.{name}", task, *item]
-                runpy.run_module(f"stages.{name}", run_name="__main__")
+        with tracking.sending():
+            for name, stage in stages.items():
+                axes = [head[value[2:-1]] for key, value in stage["matrix"].items() if key != "task"]
+                for item in itertools.product(*axes):
+                    sys.argv = [f"stages.{name}", task, *item]
+                    runpy.run_module(f"stages.{name}", run_name="__main__")
         yield task
 
 

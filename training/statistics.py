@@ -18,7 +18,9 @@ def reestimate(
     """Set the running mean and variance of every BatchNorm to the average over `count` batches, in place.
 
     Fine-tuning alone would take hundreds of steps to forget the old ones (momentum 0.01 keeps 46 % after 78 steps), and
-    until then the network that is validated is not the one that is trained. Sun et al. 2019 ("precise BN").
+    until then the network that is validated is not the one that is trained. The average over batches is "PreciseBN",
+    Wu and Johnson 2021, https://arxiv.org/abs/2105.07576, section 3; for pruned networks: Li et al. 2020,
+    https://arxiv.org/abs/2007.02491.
 
     forward: runs the model on a batch. Returns: how many layers there are; without any, nothing runs.
     """

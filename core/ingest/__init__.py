@@ -15,7 +15,7 @@ from filelock import FileLock
 from core.errors import SourceError
 from core.files import read_json, write_json
 from core.ingest import archive, download, git
-from core.ingest.local import fingerprint
+from core.ingest.local import files_below, fingerprint
 from core.params import SourceParams
 
 __all__ = ["fetch", "fingerprint"]
@@ -67,7 +67,7 @@ def _local(path: Path) -> Path:
         there = f"{path.parent} holds {', '.join(around) or 'nothing'}" if around else f"{path.parent} is missing, too"
         raise SourceError(f"there is no such file or folder; {there}. Mend the path in params.yaml")
     try:
-        next(iter(path.iterdir()), None) if path.is_dir() else path.open("rb").close()
+        files_below(path) if path.is_dir() else path.open("rb").close()
     except PermissionError:
         raise SourceError("it cannot be read: permission denied; give this user read access") from None
     return path

@@ -22,7 +22,8 @@ LIMIT_FILES = 5_000_000
 LIMIT_RATIO = 200
 """Unpacked over packed size: real data stays far below, zip bombs reach thousands."""
 BROKEN = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, OSError)
-"""What zipfile, tarfile and the decompressors raise for damaged files, and the system for impossible names."""
+"""What zipfile, tarfile and the decompressors raise for damaged files, zipfile (NotImplementedError) for a compression
+or a version of the format that it does not know, and the system for impossible names."""
 SMALL = 100 * 10**6
 """Below this many unpacked bytes the ratio does not matter: text compresses well."""
 

@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
 from core import paths
 from core.errors import SourceError
 from core.files import read_json, sha256, write_json
+
+
+def files_below(root: Path) -> list[Path]:
+    """All files below a folder but git's own, sorted. Raises: SourceError for a folder that may not be listed."""
+    found = []
+    for folder, folders, names in os.walk(root, onerror=_refuse):  # Path.rglob would leave such a folder out
+        folders[:] = [name for name in folders if name != ".git"]
+        found += [Path(folder, name) for name in names]
+    return sorted(path for path in found if path.is_file())
+
+
+def _refuse(error: OSError) -> None:
+    raise SourceError(f"{error.filename} cannot be read ({error.strerror}); give this user read access") from None
 
 
 def fingerprint(path: Path) -> dict[str, Any]:
@@ -19,11 +33,7 @@ def fingerprint(path: Path) -> dict[str, Any]:
     if not path.exists():
         raise SourceError(f"data.source {str(path)!r}: there is no such file or folder; mend the path in params.yaml")
     root = path.resolve()
-    files = (
-        sorted(p for p in root.rglob("*") if p.is_file() and ".git" not in p.relative_to(root).parts)
-        if root.is_dir()
-        else [root]
-    )
+    files = files_below(root) if root.is_dir() else [root]
     memory = paths.STATE / "fingerprints" / f"{hashlib.sha256(str(root).encode()).hexdigest()[:16]}.json"
     known: dict[str, Any] = read_json(memory) if memory.exists() else {}
     found: dict[str, Any] = {}

@@ -1,8 +1,8 @@
 """Tracking: every stage execution is one MLflow run, grouped under one parent run per pipeline execution.
 
-What a stage logs is written to a local spool first and sent to MLflow by a process beside the stage (`courier`), so a
-server that is down, slow or failing costs a warning and a retry, never a figure or a trained model. What could not be
-sent is sent by the next run, or by `python -m core.tracking`.
+What a stage logs is written to a local spool first and sent to MLflow by another process (`courier`), so a server that
+is down, slow or failing costs a warning and a retry, never a figure or a trained model. What could not be sent is sent
+by the next run, or by `python -m core.tracking`.
 
     MLFLOW_TRACKING_URI          the store; default: SQLite and a folder below .stillhouse/mlflow
     MLFLOW_EXPERIMENT_NAME       default: stillhouse
@@ -23,10 +23,10 @@ from typing import Any
 
 from core import lineage
 from core.tracking import ledger, pipeline, spool, system
-from core.tracking.courier import Courier
+from core.tracking.courier import ENVIRONMENT, Courier, courier_for, present, silence
 from core.tracking.sender import place, uri
 
-__all__ = ["Nowhere", "Run", "place", "replay", "start", "uri"]
+__all__ = ["Nowhere", "Run", "place", "replay", "sending", "silence", "start", "uri"]
 
 WAIT_S = 30.0
 WAIT_KILLED_S = 5.0
@@ -51,8 +51,8 @@ class Nowhere:
 class Run:
     """What a stage logs to. Nothing here waits for, or fails because of, the tracking server."""
 
-    def __init__(self, file: spool.Spool | Nowhere, courier: Courier | None = None):
-        self._spool, self._courier = file, courier
+    def __init__(self, file: spool.Spool | Nowhere):
+        self._spool = file
         self.key = file.key
         """Identifies the run offline; in MLflow it is the tag `stillhouse.key`."""
 
@@ -64,15 +64,6 @@ class Run:
         """step: of training; None is step 0. Names are `spelt`."""
         plain = {spelt(name): float(value) for name, value in values.items()}
         self._spool.write("metrics", values=plain, step=step or 0, time=now())
-
-    @contextmanager
-    def silence(self) -> Iterator[None]:
-        """Nothing is sent meanwhile: for measuring time."""
-        if self._courier is None:
-            yield
-            return
-        with self._courier.paused():
-            yield
 
     def tag(self, key: str, value: str) -> None:
         self._spool.write("tags", values={spelt(key): value})
@@ -115,11 +106,11 @@ def start(name: str, head: Any, params: Any) -> Iterator[Run]:
     """One MLflow run for the stage instance `name`; its status follows the block's outcome."""
     parent = pipeline.current()
     restored = ledger.settle(parent["key"])
-    file = spool.Spool.create(name, parent, now())
+    file = spool.Spool.create(name, parent, now(), shared=present())
     if restored:
         file.write("links", values=restored)
-    courier = Courier([file], leftovers=True)
-    run = Run(file, courier)
+    courier = courier_for(file)
+    run = Run(file)
     run.tag("stage", name)
     if commit := lineage.git_commit():
         run.tag("mlflow.source.git.commit", commit)
@@ -138,12 +129,38 @@ def start(name: str, head: Any, params: Any) -> Iterator[Run]:
         if status == "FINISHED":
             ledger.executed(name, file.key, parent["key"])
         if courier.finish(min(_wait(), WAIT_KILLED_S) if status == "KILLED" else _wait()):
-            why = f" ({courier.problem})" if courier.problem else ""
-            print(
-                f"warning: {place()} did not take all of run {name!r}{why}; nothing is lost, the next stage or "
-                "`python -m core.tracking` sends it",
-                file=sys.stderr,
+            _warn(f"run {name!r}", courier.problem)
+
+
+@contextmanager
+def sending() -> Iterator[None]:
+    """One process sends the runs of all stages that are started within: for what runs a pipeline."""
+    courier = Courier()
+    os.environ[ENVIRONMENT] = str(courier.pid)
+    wait = WAIT_KILLED_S
+    try:
+        yield
+        wait = _wait()
+    finally:
+        del os.environ[ENVIRONMENT]
+        courier.finish(wait)
+        left = []
+        for file in spool.abandoned():
+            with file:
+                left.append(file.name)
+        if left:
+            _warn(
+                f"{len(left)} runs ({', '.join(left[:3])}, ...)" if len(left) > 3 else ", ".join(left), courier.problem
             )
+
+
+def _warn(what: str, problem: str) -> None:
+    why = f" ({problem})" if problem else ""
+    print(
+        f"warning: {place()} did not take all of {what}{why}; nothing is lost, the next stage or "
+        "`python -m core.tracking` sends it",
+        file=sys.stderr,
+    )
 
 
 def replay() -> list[str]:
@@ -161,10 +178,10 @@ def link_restored(parent: str) -> dict[str, str]:
     """
     restored = ledger.settle()
     if restored:
-        file = spool.Spool.create("restored", {"key": parent, "name": "pipeline"}, now())
+        file = spool.Spool.create("restored", {"key": parent, "name": "pipeline"}, now(), shared=present())
         file.write("links", values=restored)
         file.write("end", status="FINISHED", time=now())
-        Courier([file]).finish(_wait())
+        courier_for(file).finish(_wait())
     return restored
 
 

@@ -30,13 +30,14 @@ class Spool:
         self._lock, self._mutex = lock, threading.Lock()
 
     @classmethod
-    def create(cls, name: str, parent: dict[str, str] | None, time: int) -> Spool:
+    def create(cls, name: str, parent: dict[str, str] | None, time: int, shared: bool = False) -> Spool:
+        """shared: the courier of the pipeline sends it."""
         FOLDER.mkdir(parents=True, exist_ok=True)
         key = uuid.uuid4().hex
         lock = FileLock(FOLDER / f"{key}.lock")
         lock.acquire()
         spool = cls(FOLDER / f"{key}.jsonl", lock)
-        spool.write("run", name=name, key=key, parent=parent, time=time)
+        spool.write("run", name=name, key=key, parent=parent, time=time, shared=shared)
         return spool
 
     @property
@@ -52,6 +53,10 @@ class Spool:
     @property
     def name(self) -> str:
         return str((self.start or {}).get("name", self.key))
+
+    @property
+    def shared(self) -> bool:
+        return bool((self.start or {}).get("shared"))
 
     def close(self) -> None:
         """End a run whose process was killed, at its last sign of life."""
@@ -123,3 +128,15 @@ def abandoned() -> Iterator[Spool]:
         else:  # sent meanwhile, or nothing was logged yet
             spool.remove()
             spool.release()
+
+
+def living() -> Iterator[Spool]:
+    """Spools that a living process holds."""
+    for path in sorted(FOLDER.glob("*.jsonl")):
+        lock = FileLock(FOLDER / f"{path.stem}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            yield Spool(path, lock)
+        else:
+            lock.release()

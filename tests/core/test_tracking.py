@@ -6,7 +6,6 @@ faults.md rows 60 (server down), 61 (slow), 62 (error in mid-batch), 65 (databas
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
 import sqlite3
@@ -17,7 +16,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
@@ -27,25 +25,7 @@ from core import params, tracking
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "train@detection"
 
-
-@pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty MLflow database: making its tables takes seconds, copying them does not."""
-    path = tmp_path_factory.mktemp("database") / "mlflow.db"
-    MlflowClient(f"sqlite:///{path}").search_experiments()
-    return path
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database: Path) -> Path:
-    (tmp_path / ".stillhouse" / "mlflow").mkdir(parents=True)
-    shutil.copy(database, tmp_path / ".stillhouse" / "mlflow")
-    for name in ("dvc.yaml", "params.yaml"):
-        shutil.copy(ROOT / name, tmp_path)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.setenv("STILLHOUSE_PIPELINE_RUN", "pipeline-1")
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("store")
 
 
 def record(steps: int = 3, name: str = NAME) -> str:
@@ -227,21 +207,6 @@ def test_a_slow_server_does_not_slow_the_stage(proxy: Proxy, monkeypatch: pytest
     assert took < 2.0  # a single answer of the server takes longer
 
 
-def test_nothing_is_sent_while_time_is_measured() -> None:
-    head, tasks = params.load()
-    before = psutil.Process().children()
-    with tracking.start("evaluate@detection-base-fp32", head, tasks["detection"]) as run:
-        (courier,) = (child for child in psutil.Process().children() if child not in before)
-        with run.silence():
-            deadline = time.monotonic() + 10  # a signal takes its time
-            while courier.status() != psutil.STATUS_STOPPED and time.monotonic() < deadline:
-                time.sleep(0.02)
-            assert courier.status() == psutil.STATUS_STOPPED
-        assert courier.status() != psutil.STATUS_STOPPED
-        run.metrics({"map": 0.5})
-    assert not courier.is_running()
-
-
 def test_an_answer_lost_in_mid_batch_makes_no_duplicates(proxy: Proxy, server: Server) -> None:
     """Row 62."""
     proxy.after = 2500
@@ -263,7 +228,7 @@ def test_a_locked_database_is_waited_for() -> None:
     assert runs()[key].info.status == "FINISHED"
 
 
-def test_a_killed_stage_is_marked_and_keeps_its_figures(folder: Path) -> None:
+def test_a_killed_stage_is_marked_and_keeps_its_figures(store: Path) -> None:
     program = (
         "import os, signal; from core import params, tracking\n"
         "head, tasks = params.load()\n"
@@ -294,16 +259,16 @@ def test_a_model_is_registered_and_the_alias_moves() -> None:
     assert Path(local).read_text() == "two"
 
 
-def test_a_restored_stage_links_to_its_run(folder: Path) -> None:
+def test_a_restored_stage_links_to_its_run(store: Path) -> None:
     """DVC writes dvc.lock after a stage; going back to the first entry without running it is a restore."""
     first, second = ("stages:\n  train@detection:\n    cmd: x\n    outs: [{path: a, md5: " + d + "}]\n" for d in "12")
     key = record()
-    (folder / "dvc.lock").write_text(first)
+    (store / "dvc.lock").write_text(first)
     tracking.ledger.settle()
     record()
-    (folder / "dvc.lock").write_text(second)
+    (store / "dvc.lock").write_text(second)
     tracking.ledger.settle()
-    (folder / "dvc.lock").write_text(first)
+    (store / "dvc.lock").write_text(first)
     assert tracking.link_restored("pipeline-1") == {NAME: key}
     found = runs()
     assert found["pipeline-1"].data.tags["restored.train/detection"] == found[key].info.run_id

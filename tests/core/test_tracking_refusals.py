@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import socket
 import time
 from pathlib import Path
@@ -18,24 +17,7 @@ from core.tracking import ledger, spool
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "train@detection"
 
-
-@pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("database") / "mlflow.db"
-    MlflowClient(f"sqlite:///{path}").search_experiments()
-    return path
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database: Path) -> Path:
-    (tmp_path / ".stillhouse" / "mlflow").mkdir(parents=True)
-    shutil.copy(database, tmp_path / ".stillhouse" / "mlflow")
-    for name in ("dvc.yaml", "params.yaml"):
-        shutil.copy(ROOT / name, tmp_path)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.setenv("STILLHOUSE_PIPELINE_RUN", "pipeline-1")
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("store")
 
 
 def record(metrics: dict[str, float], name: str = NAME, **more: Any) -> str:

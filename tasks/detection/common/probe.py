@@ -47,12 +47,12 @@ def probe(path: Path | None, max_pixels: int, decode: bool) -> Probe:
 
     Raises: SourceError for a file that this user may not read: that is no fault of the image.
     """
-    if path is None or not path.is_file():
-        return Probe("missing file")
-    if path.stat().st_size == 0:
-        return Probe("empty file (0 bytes)")
     known: dict[str, Any] = {}
     try:
+        if path is None or not path.is_file():
+            return Probe("missing file")
+        if path.stat().st_size == 0:
+            return Probe("empty file (0 bytes)")
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path, formats=FORMATS) as image:
@@ -69,7 +69,7 @@ def probe(path: Path | None, max_pixels: int, decode: bool) -> Probe:
     except PermissionError:
         raise SourceError(f"{path} cannot be read: permission denied; give this user read access") from None
     except Exception as error:  # decoders raise whatever they like on damaged bytes
-        message = str(error).replace(str(path), path.name).replace(repr(str(path.parent)), "")
+        message = str(error).replace(str(path), path.name).replace(repr(str(path.parent)), "") if path else str(error)
         return Probe(f"unreadable: {message or type(error).__name__}"[:160], **known)
     return Probe(fault or GOOD, **known)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Callable
 
 import onnx
 import pytest
@@ -11,30 +11,23 @@ import translation_tiny as tiny
 
 from tasks.translation import graphs
 
-KINDS = [("transformer", True), ("gru", True), ("gru", False)]
+
+@pytest.fixture(params=["transformer", "gru-attention", "gru"])
+def made(request: pytest.FixtureRequest, exported: Callable[[str], tiny.Exported]) -> tiny.Exported:
+    return exported(request.param)
 
 
-@pytest.fixture(scope="module", params=KINDS, ids=["transformer", "gru-attention", "gru"])
-def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, ...]:
-    arch, attention = request.param
-    folder = tmp_path_factory.mktemp("graphs")
-    params = tiny.settings(model={"arch": arch, "attention": attention, "dropout": 0.2})
-    data = tiny.dataset(folder / "data")
-    net, arch, loaders = tiny.trained(data, params)
-    return net, tiny.export(folder / "model", net, arch, loaders.assets, params), data, params
-
-
-def test_onnx_equals_torch_on_real_sentences(exported: tuple[Any, ...]) -> None:
+def test_onnx_equals_torch_on_real_sentences(made: tiny.Exported) -> None:
     """faults.md row 78, the good case; dropout is on while training, so a graph left in train mode would show."""
-    net, folder, data, params = exported
+    net, folder, data, params = made
     differences = graphs.parity(net, folder, data, params)
     assert set(differences) == {"log_probs", "attention"}
     assert max(differences.values()) < 1e-4
 
 
-def test_another_model_does_not_pass_for_it(exported: tuple[Any, ...]) -> None:
+def test_another_model_does_not_pass_for_it(made: tiny.Exported) -> None:
     """faults.md row 78: parity sees weights that are not those of the graph."""
-    net, folder, data, params = exported
+    net, folder, data, params = made
     weight = net.target_embedding.weight.data
     weight.mul_(1.1)
     try:
@@ -43,8 +36,8 @@ def test_another_model_does_not_pass_for_it(exported: tuple[Any, ...]) -> None:
         weight.div_(1.1)
 
 
-def test_the_folder_says_how_it_is_used(exported: tuple[Any, ...]) -> None:
-    _, folder, _, params = exported
+def test_the_folder_says_how_it_is_used(made: tiny.Exported) -> None:
+    _, folder, _, params = made
     info = json.loads((folder / "model.json").read_text())
     assert info["task"] == "translation"
     assert info["languages"] == {"source": "en", "target": "ja", "tokenized": True}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -16,16 +16,13 @@ from tasks.translation.model.decode import greedy
 from tasks.translation.predict import Predictor, inputs, pad
 
 
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, ...]:
-    folder = tmp_path_factory.mktemp("predict")
-    data = tiny.dataset(folder / "data")
-    net, arch, loaders = tiny.trained(data, params := tiny.settings(), epochs=8)
-    return net, tiny.export(folder / "model", net, arch, loaders.assets, params), data
+@pytest.fixture
+def made(exported: Callable[[str], tiny.Exported]) -> tiny.Exported:
+    return exported("transformer")
 
 
-def test_greedy_is_what_torch_decodes(exported: tuple[Any, ...]) -> None:
-    net, folder, data = exported
+def test_greedy_is_what_torch_decodes(made: tiny.Exported) -> None:
+    net, folder, data, _ = made
     predictor = Predictor(folder, threads=1, beam=1)
     texts = inputs(data, "test")
     sources, found = predictor.search(texts)
@@ -33,15 +30,15 @@ def test_greedy_is_what_torch_decodes(exported: tuple[Any, ...]) -> None:
     assert predictor(texts) == predictor.tokenizer.decode([h.ids for h in found])
 
 
-def test_a_batch_gives_what_single_sentences_give(exported: tuple[Any, ...]) -> None:
-    _, folder, data = exported
+def test_a_batch_gives_what_single_sentences_give(made: tiny.Exported) -> None:
+    _, folder, data, _ = made
     predictor = Predictor(folder, threads=1)
     texts = [*inputs(data, "test"), "he", "she buy apples . he see books ."]
     assert predictor(texts) == [predictor([text])[0] for text in texts]
 
 
-def test_edges(exported: tuple[Any, ...]) -> None:
-    _, folder, _ = exported
+def test_edges(made: tiny.Exported) -> None:
+    folder = made.folder
     predictor = Predictor(folder, threads=1)
     assert predictor([]) == []
     empty, strange, long = predictor(["", "☃ \x00 漢字", "he eat rice . " * 100])
@@ -50,24 +47,24 @@ def test_edges(exported: tuple[Any, ...]) -> None:
     assert len(predictor.tokenizer.encode([long])[0]) <= 30
 
 
-def test_alignment_covers_every_output_token(exported: tuple[Any, ...]) -> None:
-    _, folder, _ = exported
+def test_alignment_covers_every_output_token(made: tiny.Exported) -> None:
+    folder = made.folder
     (alignment,) = Predictor(folder, threads=1).align(["he eat rice ."])
     assert len(alignment["attention"]) == len(alignment["target"])
     assert all(len(row) == len(alignment["source"]) for row in alignment["attention"])
     assert all(sum(row) == pytest.approx(1, abs=1e-4) for row in alignment["attention"])
 
 
-def test_an_unknown_option_and_a_foreign_folder_are_refused(exported: tuple[Any, ...], tmp_path: Path) -> None:
+def test_an_unknown_option_and_a_foreign_folder_are_refused(made: tiny.Exported, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"beams.*valid: beam"):
-        Predictor(exported[1], beams=2)
+        Predictor(made.folder, beams=2)
     with pytest.raises(ModelError, match=r"model\.json is missing"):
         Predictor(tmp_path)
 
 
-def test_a_flipped_bit_is_refused(exported: tuple[Any, ...], tmp_path: Path) -> None:
+def test_a_flipped_bit_is_refused(made: tiny.Exported, tmp_path: Path) -> None:
     """faults.md row 80: a graph cut short names its file."""
-    for path in exported[1].iterdir():
+    for path in made.folder.iterdir():
         content = path.read_bytes()
         (tmp_path / path.name).write_bytes(content[: len(content) // 2] if path.name == "step.onnx" else content)
     with pytest.raises(ModelError, match=r"step\.onnx cannot be loaded"):

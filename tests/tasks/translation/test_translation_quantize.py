@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import onnx
 import pytest
@@ -15,13 +15,9 @@ from tasks.translation.predict import Predictor
 from tasks.translation.quantize import quantize
 
 
-@pytest.fixture(scope="module", params=["transformer", "gru"])
-def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, ...]:
-    folder = tmp_path_factory.mktemp("quantize")
-    params = tiny.settings(model={"arch": request.param, "width": 64, "feed_forward": 128}, train={"lr": 0.003})
-    data = tiny.dataset(folder / "data")
-    net, arch, loaders = tiny.trained(data, params, epochs=16)
-    return tiny.export(folder / "model", net, arch, loaders.assets, params), data, params, folder
+@pytest.fixture(params=["transformer", "gru-attention"])
+def made(request: pytest.FixtureRequest, exported: Callable[[str], tiny.Exported]) -> tiny.Exported:
+    return exported(request.param)
 
 
 def size(folder: Path) -> int:
@@ -29,11 +25,10 @@ def size(folder: Path) -> int:
 
 
 @pytest.mark.parametrize(("precision", "mode"), [("int8", "dynamic"), ("int8", "static"), ("fp16", "dynamic")])
-def test_smaller_and_still_right(exported: tuple[Any, ...], precision: str, mode: str) -> None:
-    source, data, _, folder = exported
+def test_smaller_and_still_right(made: tiny.Exported, tmp_path: Path, precision: str, mode: str) -> None:
+    _, source, data, _ = made
     params = tiny.settings(quantize={"mode": mode, "calibration": 32, "max_loss": 25.0})
-    target = folder / f"{precision}-{mode}"
-    target.mkdir()
+    target = tmp_path
     notes = quantize(source, target, precision, data, params, 7)
     assert notes[f"bleu_{precision}"] > notes["bleu_fp32"] - 25 > 20
     assert size(target) < size(source)
@@ -45,10 +40,10 @@ def test_smaller_and_still_right(exported: tuple[Any, ...], precision: str, mode
         assert kinds.count("MatMulInteger") >= 3  # the output projection among them
 
 
-def test_collapse_is_refused(exported: tuple[Any, ...]) -> None:
+def test_collapse_is_refused(made: tiny.Exported, tmp_path: Path) -> None:
     """faults.md row 74: weights that 8 bits cannot hold (one huge value in each column) lose the sentence."""
-    source, data, _, folder = exported
-    target, broken = folder / "collapsed", folder / "broken"
+    _, source, data, _ = made
+    target, broken = tmp_path / "collapsed", tmp_path / "broken"
     target.mkdir()
     broken.mkdir()
     for path in source.iterdir():

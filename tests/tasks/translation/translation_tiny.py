@@ -7,7 +7,7 @@ import json
 import logging
 import multiprocessing
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -18,6 +18,16 @@ ROOT = Path(__file__).resolve().parents[3]
 WHO = {"i": "私", "you": "君", "he": "彼", "she": "彼女"}
 WHAT = {"eat": "食べ る", "see": "見 る", "buy": "買 う"}
 THING = {"rice": "米", "fish": "魚", "bread": "パン", "apples": "りんご", "books": "本", "cars": "車"}
+
+
+class Exported(NamedTuple):
+    """A trained model and what was made of it."""
+
+    net: Any
+    folder: Path
+    """Of the fp32 graphs."""
+    data: Path
+    params: Params
 
 
 def dataset(folder: Path, tokenized: bool = True) -> Path:
@@ -71,8 +81,8 @@ def trained(folder: Path, params: Params, epochs: int = 0) -> tuple[Any, dict[st
     return net, arch, loaders
 
 
-def export(folder: Path, net: Any, arch: dict[str, Any], assets: dict[str, bytes], params: Params) -> Path:
-    """A model folder, by the function that the stage `export` uses.
+def export(folder: Path, net: Any, arch: dict[str, Any], assets: dict[str, bytes], params: Params) -> None:
+    """Write a model folder by the function that the stage `export` uses.
 
     A GRU is exported in a process of its own, as the stage does: from the second `nn.GRU` in a process on, torch 2.13's
     exporter fixes the source length to that of the example.
@@ -84,7 +94,6 @@ def export(folder: Path, net: Any, arch: dict[str, Any], assets: dict[str, bytes
             pool.apply(_export, arguments)
     else:
         _export(*arguments)
-    return folder
 
 
 def _export(folder: Path, weights: Any, arch: dict[str, Any], assets: dict[str, bytes], params: Params) -> None:

@@ -1,0 +1,35 @@
+"""What every stage that makes a smaller model from the base begins with."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from torch import nn
+
+from core import checkpoint, paths, stage, task
+from core.checkpoint import Checkpoint
+from core.task import Loaders
+from training import hardware
+
+
+class Base(NamedTuple):
+    role: Any
+    """The task's `model`."""
+    checkpoint: Checkpoint
+    network: nn.Module
+    """With the base's weights."""
+    loaders: Loaders
+    """With the base's tokenizer or classes."""
+
+
+def begin(ctx: stage.Context, train: Any) -> Base:
+    """The base model of the context's task, and loaders for training as `train` (a section of params) says."""
+    hardware.prepare(ctx.threads, ctx.seed)
+    role, data = task.load(ctx.task, "model"), task.load(ctx.task, "data")
+    augmented = paths.augmented(ctx.task) / "dataset"
+    ctx.run.dataset("train", augmented)
+    base = checkpoint.load(paths.checkpoint(ctx.task, "base"))
+    network = role.build(base.arch)
+    network.load_state_dict(base.weights)
+    params = ctx.params.model_copy(update={"train": train})
+    return Base(role, base, network, data.loaders(paths.clean(ctx.task), augmented, params, ctx.seed, base.assets))
