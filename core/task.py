@@ -209,6 +209,8 @@ class Score(Protocol):
 
     MAIN: str
     """The metric by which variants are compared, higher is better."""
+    TITLE: str
+    """Its name as the field writes it."""
 
     def references(self, dataset: Path, split: str) -> list[Any]: ...
 

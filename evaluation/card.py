@@ -22,7 +22,7 @@ def render(
     low, high = row["test_interval"]
     return f"""# {task}: {row["variant"]} {row["precision"]}
 
-- **Quality**: {comparison["metric"]} {row["test"]:.4g}, 95 % interval {low:.4g} to {high:.4g}
+- **Quality**: {comparison["title"]} {row["test"]:.4g}, 95 % interval {low:.4g} to {high:.4g}
 - **Speed**: {row["latency_ms"]:.1f} ms at batch 1 (median; 99 % below {row["p99_ms"]:.1f} ms) and
   {row["per_second"]:.1f}/s at batch 8, on the CPU that ran the evaluation
 - **Size**: {row["size_mb"]:.2f} MB on disk, {row["memory_mb"]:.0f} MB of memory at peak

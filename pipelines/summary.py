@@ -28,7 +28,7 @@ def table(tasks: Iterable[str]) -> Table:
         if not path.exists():
             continue
         comparison = read_json(path)
-        headings = (Text(task), Text(comparison["metric"], style="dim"))
+        headings = (Text(task), Text(comparison["title"], style="dim"))
         for heading, row in zip_longest(headings, comparison["rows"]):
             chosen = row is not None and _chosen(row, comparison)
             cells = (*_cells(row), "chosen" if chosen else "") if row else ()

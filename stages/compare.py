@@ -21,6 +21,7 @@ def compare(ctx: stage.Context) -> None:
     comparison = {
         "task": ctx.task,
         "metric": first["main"],
+        "title": first["title"],
         "signature": first["signature"],
         "val_inputs": first["val"]["inputs"],
         "test_inputs": first["inputs"],
@@ -32,13 +33,13 @@ def compare(ctx: stage.Context) -> None:
     write_json(ctx.out / "comparison.json", comparison)
     write_text(ctx.out / "comparison.md", tables.markdown(rows))
     write_text(ctx.out / "comparison.csv", tables.comma_separated(rows))
-    pareto.picture(rows, first["main"], comparison["chosen"], ctx.out / "pareto.png")
+    pareto.picture(rows, first["title"], comparison["chosen"], ctx.out / "pareto.png")
     write_text(ctx.out / "report.html", report.render(comparison, ctx.out / "pareto.png"))
     for row in rows:
         name = f"{row['variant']}_{row['precision']}"
         ctx.run.metrics({f"{name}/{key}": row[key] for key in ("quality", "test", "latency_ms", "size_mb")})
     ctx.run.tag("gate", "passed" if chosen else "failed")
-    ending = f"{first['main']} {chosen['test']:.4g} on test" if chosen else "package will refuse"
+    ending = f"{first['title']} {chosen['test']:.4g} on test" if chosen else "package will refuse"
     print(f"{ctx.name}: {comparison['verdict']['why']}; {ending}")
 
 

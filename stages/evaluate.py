@@ -37,7 +37,14 @@ def evaluate(ctx: stage.Context) -> None:
     chosen_on = {key: val.scores[key] for key in ("metrics", "intervals", "inputs")}
     write_json(
         ctx.out / "metrics.json",
-        {**test.scores, "val": chosen_on, "main": scoring.MAIN, "size_mb": size, "files": files},
+        {
+            **test.scores,
+            "val": chosen_on,
+            "main": scoring.MAIN,
+            "title": scoring.TITLE,
+            "size_mb": size,
+            "files": files,
+        },
     )
     write_jsonl(ctx.out / "predictions.jsonl", test.predictions)
 
@@ -55,7 +62,7 @@ def evaluate(ctx: stage.Context) -> None:
     ctx.run.tag("signature", test.scores["signature"])
     low, high = test.scores["intervals"][scoring.MAIN]
     print(
-        f"{ctx.name}: {scoring.MAIN} {test.scores['metrics'][scoring.MAIN]:.4g} [{low:.4g}, {high:.4g}], "
+        f"{ctx.name}: {scoring.TITLE} {test.scores['metrics'][scoring.MAIN]:.4g} [{low:.4g}, {high:.4g}], "
         f"on val {val.scores['metrics'][scoring.MAIN]:.4g}, {timing['batch_1']['median_ms']:.1f} ms, {size:.2f} MB"
     )
 

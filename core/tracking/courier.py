@@ -189,7 +189,6 @@ class _Process:
         """Send what there is to send; the last error is `problem`."""
         for spool in self.owned:
             if spool.key not in self.sent and self._send(spool):
-                self.sent.add(spool.key)
                 self.report.write(json.dumps({"sent": spool.key}) + "\n")
             if self.sender is None:
                 return  # nobody answers: the others need not try
@@ -208,11 +207,13 @@ class _Process:
                 return
 
     def _send(self, spool: Spool) -> bool:
-        """Returns: whether the run's end has been sent."""
+        """Returns: whether the run's end has been sent, now or before."""
         try:
             with _quiet():
                 self.sender = self.sender or Sender()
-                return self.sender.send(spool)
+                if self.sender.send(spool):
+                    self.sent.add(spool.key)
+            return spool.key in self.sent
         except Exception as error:  # whatever the server or the network does
             self.problem = without_password(f"{type(error).__name__}: {str(error).partition(chr(10))[0]}")[:200]
             return False

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from tasks.detection.common import coco, resample
 
-MAIN = "map"
+MAIN, TITLE = "map", "mAP@[.5:.95]"
 STATS = (  # order of pycocotools' `stats`
     *("map", "map50", "map75", "map_small", "map_medium", "map_large"),
     *("ar1", "ar10", "ar100", "ar_small", "ar_medium", "ar_large"),

@@ -19,7 +19,7 @@ from sacrebleu.metrics import BLEU, CHRF, TER
 from tasks.translation.common import bleu, languages
 from tasks.translation.common.languages import WITHOUT_SPACES, Languages
 
-MAIN = "bleu"
+MAIN, TITLE = "bleu", "BLEU"
 LENGTHS = (5, 10, 15, 20, 30)
 """Upper ends of the bins of `bleu_by_length`, in tokens of the reference; the last bin is open."""
 

@@ -16,7 +16,7 @@ import pytest
 from mlflow import MlflowClient
 
 from core import params, tracking
-from core.tracking import courier
+from core.tracking import courier, spool
 
 ROOT = Path(__file__).resolve().parents[2]
 STAGES = ("prepare@detection", "validate@detection", "train@detection")
@@ -84,6 +84,17 @@ def test_a_stage_is_seen_while_it_runs() -> None:
     with tracking.sending(), tracking.start("train@detection", head, tasks["detection"]) as run:
         run.metrics({"loss": 0.5})
         wait_for(lambda: status_of().get("train@detection") == "RUNNING")
+
+
+def test_a_run_that_was_sent_before_its_stage_ended_leaves_nothing() -> None:
+    with tracking.sending():
+        file = spool.Spool.create(
+            "train@detection", {"key": "pipeline-1", "name": "pipeline"}, tracking.now(), shared=True
+        )
+        file.write("end", status="FINISHED", time=tracking.now())
+        wait_for(lambda: status_of().get("train@detection") == "FINISHED")
+        file.release()
+    assert not list(SPOOLS.iterdir())
 
 
 def test_a_courier_that_was_killed_costs_nothing() -> None:

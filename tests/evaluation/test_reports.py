@@ -46,7 +46,7 @@ def compared() -> dict[str, Any]:
     chosen = gate.choose(rows, BUDGET)
     return {
         "task": "toy",
-        "metric": "map",
+        **{"metric": "map", "title": "mAP@[.5:.95]"},
         "signature": "COCO|<b>",
         "val_inputs": 40,
         "test_inputs": 90,
@@ -90,7 +90,7 @@ def test_the_card_reports_test_figures_and_names_what_chose() -> None:
     comparison = compared()
     links = {"data": {"prepared": "d" * 32, "source": "sample"}, "code": "c" * 40}
     text = card.render(comparison, comparison["rows"][1], {"rows": 10, "bad": 1}, links, "picture.jpg")
-    assert "map 0.5, 95 % interval 0.4 to 0.6" in text
+    assert "mAP@[.5:.95] 0.5, 95 % interval 0.4 to 0.6" in text
     assert "on 90 test inputs" in text
     assert "40 validation inputs, where it reaches 0.58" in text
     assert "None" not in text and "{" not in text.replace("{0", "")
@@ -110,20 +110,20 @@ def leave(task: str) -> None:
 def test_the_report_is_one_file_without_foreign_addresses_or_markup() -> None:
     comparison = compared()
     leave("toy")
-    pareto.picture(comparison["rows"], "map", comparison["chosen"], Path("pareto.png"))
+    pareto.picture(comparison["rows"], comparison["title"], comparison["chosen"], Path("pareto.png"))
     page = report.render(comparison, Path("pareto.png"))
     assert "http://" not in page and "https://" not in page
     assert "<script" not in page and "&lt;script&gt;" in page
     assert "COCO|<b>" not in page
     assert "train 3,400 boxes, 1,200 images; val 40 images; test 90 rows." in page
-    assert "map on test</dt><dd>0.5<" in page
+    assert "mAP@[.5:.95] on test</dt><dd>0.5<" in page
     assert page.count("<td>yes</td>") == 3  # none of the three is worse in everything
 
 
 def test_the_report_of_a_failed_gate_shows_the_reason() -> None:
     comparison = compared() | {"chosen": None}
     leave("toy")
-    pareto.picture(comparison["rows"], "map", None, Path("pareto.png"))
+    pareto.picture(comparison["rows"], comparison["title"], None, Path("pareto.png"))
     page = report.render(comparison, Path("pareto.png"))
     assert "No candidate keeps every limit" in page
     assert "max_loss 0.05: has 0.2 below the best" in page
