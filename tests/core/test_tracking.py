@@ -250,10 +250,11 @@ def test_a_killed_stage_is_marked_and_keeps_its_figures(store: Path) -> None:
 def test_a_model_is_registered_and_the_alias_moves() -> None:
     head, tasks = params.load()
     Path("package").mkdir()
-    for text in ("one", "two"):
-        Path("package/model.json").write_text(text)
-        with tracking.start("package@detection", head, tasks["detection"]) as run:
-            run.register(Path("package"), "detection", "champion")
+    with tracking.sending():
+        for text in ("one", "two"):
+            Path("package/model.json").write_text(text)
+            with tracking.start("package@detection", head, tasks["detection"]) as run:
+                run.register(Path("package"), "detection", "champion")
     client = MlflowClient(tracking.uri())
     assert len(client.search_model_versions("name = 'detection'")) == 2
     champion = client.get_model_version_by_alias("detection", "champion")
@@ -265,13 +266,14 @@ def test_a_model_is_registered_and_the_alias_moves() -> None:
 def test_a_restored_stage_links_to_its_run(store: Path) -> None:
     """DVC writes dvc.lock after a stage; going back to the first entry without running it is a restore."""
     first, second = ("stages:\n  train@detection:\n    cmd: x\n    outs: [{path: a, md5: " + d + "}]\n" for d in "12")
-    key = record()
-    (store / "dvc.lock").write_text(first)
-    tracking.ledger.settle()
-    record()
-    (store / "dvc.lock").write_text(second)
-    tracking.ledger.settle()
-    (store / "dvc.lock").write_text(first)
-    assert tracking.link_restored("pipeline-1") == {NAME: key}
+    with tracking.sending():
+        key = record()
+        (store / "dvc.lock").write_text(first)
+        tracking.ledger.settle()
+        record()
+        (store / "dvc.lock").write_text(second)
+        tracking.ledger.settle()
+        (store / "dvc.lock").write_text(first)
+        assert tracking.link_restored("pipeline-1") == {NAME: key}
     found = runs()
     assert found["pipeline-1"].data.tags["restored.train/detection"] == found[key].info.run_id

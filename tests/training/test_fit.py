@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -32,11 +33,19 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def process(**environment: str) -> subprocess.CompletedProcess[str]:
-    """Fit the toy in a process of its own, in the working directory."""
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where a training was killed in the middle of its fourth epoch; two checkpoints are kept."""
+    where = tmp_path_factory.mktemp("killed")
+    assert process(cwd=where, TOY_KILL_AFTER="3").returncode == -signal.SIGKILL
+    return where
+
+
+def process(cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Fit the toy in a process of its own, by default in the working directory."""
     full = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **environment}
     command = [sys.executable, str(Path(toy.__file__))]
-    return subprocess.run(command, env=full, capture_output=True, text=True, check=False)
+    return subprocess.run(command, env=full, cwd=cwd, capture_output=True, text=True, check=False)
 
 
 def test_it_learns_and_records_curves() -> None:
@@ -69,22 +78,18 @@ def test_it_stops_after_patience_without_a_better_metric(monkeypatch: pytest.Mon
     assert toy.fit(epochs=5, patience=2).result["epochs"] == 3
 
 
-def test_a_killed_training_goes_on_and_ends_as_an_undisturbed_one(folder: Path) -> None:
-    """Row 69, by SIGKILL in the middle of the third epoch."""
-    control = folder / "control"
-    control.mkdir()
-    killed = process(TOY_KILL_AFTER="2")
-    assert killed.returncode == -signal.SIGKILL
+def test_a_killed_training_goes_on_and_ends_as_an_undisturbed_one(folder: Path, killed: Path) -> None:
+    """Row 69, by SIGKILL."""
+    undisturbed = process()
+    os.chdir(shutil.copytree(killed, folder / "copy"))
     resumed = process()
     assert "going on from" in resumed.stdout, resumed.stderr
-    os.chdir(control)
-    undisturbed = process()
     assert resumed.stdout.split()[-1] == undisturbed.stdout.split()[-1]
 
 
-def test_a_truncated_checkpoint_falls_back_to_the_one_before(folder: Path) -> None:
+def test_a_truncated_checkpoint_falls_back_to_the_one_before(folder: Path, killed: Path) -> None:
     """Row 70."""
-    process(TOY_KILL_AFTER="3")
+    shutil.copytree(killed, folder, dirs_exist_ok=True)
     (where,) = (folder / ".stillhouse" / "resume" / "train@toy").iterdir()
     checkpoints = sorted(where.glob("*.ckpt"))
     assert len(checkpoints) == 2
@@ -94,15 +99,15 @@ def test_a_truncated_checkpoint_falls_back_to_the_one_before(folder: Path) -> No
     assert checkpoints[0].name in resumed.stdout
 
 
-def test_a_malicious_pickle_is_refused(folder: Path) -> None:
+def test_a_malicious_pickle_is_refused(folder: Path, killed: Path) -> None:
     """Row 71: the checkpoint's sum fits, its content would run a command."""
 
     class Malicious:
         def __reduce__(self) -> Any:
             return os.system, ("touch hacked",)
 
-    process(TOY_KILL_AFTER="1")
-    (path,) = (folder / ".stillhouse" / "resume" / "train@toy").glob("*/*.ckpt")
+    shutil.copytree(killed, folder, dirs_exist_ok=True)
+    path = max((folder / ".stillhouse" / "resume" / "train@toy").glob("*/*.ckpt"))
     path.write_bytes(pickle.dumps(Malicious()))
     path.with_suffix(".sha256").write_text(resume.files.sha256(path))
     assert process().returncode == 1
