@@ -48,4 +48,4 @@ lock: ## requirements.lock anew from requirements.in (needs uv)
 		$(addprefix --no-emit-package ,$(TORCH))
 
 clean: ## remove outputs and state, keep .venv
-	rm -rf data/*/ models evaluations reports packages .stillhouse .dvc/cache .dvc/tmp dvc.lock
+	rm -rf $(filter-out data/sources/,$(wildcard data/*/)) models evaluations reports packages .stillhouse .dvc/cache .dvc/tmp dvc.lock
