@@ -22,8 +22,8 @@ LIMIT_FILES = 5_000_000
 LIMIT_RATIO = 200
 """Unpacked over packed size: real data stays far below, zip bombs reach thousands."""
 BROKEN = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, OSError)
-"""What zipfile, tarfile and the decompressors raise for damaged files, zipfile (NotImplementedError) for a compression
-or a version of the format that it does not know, and the system for impossible names."""
+"""What zipfile, tarfile and the decompressors raise for damaged files, and the system for impossible names. The last
+but one is what zipfile raises for a compression that it does not know."""
 SMALL = 100 * 10**6
 """Below this many unpacked bytes the ratio does not matter: text compresses well."""
 
@@ -48,7 +48,10 @@ def unpack(archive: Path) -> Path:
     except BROKEN as error:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise
-        raise SourceError(f"the archive is damaged or cannot be unpacked: {type(error).__name__}: {error}") from None
+        raise SourceError(
+            f"the archive is damaged or cannot be unpacked: {type(error).__name__}: {error}; make a plain zip "
+            "or tar of its files and name that"
+        ) from None
     return target
 
 

@@ -149,9 +149,7 @@ def sending() -> Iterator[None]:
             with file:
                 left.append(file.name)
         if left:
-            _warn(
-                f"{len(left)} runs ({', '.join(left[:3])}, ...)" if len(left) > 3 else ", ".join(left), courier.problem
-            )
+            _warn(f"{len(left)} runs ({', '.join(left[:3])}{', ...' if len(left) > 3 else ''})", courier.problem)
 
 
 def _warn(what: str, problem: str) -> None:

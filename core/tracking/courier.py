@@ -173,7 +173,7 @@ class _Process:
             failures += 1
             if self.shared and failures == TOLD:
                 print(
-                    f"warning: {place()} does not answer ({self.problem}); it is asked again, nothing is lost",
+                    f"warning: {place()} does not take everything ({self.problem}); it is tried again, nothing is lost",
                     file=sys.stderr,
                 )
             if not finishing:
@@ -203,7 +203,7 @@ class _Process:
                 spool.close()
                 if self._send(spool):
                     spool.remove()
-            if self.problem or (not self.shared and self.finishing.is_set()):
+            if self.sender is None or (not self.shared and self.finishing.is_set()):
                 return
 
     def _send(self, spool: Spool) -> bool:

@@ -32,6 +32,31 @@ def flipped(content: bytes, at: int) -> bytes:
     return content[:at] + bytes([content[at] ^ 255]) + content[at + 1 :]
 
 
+def marked(content: bytes, local: int, central: int, value: int) -> bytes:
+    """A zip of one member with a byte of both its headers set (APPNOTE 4.3.7 and 4.3.12)."""
+    changed = bytearray(content)
+    changed[content.index(b"PK\3\4") + local] = value
+    changed[content.index(b"PK\1\2") + central] = value
+    return bytes(changed)
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (marked(zipped({"a": b"x"}), 6, 8, 1), "member 'a' is encrypted"),
+        (
+            marked(zipped({"a": b"x"}), 8, 10, 99),
+            "cannot be unpacked.*compression method is not supported.*make a plain zip or tar",
+        ),
+    ],
+    ids=["encrypted", "unknown compression"],
+)
+def test_an_archive_that_cannot_be_read_is_refused(server: Server, content: bytes, why: str) -> None:
+    with pytest.raises(SourceError, match=why):
+        ingest.fetch(server.offer("data.zip", content), "t")
+    assert not list(Path(".stillhouse/downloads").glob("*.unpacked"))
+
+
 @pytest.mark.parametrize(
     "content",
     [

@@ -97,6 +97,19 @@ def test_a_run_that_was_sent_before_its_stage_ended_leaves_nothing() -> None:
     assert not list(SPOOLS.iterdir())
 
 
+def test_a_run_that_cannot_be_sent_does_not_hold_up_the_others(capfd: pytest.CaptureFixture[str]) -> None:
+    broken = spool.Spool.create("augment@detection", None, tracking.now())
+    broken.write("dataset")  # without its values: no server will ever get it
+    broken.write("end", status="FINISHED", time=tracking.now())
+    os.utime(broken.path, (0, 0))  # what is older is sent first
+    broken.release()
+    with tracking.sending():
+        assert stage("prepare@detection")[0] == 0
+    assert status_of()["prepare@detection"] == "FINISHED"
+    assert [path.stem for path in SPOOLS.glob("*.jsonl")] == [broken.key]
+    assert "augment@detection" in capfd.readouterr().err
+
+
 def test_a_courier_that_was_killed_costs_nothing() -> None:
     head, tasks = params.load()
     with tracking.sending():
@@ -127,7 +140,7 @@ def test_a_server_that_is_down_is_told_once(monkeypatch: pytest.MonkeyPatch, cap
     with tracking.sending():
         for name in STAGES:
             assert stage(name)[0] == 0
-        wait_for(lambda: "does not answer" in capfd.readouterr().err)
+        wait_for(lambda: "does not take everything" in capfd.readouterr().err)
     assert "prepare@detection" in capfd.readouterr().err
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     assert tracking.replay() == []
