@@ -8,11 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from difflib import get_close_matches
 
+MISTAKE, TEMPORARY, MEMORY = 2, 75, 76
+"""Exit codes of a stage: the user must mend something; the same again may succeed (EX_TEMPFAIL of sysexits.h); memory
+ran out."""
+
 
 class StillhouseError(Exception):
     """What was wrong, where (file, row, field), what was expected, and what to do next."""
 
-    exit_code = 2
+    exit_code = MISTAKE
 
 
 class ParamsError(StillhouseError):
@@ -28,6 +32,12 @@ class SourceError(StillhouseError):
     """The raw data could not be fetched, read or recognised."""
 
 
+class UnreachableError(SourceError):
+    """A server of raw data did not answer, or went away in mid-transfer: the same again may succeed."""
+
+    exit_code = TEMPORARY
+
+
 class DataError(StillhouseError):
     """The data itself is unusable: too many bad rows, an empty split, a leak between splits."""
 
@@ -38,6 +48,18 @@ class TrainingError(StillhouseError):
 
 class ModelError(StillhouseError):
     """A checkpoint or an ONNX model is damaged, unsupported, or differs from what it was made from."""
+
+
+class WorkerDiedError(TrainingError):
+    """A process beside the training was killed: the same again goes on from the last checkpoint."""
+
+    exit_code = TEMPORARY
+
+
+class MemoryExhaustedError(TrainingError):
+    """Memory ran out; smaller batches may fit."""
+
+    exit_code = MEMORY
 
 
 class GateError(StillhouseError):

@@ -3,7 +3,8 @@
 A stage file ends in `main("train", train)` and is called as `python -m stages.train detection`; stages with a variant
 and a precision take them as further arguments: `python -m stages.evaluate detection base int8`.
 
-Exit codes: 0 done, 1 a bug (traceback), 2 something the user can mend (one message), 143 SIGTERM.
+Exit codes: 0 done, 1 a bug (traceback), 2 something the user can mend (one message), 75 the same again may succeed
+(a lost server or worker), 76 memory ran out, 143 SIGTERM.
 """
 
 from __future__ import annotations
@@ -58,7 +59,10 @@ class Context:
 
     @property
     def threads(self) -> int:
-        return self.head.threads or len(os.sched_getaffinity(0))
+        """As params say, 0: all cores; the flow's share where stages run side by side."""
+        share = os.environ.get("STILLHOUSE_THREADS", "")
+        most = int(share) if share.isdecimal() and int(share) else len(os.sched_getaffinity(0))
+        return min(self.head.threads, most) if self.head.threads and share else self.head.threads or most
 
 
 def instance(stage: str, task: str, variant: str | None = None, precision: str | None = None) -> str:

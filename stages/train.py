@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from core import paths, stage, task
 from core.checkpoint import Checkpoint
-from training import hardware, results
+from training import hardware, parts, results
 from training.fit import fit
 
 
@@ -18,7 +18,8 @@ def train(ctx: stage.Context) -> None:
     role = task.load(ctx.task, "model")
     augmented = paths.augmented(ctx.task) / "dataset"
     ctx.run.dataset("train", augmented)
-    loaders = task.load(ctx.task, "data").loaders(paths.clean(ctx.task), augmented, ctx.params, ctx.seed, None)
+    params = ctx.params.model_copy(update={"train": parts.smaller(ctx.params.train)})
+    loaders = task.load(ctx.task, "data").loaders(paths.clean(ctx.task), augmented, params, ctx.seed, None)
     arch = role.architecture(ctx.params, loaders.assets)
     model = role.build(arch, initial=True)
     fitted = fit(ctx, role, model, loaders, lambda net, batch: role.loss(net, batch, ctx.params), ctx.params.train)

@@ -9,7 +9,7 @@ from torch import nn
 from core import checkpoint, paths, stage, task
 from core.checkpoint import Checkpoint
 from core.task import Loaders
-from training import hardware
+from training import hardware, parts
 
 
 class Base(NamedTuple):
@@ -31,5 +31,5 @@ def begin(ctx: stage.Context, train: Any) -> Base:
     base = checkpoint.load(paths.checkpoint(ctx.task, "base"))
     network = role.build(base.arch)
     network.load_state_dict(base.weights)
-    params = ctx.params.model_copy(update={"train": train})
+    params = ctx.params.model_copy(update={"train": parts.smaller(train)})
     return Base(role, base, network, data.loaders(paths.clean(ctx.task), augmented, params, ctx.seed, base.assets))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import pickle
 import signal
 import sys
@@ -20,9 +21,9 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor, nn
 
 from core import lineage, stage
-from core.errors import TrainingError
+from core.errors import MemoryExhaustedError, TrainingError, WorkerDiedError
 from core.task import Loaders
-from training import hardware, resume
+from training import hardware, parts, resume
 from training.batches import Batches
 from training.callbacks import Best, Curves
 from training.module import Learner
@@ -55,13 +56,18 @@ def fit(
     Raises: TrainingError for a loss that is not finite, exhausted memory, a killed loader worker.
     """
     batches = Batches(Share(loaders.train, rank(), train.devices) if train.devices > 1 else loaders.train)
-    steps = train.epochs * len(batches)
+    in_parts = parts.number()
+    steps = train.epochs * math.ceil(len(batches) / in_parts)
     if steps == 0:
         raise TrainingError("the train split is smaller than one batch; lower `batch_size` or add data")
     learner = Learner(model, role, loss, lambda: role.metric(loaders.assets, ctx.params), train, steps)
     best = Best(f"val/{role.MONITOR}", train.patience)
     curves = Curves(ctx.run, train.epochs)
-    saved = resume.folder(ctx.name, lineage.inputs_key(ctx.name))
+    # In parts an epoch has other batches: a checkpoint of whole ones does not fit.
+    saved = resume.folder(ctx.name, lineage.inputs_key(ctx.name) + (f"-{in_parts}" if in_parts > 1 else ""))
+    if in_parts > 1:
+        print(f"each batch is computed in {in_parts} parts", flush=True)
+        ctx.run.tag("batch_parts", str(in_parts))
     every = min(train.validate_every, train.epochs)
     _quiet()
     trainer = pl.Trainer(
@@ -71,6 +77,7 @@ def fit(
         strategy=train.strategy,
         precision=hardware.precision(train.precision),
         gradient_clip_val=train.clip_norm,
+        accumulate_grad_batches=in_parts,
         check_val_every_n_epoch=every,
         num_sanity_val_steps=0,
         callbacks=[best, curves, resume.Resumable(saved, batches)],
@@ -122,16 +129,20 @@ def _advice() -> Iterator[None]:
             f"({_first(error)}); remove its folder below .stillhouse/resume and run again"
         ) from None
     except torch.OutOfMemoryError as error:
-        raise TrainingError(f"out of memory ({_first(error)}); lower `batch_size`, or the model's sizes") from None
+        raise MemoryExhaustedError(
+            f"out of memory ({_first(error)}); lower `batch_size`, or the model's sizes"
+        ) from None
     except RuntimeError as error:
         text = str(error)
         if "DataLoader worker" in text:
-            raise TrainingError(
+            raise WorkerDiedError(
                 f"a process that loads data died ({_first(error)}), usually killed for memory; lower `workers` (0 "
                 "loads in the training process) or `batch_size`, and run again: training goes on from the last epoch"
             ) from None
         if "allocate memory" in text or "out of memory" in text:
-            raise TrainingError(f"out of memory ({_first(error)}); lower `batch_size`, or the model's sizes") from None
+            raise MemoryExhaustedError(
+                f"out of memory ({_first(error)}); lower `batch_size`, or the model's sizes"
+            ) from None
         raise
 
 

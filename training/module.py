@@ -41,6 +41,8 @@ class Learner(pl.LightningModule):
         # One kernel for all weights: 29 ms a step less for 5 million. With fp16's scaler, or weights that are sharded
         # over GPUs, Lightning must clip the gradients itself and does not do so for fused optimisers.
         self.fused = train.strategy != "fsdp" and hardware.precision(train.precision) != "16-mixed"
+        self.averaged = 0
+        """The step that the average has taken in last."""
         self.average = copy.deepcopy(model).eval().requires_grad_(False) if train.ema_decay else None
 
     @property
@@ -61,8 +63,9 @@ class Learner(pl.LightningModule):
         return parts["loss"]
 
     def on_train_batch_end(self, outputs: Any, batch: Any, index: int) -> None:
-        if self.average is None:
+        if self.average is None or self.averaged == self.global_step:  # a part of a batch, without a step
             return
+        self.averaged = self.global_step
         # A young average forgets faster (Tarvainen and Valpola 2017), or it would stay near the random start.
         decay = min(self.settings.ema_decay, (1 + self.global_step) / (10 + self.global_step))
         # By storage: a tied weight has two names and must be averaged once.

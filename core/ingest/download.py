@@ -9,7 +9,7 @@ from urllib.parse import urljoin
 import requests
 
 from core import paths
-from core.errors import SourceError
+from core.errors import SourceError, UnreachableError
 from core.files import sha256 as digest_of
 from core.ingest.addresses import public_session, refuse_private, split
 
@@ -27,7 +27,8 @@ PIECE = 1 << 16
 def download(url: str, sha256: str, allow_private: bool = False) -> Path:
     """The archive at `url`, from the cache when it is there and whole.
 
-    Raises: SourceError for a wrong checksum (naming both), a private address, a server that fails `TRIES` times.
+    Raises: SourceError for a wrong checksum (naming both), a private address;
+    UnreachableError for a server that fails `TRIES` times.
     """
     suffix = "".join(Path(split(url).path).suffixes[-2:])[-12:]
     target = FOLDER / f"{sha256}{suffix}"
@@ -41,7 +42,7 @@ def download(url: str, sha256: str, allow_private: bool = False) -> Path:
             break
         except requests.RequestException as error:
             if attempt == TRIES - 1:
-                raise SourceError(
+                raise UnreachableError(
                     f"the download failed {TRIES} times ({error}); what arrived is kept in {partial}, "
                     "run the same command again to go on from there"
                 ) from None

@@ -9,13 +9,23 @@ import subprocess
 from pathlib import Path
 
 from core import paths
-from core.errors import SourceError
+from core.errors import SourceError, UnreachableError
 from core.files import replacing
 from core.ingest.addresses import refuse_private
 
 TIMEOUT_S = 3600
 PROTOCOLS = "file:git:http:https:ssh"
 ALL = ("+refs/heads/*:refs/remotes/source/*", "+refs/tags/*:refs/tags/*")
+LOST = (
+    "Could not resolve host",
+    "Connection refused",
+    "Connection timed out",
+    "Connection reset",
+    "unable to access",
+    "early EOF",
+    "hung up unexpectedly",
+)
+"""How git says that the server, not the URL, was the trouble."""
 HERE = (
     "GIT_DIR",
     "GIT_WORK_TREE",
@@ -91,7 +101,10 @@ def _git(where: Path, *arguments: str) -> None:
     except FileNotFoundError:
         raise SourceError("git is not installed") from None
     except subprocess.TimeoutExpired:
-        raise SourceError(f"git {arguments[0]} took longer than {TIMEOUT_S} s; run the same command again") from None
+        raise UnreachableError(
+            f"git {arguments[0]} took longer than {TIMEOUT_S} s; run the same command again"
+        ) from None
     if done.returncode:
         words = done.stderr.strip().splitlines()
-        raise SourceError(f"git {arguments[0]} failed: {words[-1] if words else done.returncode}; check URL and commit")
+        kind = UnreachableError if any(sign in done.stderr for sign in LOST) else SourceError
+        raise kind(f"git {arguments[0]} failed: {words[-1] if words else done.returncode}; check URL and commit")

@@ -7,6 +7,7 @@ by the next run, or by `python -m core.tracking`.
     MLFLOW_TRACKING_URI          the store; default: SQLite and a folder below .stillhouse/mlflow
     MLFLOW_EXPERIMENT_NAME       default: stillhouse
     STILLHOUSE_PIPELINE_RUN      key of the pipeline execution; default: of the `dvc repro` above this process
+    STILLHOUSE_PIPELINE_NAME     name of its run, default: pipeline
     STILLHOUSE_TRACKING_WAIT     seconds a finished stage waits for the server, default 30
 """
 
@@ -26,7 +27,18 @@ from core.tracking import ledger, pipeline, spool, system
 from core.tracking.courier import ENVIRONMENT, Courier, courier_for, present, silence
 from core.tracking.sender import place, uri
 
-__all__ = ["Nowhere", "Run", "place", "replay", "sending", "silence", "start", "uri"]
+__all__ = [
+    "Nowhere",
+    "Run",
+    "describe_pipeline",
+    "pipeline_link",
+    "place",
+    "replay",
+    "sending",
+    "silence",
+    "start",
+    "uri",
+]
 
 WAIT_S = 30.0
 WAIT_KILLED_S = 5.0
@@ -181,6 +193,22 @@ def link_restored(parent: str) -> dict[str, str]:
         file.write("end", status="FINISHED", time=now())
         courier_for(file).finish(_wait())
     return restored
+
+
+def describe_pipeline(key: str, tags: Mapping[str, str]) -> None:
+    """Tags for the parent run of pipeline execution `key`; they are sent when its next stage ends."""
+    pipeline.describe(key, tags=tags)
+
+
+def pipeline_link(key: str) -> str:
+    """Markdown that leads to the parent run of pipeline execution `key`; empty while MLflow has none."""
+    ids = pipeline.described(key).get("mlflow")
+    if not ids:
+        return ""
+    page = f"#/experiments/{ids['experiment']}/runs/{ids['run']}"
+    if re.match(r"https?://", uri()):
+        return f"[MLflow run {ids['run']}]({place().rstrip('/')}/{page})"
+    return f"MLflow run `{ids['run']}`: start `make ui`, then open [it](http://127.0.0.1:5000/{page})"
 
 
 def spelt(name: str) -> str:

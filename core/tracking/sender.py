@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 
 from core import paths
+from core.tracking import pipeline
 from core.tracking.spool import FOLDER, Spool
 
 if TYPE_CHECKING:
@@ -174,6 +175,7 @@ class Sender:
             with _creating(parent["key"]):  # two stages that start together share one parent
                 found = self._find(parent["key"]) or self._create({**parent, "time": time_ms}, {})
             self.runs[parent["key"]] = found
+            pipeline.describe(parent["key"], mlflow={"run": found, "experiment": self.experiment})
         return self.runs[parent["key"]]
 
     def _find(self, key: str) -> str | None:
@@ -187,6 +189,8 @@ class Sender:
     def _close_parent(self, parent: dict[str, str], event: dict[str, Any]) -> None:
         """The pipeline's run ends with its last stage so far, and has failed when one has."""
         run_id = self._parent(parent, event["time"])
+        for key, value in pipeline.described(parent["key"]).get("tags", {}).items():
+            self.client.set_tag(run_id, key, value)
         failed = self.client.get_run(run_id).data.tags.get("failed") == "true" or event["status"] != "FINISHED"
         if failed:
             self.client.set_tag(run_id, "failed", "true")
