@@ -1,4 +1,4 @@
-# make repro · make test · make ui — each sets up .venv first when it is missing or the lock changed.
+# make repro · make flow · make test · make ui — each sets up .venv first when it is missing or the lock changed.
 
 PYTHON ?= python3.11
 BIN := .venv/bin
@@ -9,7 +9,7 @@ TORCH := torch triton cuda-bindings cuda-pathfinder cuda-toolkit $(addprefix nvi
 export DVC_NO_ANALYTICS := 1
 export DO_NOT_TRACK := 1
 
-.PHONY: help setup repro test test-slow lint ui preset lock clean
+.PHONY: help setup repro flow flow-ui deploy repair benchmark test test-slow lint ui preset lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -24,6 +24,21 @@ $(STAMP): requirements.lock requirements-torch.txt
 
 repro: $(STAMP) ## the whole pipeline (TARGET=package@detection for a part), then a table of the results
 	$(BIN)/python -m pipelines.repro $(TARGET)
+
+flow: $(STAMP) ## the same, independent stages side by side, shown in Prefect (ARGS="--jobs 4 --gpus 2 --dry TARGET")
+	$(BIN)/python -m pipelines.flow $(ARGS)
+
+flow-ui: $(STAMP) ## Prefect's UI on the flows that ran here
+	$(BIN)/python -m pipelines.flow.server
+
+deploy: $(STAMP) ## register pipelines/deployments.yaml with the Prefect server (ARGS="--dry --prune")
+	$(BIN)/python -m pipelines.deploy $(ARGS)
+
+repair: $(STAMP) ## mend what a killed DVC left (make repro and make flow do it by themselves)
+	$(BIN)/python -m core.repair
+
+benchmark: $(STAMP) ## NAME=parallel|overhead|planning|sample: the flow against dvc repro
+	$(BIN)/python -m benchmarks.flow $(NAME)
 
 test: $(STAMP) lint ## format, lint, types, tests
 	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder

@@ -37,7 +37,7 @@ def locked() -> dict[str, Any]:
         return dict((content or {}).get("stages", {}))
     except (yaml.YAMLError, UnicodeDecodeError, AttributeError) as error:
         raise StillhouseError(
-            f"dvc.lock is damaged ({str(error).splitlines()[0]}): `git checkout dvc.lock`, or delete it to run anew"
+            f"dvc.lock is damaged ({str(error).splitlines()[0]}): `python -m core.repair` mends it"
         ) from None
 
 

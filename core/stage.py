@@ -30,6 +30,7 @@ from core import paths, tracking
 from core.errors import StillhouseError
 from core.family import die_with_parent
 from core.files import replacing
+from core.guard import guard
 
 WAIT_FOR_TWIN_S = 3600
 
@@ -75,6 +76,7 @@ def main(stage: str, function: Callable[[Context], None], output: Callable[..., 
     os.umask(0o022)
     signal.signal(signal.SIGTERM, _terminate)
     die_with_parent(signal.SIGTERM)  # DVC's orphan would go on writing beside its successor
+    guard()
     try:
         execute(stage, function, output, sys.argv[1:])
     except StillhouseError as error:

@@ -1,8 +1,8 @@
 """`dvc repro` with what a user expects around it: `python -m pipelines.repro [TARGET ...]`, or `make repro`.
 
-Before: all of params.yaml is checked, local sources are looked at for changes. Beside: one process sends to MLflow what
-the stages log and what earlier runs left. After: stages that DVC restored from its cache are linked to their runs, and
-the results are shown as a table. Order and cache are DVC's alone.
+Before: what a killed DVC left is mended, all of params.yaml is checked, local sources are looked at for changes.
+Beside: one process sends to MLflow what the stages log and what earlier runs left. After: stages that DVC restored from
+its cache are linked to their runs, and the results are shown as a table. Order and cache are DVC's alone.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 import uuid
 from pathlib import Path
 
-from core import params, tracking
+from core import params, repair, tracking
 from core.errors import StillhouseError
 from pipelines import sources, summary
 
@@ -27,6 +27,7 @@ QUIET = {
 
 def main() -> None:
     try:
+        repaired()
         head, tasks = params.load()
         for task in sources.refresh(tasks):
             print(f"{task}: the raw data changed since the last run")
@@ -36,6 +37,7 @@ def main() -> None:
     key = uuid.uuid4().hex
     with tracking.sending():
         code = repro(sys.argv[1:], key)
+        repaired()  # DVC alone may have been killed
         restored = tracking.link_restored(key)
     if restored:
         print(f"restored from DVC's cache: {', '.join(sorted(restored))}")
@@ -45,6 +47,13 @@ def main() -> None:
         )
         sys.exit(code)
     summary.show(head.tasks)
+
+
+def repaired() -> None:
+    """Mend what a killed DVC left here, and say so; keep a copy of what is whole."""
+    for sentence in repair.repair():
+        print(f"mended: {sentence}")
+    repair.keep()
 
 
 def repro(targets: list[str], key: str) -> int:

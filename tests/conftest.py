@@ -34,7 +34,7 @@ class Groups(LoadScopeScheduling):
         file, _, test = nodeid.partition("::")
         if file == CONTRACT:
             return file + test.partition("[")[2]  # a pipeline for each task
-        return str(Path(file).parent) if file.startswith("tests/tasks/") else file
+        return str(Path(file).parent) if file.startswith(("tests/tasks/", "tests/pipelines/")) else file
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Groups:

@@ -20,7 +20,7 @@ from pipelines.flow import plan as plan_module
 from pipelines.flow.plan import Plan
 from pipelines.flow.scheduler import Scheduler
 from pipelines.flow.slots import Slots, visible_gpus
-from pipelines.repro import QUIET
+from pipelines.repro import QUIET, repaired
 
 LOGS = paths.STATE / "flow"
 KEPT_LOGS = 20
@@ -77,6 +77,7 @@ def planned(options: Options) -> tuple[Plan, tuple[str, ...]]:
 
     Raises: StillhouseError.
     """
+    repaired()
     tasks: tuple[str, ...] = ()
     if not options.bare:
         head, known = params.load()

@@ -22,6 +22,7 @@ from typing import Any
 import psutil
 
 from core.family import die_with_parent
+from core.repair import register_dvc
 from pipelines.flow.outcome import last
 
 GRACE_S = 30.0
@@ -102,6 +103,7 @@ def _run(arguments: list[str], log: str, environment: dict[str, str], flow: int)
     os.environ.clear()
     os.environ.update(environment)
     sys.argv = arguments
+    register_dvc()
     signal.signal(signal.SIGTERM, _Stopping(Path(log), arguments[-1]))
     threading.Thread(target=_end_with, args=(flow,), daemon=True).start()
     from dvc.cli import main  # noqa: PLC0415 - imported in the fork server already, never in the flow

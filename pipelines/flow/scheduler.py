@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -39,6 +40,8 @@ class Attempt:
 
     log: Path
     started: float
+    ended: float = 0.0
+    """Both seconds since the epoch."""
     outcome: Outcome | None = None
     wait: float | None = None
     """Seconds to the next attempt; None: this is the last."""
@@ -208,7 +211,8 @@ class Scheduler:
         self.slots.give_back(name)
         attempt = record.attempts[-1]
         outcome = judge(name, code, attempt.log, stopped=self._stopping.is_set(), expired=name in self._expired)
-        attempt.outcome = outcome
+        attempt.outcome, attempt.ended = outcome, time.time()
+        self._note(name, attempt)
         if outcome.ok:
             if outcome.result is Result.RAN:
                 self.history.add(name, time.time() - attempt.started)
@@ -241,6 +245,15 @@ class Scheduler:
                 other.state, other.blamed = State.CANCELLED, name
                 self._ready.discard(below)
                 self._tell(other)
+
+    def _note(self, name: str, attempt: Attempt) -> None:
+        """A line per attempt in `attempts.jsonl` beside the logs: what ran when, and how it ended."""
+        assert attempt.outcome is not None
+        cause = attempt.outcome.cause.value if attempt.outcome.cause else None
+        times = {"started": attempt.started, "ended": attempt.ended}
+        line = {"stage": name, **times, "result": attempt.outcome.result.value, "cause": cause}
+        with (self.logs / "attempts.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
 
     def _later(self, record: Record, wait: float) -> None:
         record.state, record.due = State.RETRYING, time.monotonic() + wait

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from prefect_server import PrefectServer
 from repository import Repository
 
 Make = Callable[[Mapping[str, Any]], Repository]
@@ -23,3 +24,13 @@ def make(tmp_path: Path) -> Make:
         return Repository.create(tmp_path / f"repository{count}", stages)
 
     return made
+
+
+@pytest.fixture(scope="module")
+def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
+    """A real Prefect server process with a database of its own."""
+    running = PrefectServer(tmp_path_factory.mktemp("prefect"))
+    try:
+        yield running
+    finally:
+        running.stop()

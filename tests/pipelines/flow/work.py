@@ -1,4 +1,4 @@
-"""A stage of the test repositories: `work.py OUT [DEP ...]`, then `--sleep`, `--fail CODE`, `--kill`, `--times`, `--log`.
+"""A stage of the test repositories: `work.py OUT [DEP ...]`, `--sleep`, `--fail CODE`, `--kill`, `--times`, `--log`.
 
 Writes a digest of its name and its dependencies, aside first, as the project's stages do. `--fail` and `--kill` hold
 for the first `--times` executions; each execution is noted in `executions/OUT`.

@@ -1,0 +1,167 @@
+"""Work pools: what a worker does with a run, as the template of its job.
+
+The templates hold the fields of Prefect's workers (prefect 3.8.8, prefect-docker 0.7.4, prefect-kubernetes 0.8.0) that
+Stillhouse declares, with the declared values as defaults; a single run may still override them
+(`prefect deployment run ... --job-variable image=...`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
+from prefect.exceptions import ObjectNotFound
+
+from core.errors import StillhouseError
+from pipelines.deploy.declared import DockerPool, KubernetesPool, Pool, duration
+from pipelines.deploy.outcome import Outcome
+from pipelines.repro import QUIET
+
+OURS = "Declared in pipelines/deployments.yaml; python -m pipelines.deploy keeps it so."
+EVERYWHERE = ("command", "env", "labels", "name", "stream_output")
+HOST_MODES = ("host", "bridge", "none")
+TYPES = {
+    "env": "object",
+    "labels": "object",
+    "container_create_kwargs": "object",
+    "networks": "array",
+    "volumes": "array",
+    "auto_remove": "boolean",
+    "stream_output": "boolean",
+    "gpus": "integer",
+    "finished_job_ttl": "integer",
+}
+"""Of the variables, in JSON; the others are strings."""
+
+
+def register(client: SyncPrefectClient, name: str, pool: Pool, dry: bool) -> Outcome:
+    """Create or update a work pool. Raises: StillhouseError for a pool of another type, or of somebody else."""
+    wanted: dict[str, Any] = {"base_job_template": template(pool), "concurrency_limit": pool.limit}
+    try:
+        found = client.read_work_pool(name)
+    except ObjectNotFound:
+        if not dry:
+            client.create_work_pool(WorkPoolCreate(name=name, type=pool.type, description=OURS, **wanted))
+        return Outcome(name, "created")
+    if found.description != OURS:
+        raise StillhouseError(
+            f"pools.{name}: the server has a work pool of this name that was not made from this file; choose another "
+            f"name, or delete it (prefect work-pool delete {name})"
+        )
+    if found.type != pool.type:
+        raise StillhouseError(
+            f"pools.{name}: the server has it as a {found.type} pool, and a pool cannot change its type; choose "
+            f"another name, or delete it (prefect work-pool delete {name})"
+        )
+    changed = [key for key, value in wanted.items() if getattr(found, key) != value]
+    if changed and not dry:
+        client.update_work_pool(name, WorkPoolUpdate(**wanted))
+    return Outcome(name, "updated" if changed else "unchanged", changed)
+
+
+def undeclared(client: SyncPrefectClient, declared: Sequence[str]) -> Iterator[Outcome]:
+    """Pools that were made from the file and stand there no more. They are only told: others may use them, too."""
+    offset = 0
+    while page := client.read_work_pools(limit=200, offset=offset):
+        for pool in page:
+            if pool.description == OURS and pool.name not in declared:
+                yield Outcome(pool.name, "undeclared")
+        offset += len(page)
+
+
+def template(pool: Pool) -> dict[str, Any]:
+    """The job template of a pool: `job_configuration` with placeholders, and the `variables` that fill them."""
+    env = {**QUIET, **pool.env}
+    if isinstance(pool, DockerPool):
+        return _docker(pool, env)
+    if isinstance(pool, KubernetesPool):
+        return _kubernetes(pool, env)
+    return _template({"working_dir": "{{ working_dir }}"}, {"env": env, "working_dir": None})
+
+
+def _docker(pool: DockerPool, env: dict[str, str]) -> dict[str, Any]:
+    create: dict[str, Any] = {}  # what docker-py takes to create a container
+    if pool.gpus:
+        count = -1 if pool.gpus == "all" else pool.gpus
+        create["device_requests"] = [{"count": count, "capabilities": [["gpu"]]}]  # as `docker run --gpus`
+    if pool.shared_memory:
+        create["shm_size"] = pool.shared_memory
+    host = pool.network in HOST_MODES
+    values = {
+        "env": env,
+        "image": pool.image,
+        "image_pull_policy": pool.pull,
+        "network_mode": pool.network if host else None,
+        "networks": [pool.network] if pool.network and not host else [],
+        "auto_remove": True,
+        "volumes": pool.volumes,
+        "mem_limit": pool.memory,
+        "container_create_kwargs": create,
+    }
+    return _template({field: f"{{{{ {field} }}}}" for field in values}, values)
+
+
+def _kubernetes(pool: KubernetesPool, env: dict[str, str]) -> dict[str, Any]:
+    memory = pool.memory and pool.memory[:-1] + {"m": "Mi", "g": "Gi"}[pool.memory[-1]]
+    resources = {"cpu": "{{ cpu }}", "memory": "{{ memory }}"}
+    container: dict[str, Any] = {
+        "name": "prefect-job",
+        "env": "{{ env }}",
+        "image": "{{ image }}",
+        "imagePullPolicy": "{{ image_pull_policy }}",
+        "args": "{{ command }}",
+        # A GPU can only be limited, which requests it, too; without the device plugin no node has any to give.
+        "resources": {"limits": {**resources, "nvidia.com/gpu": "{{ gpus }}"}, "requests": resources},
+    }
+    pod: dict[str, Any] = {
+        "parallelism": 1,  # Prefect's worker asks for these two here, though Kubernetes knows them a level above
+        "completions": 1,
+        "restartPolicy": "Never",
+        "serviceAccountName": "{{ service_account_name }}",
+        "containers": [container],
+    }
+    if pool.shared_memory:
+        size = pool.shared_memory[:-1] + {"m": "Mi", "g": "Gi"}[pool.shared_memory[-1]]
+        container["volumeMounts"] = [{"name": "shm", "mountPath": "/dev/shm"}]  # noqa: S108 - the mount point
+        pod["volumes"] = [{"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": size}}]
+    manifest = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"labels": "{{ labels }}", "namespace": "{{ namespace }}", "generateName": "{{ name }}-"},
+        "spec": {
+            "backoffLimit": 0,  # Prefect tells a failed run; a second start by Kubernetes would hide it
+            "ttlSecondsAfterFinished": "{{ finished_job_ttl }}",
+            "template": {"spec": pod},
+        },
+    }
+    values = {
+        "env": env,
+        "image": pool.image,
+        "image_pull_policy": pool.pull,
+        "namespace": pool.namespace,
+        "service_account_name": pool.service_account,
+        "gpus": pool.gpus or None,
+        "cpu": pool.cpus,
+        "memory": memory,
+        "finished_job_ttl": int(duration(pool.keep).total_seconds()),
+    }
+    configuration = {"namespace": "{{ namespace }}", "job_manifest": manifest}
+    return _template(configuration, values)
+
+
+def _template(configuration: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    """Placeholders without a value are left out by the worker, so only declared values become defaults."""
+    properties = {
+        field: {
+            "title": field.replace("_", " ").capitalize(),
+            "type": TYPES.get(field, "string"),
+            **({"default": values[field]} if values.get(field) else {}),
+        }
+        for field in dict.fromkeys((*EVERYWHERE, *values))
+    }
+    return {
+        "job_configuration": {**{field: f"{{{{ {field} }}}}" for field in EVERYWHERE}, **configuration},
+        "variables": {"type": "object", "properties": properties},
+    }

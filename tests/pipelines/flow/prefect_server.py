@@ -1,0 +1,71 @@
+"""A Prefect server process for tests, and what its API says of flows."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from pipelines.flow.server import QUIET, answers
+
+
+class PrefectServer:
+    """`prefect server` with SQLite in `home`; it can be killed and started again."""
+
+    def __init__(self, home: Path):
+        self.home = home
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = int(probe.getsockname()[1])
+        self.url = f"http://127.0.0.1:{self.port}/api"
+        self.start()
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self.port)]
+        environment = {**os.environ, **QUIET, "PREFECT_HOME": str(self.home)}
+        with (self.home / "log").open("a") as log:
+            self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
+        deadline = time.monotonic() + 150
+        while not answers(self.url, 1.0):
+            assert self.process.poll() is None and time.monotonic() < deadline, (self.home / "log").read_text()
+            time.sleep(0.3)
+
+    def stop(self, signum: signal.Signals = signal.SIGTERM) -> None:
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signum)
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+    def ask(self, path: str, **body: Any) -> Any:
+        """POST to the API."""
+        answer = httpx.post(f"{self.url}/{path}", json=body, timeout=30)
+        answer.raise_for_status()
+        return answer.json()
+
+    def newest(self) -> dict[str, Any]:
+        """The flow run that was created last."""
+        return dict(self.ask("flow_runs/filter", sort="START_TIME_DESC", limit=1)[0])
+
+    def tasks(self, flow_run: str) -> dict[str, dict[str, Any]]:
+        """Task runs by name."""
+        found = self.ask("task_runs/filter", flow_runs={"id": {"any_": [flow_run]}}, limit=200)
+        return {run["name"]: run for run in found}
+
+    def log(self, flow_run: str) -> list[str]:
+        found = self.ask("logs/filter", logs={"flow_run_id": {"any_": [flow_run]}}, limit=200)
+        return [line["message"] for line in found]
+
+    def artifacts(self, flow_run: str) -> dict[str, Any]:
+        """Artifacts by key."""
+        found = self.ask("artifacts/filter", artifacts={"flow_run_id": {"any_": [flow_run]}}, limit=50)
+        return {entry["key"]: entry for entry in found}
