@@ -213,12 +213,12 @@ def check(values: dict[str, Any]) -> tuple[Head, dict[str, TaskParams]]:
     for key in sections:
         if key not in known:
             problems.append(f"{key}: unknown key; {suggest(str(key), [*head_keys, *known])}")
-    head = _parse(Head, {k: v for k, v in values.items() if k in head_keys}, "", problems)
+    head = typed(Head, {k: v for k, v in values.items() if k in head_keys}, "", problems)
     parsed: dict[str, TaskParams] = {}
     for name in known:
         if name not in sections:
             continue
-        section = _parse(tasks_module.load(name, "params").Params, sections[name], name, problems)
+        section = typed(tasks_module.load(name, "params").Params, sections[name], name, problems)
         if section is not None:
             parsed[name] = section
     for name in head.tasks if head else []:
@@ -245,7 +245,8 @@ def _missing_variants(head: Head, parsed: Mapping[str, TaskParams]) -> list[str]
     ]
 
 
-def _parse(model: type[Any], value: Any, prefix: str, problems: list[str]) -> Any:
+def typed(model: type[Any], value: Any, prefix: str, problems: list[str]) -> Any:
+    """`value` as `model`; None when it cannot be, with what was wrong added to `problems`. prefix: place of `value`."""
     if not isinstance(value, dict):
         problems.append(f"{prefix}: expected a mapping, found {value!r}")
         return None

@@ -25,8 +25,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from core import integrity, paths, tracking
 from core import params as params_module
-from core import paths, tracking
 from core.errors import StillhouseError
 from core.family import die_with_parent
 from core.files import replacing
@@ -118,6 +118,8 @@ def execute(
             run = tracking.Run(tracking.Nowhere())
             function(Context(stage, task, variant, precision, head, tasks[task], Path(scratch), run))
         return
+    if "DVC_STAGE" in os.environ:  # by hand there may be no dvc.lock, or an old one
+        integrity.check(name)
     with _alone(name), tracking.start(name, head=head, params=tasks[task]) as run:
         with replacing(output(*arguments)) as folder:
             function(Context(stage, task, variant, precision, head, tasks[task], folder, run))

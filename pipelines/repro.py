@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import uuid
 from pathlib import Path
 
@@ -27,7 +28,7 @@ QUIET = {
 
 def main() -> None:
     try:
-        repaired()
+        ready()
         head, tasks = params.load()
         for task in sources.refresh(tasks):
             print(f"{task}: the raw data changed since the last run")
@@ -47,6 +48,24 @@ def main() -> None:
         )
         sys.exit(code)
     summary.show(head.tasks)
+
+
+def ready() -> None:
+    """Before any work: mend what a killed DVC left, and see that its cache can take what will be made.
+
+    Raises: StillhouseError for a cache that cannot be written: DVC would find out after hours of training.
+    """
+    repaired()
+    cache = repair.cache()
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=cache):
+            pass
+    except OSError as error:
+        raise StillhouseError(
+            f"DVC's cache {cache} cannot be written ({error.strerror}): give this user the right to, or choose another "
+            "with `dvc config --local cache.dir FOLDER`"
+        ) from None
 
 
 def repaired() -> None:

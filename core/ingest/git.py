@@ -49,7 +49,7 @@ def checkout(url: str, commit: str, allow_private: bool = False) -> Path:
     url = url.removeprefix("git+")
     if Path(url).is_dir():
         url = str(Path(url).resolve())  # git runs in another folder
-    elif not allow_private and (where := _remote(url)):
+    elif not allow_private and (where := remote_name(url)):
         refuse_private(where)
     with replacing(folder(commit)) as aside:
         _git(aside, "init", "--quiet")
@@ -62,7 +62,7 @@ def checkout(url: str, commit: str, allow_private: bool = False) -> Path:
     return folder(commit)
 
 
-def _remote(url: str) -> str | None:
+def remote_name(url: str) -> str | None:
     """The URL of a host, also for scp's form `user@host:path`; None for what lies here."""
     if re.match(r"^(https?|git|ssh)://", url):
         return url

@@ -19,8 +19,9 @@ from core.repair import lock_file, run_cache, rwlock
 from core.repair.lock_file import keep
 from core.repair.places import LOG, TEMPORARY
 from core.repair.processes import dvc_above, forget_processes, register_dvc, started
+from core.repair.run_cache import cache
 
-__all__ = ["dvc_above", "keep", "register_dvc", "repair", "started"]
+__all__ = ["cache", "dvc_above", "keep", "register_dvc", "repair", "started"]
 
 
 def repair() -> list[str]:

@@ -17,7 +17,7 @@ FOREIGN_AGE_S = 60
 
 
 def mend() -> list[str]:
-    folder = _run_cache()
+    folder = cache() / "runs"
     if next(_leftovers(folder), None) is None:
         return []
     with held("lock") as mine:
@@ -27,15 +27,15 @@ def mend() -> list[str]:
     return [f"the run cache held {len(removed)} entries that DVC had not finished (such as {removed[0]}): removed"]
 
 
-def _run_cache() -> Path:
-    """`.dvc/cache/runs`, or where the repository's configuration puts the cache."""
+def cache() -> Path:
+    """`.dvc/cache`, or where the repository's configuration puts the cache."""
     files = [path for path in (DVC / "config", DVC / "config.local") if path.exists()]
     if not any("[cache]" in path.read_text(encoding="utf-8") for path in files):
-        return DVC / "cache" / "runs"
+        return DVC / "cache"
     config = configparser.ConfigParser(interpolation=None, strict=False)
     with suppress(configparser.Error):  # DVC's own reader takes more, and will tell
         config.read(files, encoding="utf-8")
-    return DVC / config.get("cache", "dir", fallback="cache").strip("'\"") / "runs"  # relative to the file
+    return DVC / config.get("cache", "dir", fallback="cache").strip("'\"")  # relative to the file
 
 
 def _leftovers(folder: Path) -> Iterator[Path]:

@@ -239,7 +239,7 @@ def _deployment(name: str, value: Any, problems: list[str]) -> Deployment | None
 
 
 def _section(model: type[Section], value: Any, place: str, problems: list[str]) -> Any:
-    return params._parse(model, value, place, problems)  # the same words for the same mistakes as in params.yaml
+    return params.typed(model, value, place, problems)  # the same words for the same mistakes as in params.yaml
 
 
 def _wrong(deployment: Deployment, pools: dict[str, Pool | None], parameters: Sequence[str]) -> list[str]:

@@ -103,7 +103,7 @@ def newest_commit(url: str, branch: str | None, allow_private: bool) -> str:
     url = url.removeprefix("git+")
     if Path(url).is_dir():
         url = str(Path(url).resolve())
-    elif not allow_private and (where := git_source._remote(url)):
+    elif not allow_private and (where := git_source.remote_name(url)):
         addresses.refuse_private(where)
     reference = f"refs/heads/{branch}" if branch else "HEAD"
     # The rules of core.ingest.git: no prompts, no other protocols, no redirects to where nobody looked.

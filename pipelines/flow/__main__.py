@@ -26,12 +26,12 @@ from pipelines.flow.plan import Plan
 def main() -> None:
     arguments = _arguments()
     options = Options(
-        tuple(arguments.targets),
-        arguments.jobs,
-        arguments.gpus,
-        arguments.force,
-        arguments.downstream,
-        arguments.bare,
+        targets=tuple(arguments.targets),
+        jobs=arguments.jobs,
+        gpus=arguments.gpus,
+        force=arguments.force,
+        downstream=arguments.downstream,
+        bare=arguments.bare,
     )
     try:
         with alone():

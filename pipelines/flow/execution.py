@@ -20,13 +20,13 @@ from pipelines.flow import plan as plan_module
 from pipelines.flow.plan import Plan
 from pipelines.flow.scheduler import Scheduler
 from pipelines.flow.slots import Slots, visible_gpus
-from pipelines.repro import QUIET, repaired
+from pipelines.repro import QUIET, ready
 
 LOGS = paths.STATE / "flow"
 KEPT_LOGS = 20
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Options:
     """As on the command line of `python -m pipelines.flow`."""
 
@@ -37,6 +37,8 @@ class Options:
     """How many to use; None: all that there are."""
     force: bool = False
     downstream: bool = False
+    pull: bool = False
+    """Fetch from the DVC remote what was made elsewhere, as `dvc repro --pull`."""
     bare: bool = False
     """Any DVC repository: without what belongs to Stillhouse (params.yaml, tracking)."""
 
@@ -77,7 +79,7 @@ def planned(options: Options) -> tuple[Plan, tuple[str, ...]]:
 
     Raises: StillhouseError.
     """
-    repaired()
+    ready()
     tasks: tuple[str, ...] = ()
     if not options.bare:
         head, known = params.load()
@@ -128,7 +130,7 @@ def _scheduler(options: Options, plan: Plan, key: str) -> Scheduler:
     environment = {**QUIET, **os.environ, "STILLHOUSE_PIPELINE_RUN": key, "STILLHOUSE_PIPELINE_NAME": "flow"}
     environment["PATH"] = here + os.pathsep + os.environ.get("PATH", "")
     _forget_old_logs()
-    return Scheduler(plan, slots, environment, LOGS / key[:12])
+    return Scheduler(plan, slots, environment, LOGS / key[:12], pull=options.pull)
 
 
 def _forget_old_logs() -> None:

@@ -25,6 +25,7 @@ from prefect.logging.handlers import APILogWorker
 from prefect.states import Cancelled, Completed, Failed, State
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
+from pipelines.deploy import remote
 from pipelines.flow import artifacts
 from pipelines.flow.execution import Execution, Options, opened
 from pipelines.flow.outcome import Cause, Result
@@ -60,15 +61,29 @@ def pipeline(
     execution = following.get()
     if execution is not None:
         return follow(execution)
-    options = Options(tuple(targets or ()), jobs, None if gpus < 0 else gpus, force, downstream)
-    with opened(options) as execution:
-        worker = threading.Thread(target=execution.run, name="scheduler")
-        worker.start()
-        try:
-            return follow(execution)
-        finally:
-            execution.scheduler.stop("the flow run was ended")  # nothing to stop when all is over
-            worker.join()
+    store = remote.named()
+    if store:
+        remote.pull(store)
+    options = Options(
+        targets=tuple(targets or ()),
+        jobs=jobs,
+        gpus=None if gpus < 0 else gpus,
+        force=force,
+        downstream=downstream,
+        pull=store is not None,
+    )
+    try:
+        with opened(options) as execution:
+            worker = threading.Thread(target=execution.run, name="scheduler")
+            worker.start()
+            try:
+                return follow(execution)
+            finally:
+                execution.scheduler.stop("the flow run was ended")  # nothing to stop when all is over
+                worker.join()
+    finally:
+        if store:  # also after a failure: what finished is restored by the next run
+            remote.push(store)
 
 
 def follow(execution: Execution) -> State[Any]:

@@ -40,12 +40,13 @@ def context() -> ForkServerContext:
 class StageProcess:
     """A running stage."""
 
-    def __init__(self, name: str, log: Path, environment: Mapping[str, str], *, force: bool = False):
+    def __init__(self, name: str, log: Path, environment: Mapping[str, str], *, force: bool, pull: bool):
         log.parent.mkdir(parents=True, exist_ok=True)
         self.name, self.log = name, log
         self.began = time.monotonic()
         self._asked: float | None = None
-        arguments = ["dvc", "--wait-for-lock", "repro", "--single-item", *(["--force"] if force else []), name]
+        options = [word for word, chosen in (("--force", force), ("--pull", pull)) if chosen]
+        arguments = ["dvc", "--wait-for-lock", "repro", "--single-item", *options, name]
         work = (arguments, str(log), dict(environment), os.getpid())
         self._process: ForkServerProcess = context().Process(target=_run, args=work, name=name)
         self._process.start()

@@ -85,12 +85,11 @@ Listener = Callable[[Record], None]
 class Scheduler:
     """Runs a plan. `run` blocks; `stop` may be called from any thread or signal handler."""
 
-    def __init__(
-        self, plan: Plan, slots: Slots, environment: Mapping[str, str], logs: Path, history: History | None = None
-    ):
-        """environment: of every stage, besides its share of the machine; logs: a folder for a file per attempt."""
+    def __init__(self, plan: Plan, slots: Slots, environment: Mapping[str, str], logs: Path, *, pull: bool = False):
+        """environment: of every stage, besides its share of the machine; logs: a folder for a
+        file per attempt; pull: as of `dvc repro`."""
         self.plan, self.slots, self.logs = plan, slots, logs
-        self.history = history or History()
+        self.history, self._pull = History(), pull
         self.reasons = plan.reasons()
         self.seconds = {name: value for name, value in self.history.of(plan.steps).items() if name in self.reasons}
         self.remaining = plan.remaining(self.seconds)
@@ -200,7 +199,7 @@ class Scheduler:
         log = self.logs / (name.replace("/", "_") + (".log" if number == 0 else f".{number + 1}.log"))
         record.state, record.share, record.started = State.RUNNING, share, record.started or time.time()
         record.attempts.append(Attempt(log, time.time()))
-        self._running[name] = StageProcess(name, log, environment, force=self.plan.force)
+        self._running[name] = StageProcess(name, log, environment, force=self.plan.force, pull=self._pull)
         self._tell(record)
 
     def _ended(self, name: str, process: StageProcess) -> None:

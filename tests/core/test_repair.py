@@ -367,6 +367,7 @@ def test_a_live_dvc_keeps_its_locks(repository: Repository, tmp_path: Path, kind
         process = dvc_script(tmp_path, "repro", "c")
     elif kind == "module":
         (tmp_path / "dvc").mkdir()
+        (tmp_path / "dvc" / "__init__.py").touch()  # without it the real DVC would come first
         (tmp_path / "dvc" / "__main__.py").write_text(SLEEP)
         process = start(["env", f"PYTHONPATH={tmp_path}", sys.executable, "-m", "dvc", "repro", "c"])
     elif kind == "its own program":

@@ -214,6 +214,16 @@ def left(repository: Repository) -> list[str]:
     return found
 
 
+def test_a_cache_that_cannot_be_written_is_told_before_any_work(make: Make) -> None:
+    repository = make({"a": []})
+    config = repository.path / ".dvc" / "config"
+    config.write_text(config.read_text(encoding="utf-8") + "[cache]\ndir = /proc/stillhouse\n", encoding="utf-8")
+    done = repository.flow()
+    assert done.returncode == 2
+    assert "DVC's cache /proc/stillhouse cannot be written" in done.stderr and "Traceback" not in done.stderr
+    assert not repository.executions("a")
+
+
 def test_help_names_every_option() -> None:
     done = subprocess.run(
         ["python", "-m", "pipelines.flow", "--help"], capture_output=True, text=True, timeout=60, check=True
