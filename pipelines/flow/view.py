@@ -45,7 +45,7 @@ def shown(scheduler: Scheduler, console: Console | None = None) -> Iterator[None
 
 def screen(scheduler: Scheduler, height: int = 40) -> Group:
     """Failed, running and retrying stages with their last log line, counts, and the critical path."""
-    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, expand=True, header_style="bold")
+    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, expand=True, header_style="bold")
     grid.add_column("stage", no_wrap=True)
     grid.add_column("state", no_wrap=True)
     grid.add_column("elapsed", justify="right", no_wrap=True)
@@ -54,7 +54,9 @@ def screen(scheduler: Scheduler, height: int = 40) -> Group:
     rows = sorted((record for record in records if record.state in SHOWN), key=lambda r: SHOWN.index(r.state))
     for record in rows[: max(3, height - 8)]:
         grid.add_row(record.name, Text(_state(record), style=STYLE[record.state]), clock(record.seconds), _last(record))
-    return Group(grid, Text(_counts(records), style="bold"), Text(_critical(scheduler), overflow="ellipsis"))
+    return Group(
+        grid, Text(_counts(records), style="bold"), Text(_critical(scheduler), overflow="ellipsis", no_wrap=True)
+    )
 
 
 def clock(seconds: float) -> str:

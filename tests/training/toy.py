@@ -70,11 +70,11 @@ def build() -> nn.Module:
     return nn.Sequential(nn.Linear(2, 16), nn.ReLU(), nn.Dropout(0.2), nn.BatchNorm1d(16), nn.Linear(16, 1))
 
 
-def loaders(workers: int = 0) -> Loaders:
+def loaders(workers: int = 0, batch: int = 8) -> Loaders:
     generator = torch.Generator().manual_seed(1)
     x = torch.randn(64, 2, generator=generator)
     data = TensorDataset(x, x.sum(1, keepdim=True) + 0.1 * torch.randn(64, 1, generator=generator))
-    return Loaders(DataLoader(data, 8, shuffle=True, num_workers=workers), DataLoader(data, 32), {})
+    return Loaders(DataLoader(data, batch, shuffle=True, num_workers=workers), DataLoader(data, 32), {})
 
 
 class Run:
@@ -86,18 +86,23 @@ class Run:
     def metrics(self, values: dict[str, float], step: int | None = None) -> None:
         self.logged.append((step, values))
 
+    def tag(self, key: str, value: str) -> None:
+        self.logged.append((None, {key: float(value)}))
 
-def fit(role: Any = sys.modules[__name__], loss: Any = loss, **changes: Any) -> engine.Fitted:
+
+def fit(
+    role: Any = sys.modules[__name__], loss: Any = loss, model: nn.Module | None = None, batch: int = 8, **changes: Any
+) -> engine.Fitted:
     """Fit in the working directory, which becomes a tiny repository."""
     Path("dvc.yaml").write_text(DVC_YAML)
     Path("params.yaml").write_text("seed: 3\ntasks: [toy]\n")
     settings = SimpleNamespace(**(TRAIN | changes))
     hardware.prepare(1, 3)
     context: Any = SimpleNamespace(name="train@toy", params=None, run=Run())
-    model = build()
+    model = model or build()
     if "TOY_KILL_AFTER" in os.environ:
         loss = killing(loss, int(os.environ["TOY_KILL_AFTER"]) * 8 + 3)
-    return engine.fit(context, role, model, loaders(settings.workers), loss, settings)
+    return engine.fit(context, role, model, loaders(settings.workers, batch), loss, settings)
 
 
 def killing(inner: Any, step: int) -> Any:
