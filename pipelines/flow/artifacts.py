@@ -10,7 +10,7 @@ from core import paths
 from core.files import read_json
 from pipelines.flow.plan import Plan
 
-ROW_PX, COLUMN_PX, BOX_PX, LETTER_PX = 34, 230, 24, 6.4
+ROW_PX, GAP_PX, BOX_PX, LETTER_PX = 44, 36, 34, 6.6
 CHANGED, UNCHANGED = "#dbeafe", "#f3f4f6"
 
 
@@ -46,36 +46,46 @@ def layers(plan: Plan) -> list[list[str]]:
 
 
 def picture(plan: Plan) -> str:
-    """The DAG as SVG, left to right; blue is what will run."""
+    """The DAG as SVG, left to right; blue is what will run. A label stands on two lines, parted at `@`."""
     reasons = plan.reasons()
     columns = layers(plan)
     tallest = max((len(column) for column in columns), default=1)
-    place: dict[str, tuple[float, float]] = {}
-    for number, column in enumerate(columns):
+    place: dict[str, tuple[float, float, float]] = {}  # left, top, width
+    left = 10.0
+    for column in columns:
         gap = (tallest - len(column)) / 2
-        place |= {name: (10.0 + number * COLUMN_PX, 10 + (row + gap) * ROW_PX) for row, name in enumerate(column)}
-    width = {name: max(60.0, len(name) * LETTER_PX + 16) for name in plan.steps}
+        width = max(max(map(len, _label(name))) for name in column) * LETTER_PX + 14
+        place |= {name: (left, 10 + (row + gap) * ROW_PX, width) for row, name in enumerate(column)}
+        left += width + GAP_PX
     lines, boxes = [], []
     for name, step in plan.steps.items():
-        x, y = place[name]
+        x, y, width = place[name]
         for parent in step.parents:
-            from_x, from_y = place[parent][0] + width[parent], place[parent][1] + BOX_PX / 2
-            middle, to_y = (from_x + x) / 2, y + BOX_PX / 2
-            lines.append(
-                f'<path d="M{from_x:.0f},{from_y:.0f} C{middle:.0f},{from_y:.0f} {middle:.0f},{to_y:.0f} '
-                f'{x:.0f},{to_y:.0f}"/>'
-            )
+            from_x, from_y, from_width = place[parent]
+            start, middle = from_x + from_width, (from_x + from_width + x) / 2
+            ends = f"{middle:.0f},{from_y + BOX_PX / 2:.0f} {middle:.0f},{y + BOX_PX / 2:.0f}"
+            lines.append(f'<path d="M{start:.0f},{from_y + BOX_PX / 2:.0f} C{ends} {x:.0f},{y + BOX_PX / 2:.0f}"/>')
         fill = CHANGED if name in reasons else UNCHANGED
-        boxes.append(
-            f'<rect x="{x:.0f}" y="{y:.0f}" width="{width[name]:.0f}" height="{BOX_PX}" rx="4" fill="{fill}" '
-            f'stroke="#94a3b8"/><text x="{x + 8:.0f}" y="{y + 16:.0f}">{escape(name)}</text>'
+        label = _label(name)
+        rows = "".join(
+            f'<tspan x="{x + 7:.0f}" y="{y + (14 if len(label) > 1 else 21) + 14 * number:.0f}">{escape(row)}</tspan>'
+            for number, row in enumerate(label)
         )
-    size = f'width="{20 + len(columns) * COLUMN_PX}" height="{20 + tallest * ROW_PX}"'
+        boxes.append(
+            f'<rect x="{x:.0f}" y="{y:.0f}" width="{width:.0f}" height="{BOX_PX}" rx="4" fill="{fill}" '
+            f'stroke="#94a3b8"/><text>{rows}</text>'
+        )
+    size = f'width="{left:.0f}" height="{20 + tallest * ROW_PX}"'
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="11" fill="#0f172a">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="12" fill="#0f172a">'
         f'<rect width="100%" height="100%" fill="white"/><g fill="none" stroke="#94a3b8">{"".join(lines)}</g>'
         f"{''.join(boxes)}</svg>"
     )
+
+
+def _label(name: str) -> list[str]:
+    """`train@detection` -> `train`, `detection`."""
+    return [part for part in name.split("@", 1) if part]
 
 
 def data_url(svg: str) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 from uuid import UUID
 
 from prefect import flow, get_run_logger, runtime, task
-from prefect.artifacts import create_image_artifact, create_markdown_artifact, create_table_artifact
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
@@ -246,7 +246,9 @@ def _publish_plan(execution: Execution) -> None:
     try:
         create_table_artifact(artifacts.plan_rows(plan, execution.scheduler.seconds), key="plan", description="Plan")
         if len(plan.steps) <= MOST_DRAWN:
-            create_image_artifact(artifacts.data_url(artifacts.picture(plan)), key="dag", description="The DAG")
+            # An image artifact would show the whole picture's data as its address.
+            picture = f"![the DAG]({artifacts.data_url(artifacts.picture(plan))})"
+            create_markdown_artifact(picture, key="dag", description="The DAG; blue is what will run")
     except Exception as error:  # an artifact is not worth a run
         get_run_logger().warning("the plan could not be published: %s", error)
 

@@ -86,7 +86,7 @@ class OwnServer:
         while not self._ending.is_set():
             self._process = subprocess.Popen(
                 _command(self.port),
-                env={**os.environ, **own_environment()},
+                env={**os.environ, **own_environment(), **_page(self.port)},
                 stdin=subprocess.DEVNULL,
                 stdout=_log(),
                 stderr=subprocess.STDOUT,
@@ -117,6 +117,11 @@ def own_environment() -> dict[str, str]:
     return {**QUIET, "PREFECT_HOME": str(home), "PREFECT_API_DATABASE_CONNECTION_URL": database}
 
 
+def _page(port: int) -> dict[str, str]:
+    """Where the UI's pages find the API; they would look at port 4200."""
+    return {"PREFECT_SERVER_UI_API_URL": f"http://127.0.0.1:{port}/api"}
+
+
 def _command(port: int) -> list[str]:
     return [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
 
@@ -143,7 +148,7 @@ def main() -> None:
         if probe.connect_ex(("127.0.0.1", port)) == 0:
             raise StillhouseError(f"port {port} is taken; choose another: --port N")
     print(f"Prefect's UI: http://127.0.0.1:{port} (Ctrl-C ends it)", flush=True)
-    os.environ.update(own_environment())
+    os.environ.update({**own_environment(), **_page(port)})
     started = time.monotonic()
     code = subprocess.run(_command(port), check=False, stdout=_log(), stderr=subprocess.STDOUT).returncode
     if code and time.monotonic() - started < START_S:

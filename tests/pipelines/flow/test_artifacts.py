@@ -38,7 +38,8 @@ def test_the_picture_is_svg_with_a_box_per_stage_and_a_line_per_edge() -> None:
     svg = artifacts.picture(PLAN)
     names = {"svg": "http://www.w3.org/2000/svg"}
     root = ElementTree.fromstring(svg)
-    assert [text.text for text in root.findall("svg:text", names)] == ["a", "b<&>", "c", "d"]
+    labels = [[row.text for row in text.findall("svg:tspan", names)] for text in root.findall("svg:text", names)]
+    assert labels == [["a"], ["b<&>"], ["c"], ["d"]]
     assert len(root.findall(".//svg:path", names)) == 3
     fills = [box.get("fill") for box in root.findall("svg:rect", names)[1:]]
     assert fills == [artifacts.CHANGED, artifacts.CHANGED, artifacts.UNCHANGED, artifacts.CHANGED]
@@ -56,3 +57,8 @@ def test_the_results_are_a_table_per_task(tmp_path: Path, monkeypatch: pytest.Mo
     text = artifacts.comparison(["detection", "translation"])
     assert "| base int8 | 0.596 | 18.7 | 3.37 | chosen |" in text
     assert "mAP@[.5:.95] on test" in text
+
+
+def test_a_label_stands_on_two_lines() -> None:
+    svg = artifacts.picture(Plan({"train@detection": Step("train@detection", ())}))
+    assert ">train</tspan>" in svg and ">detection</tspan>" in svg

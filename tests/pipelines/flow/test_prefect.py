@@ -45,7 +45,7 @@ def test_a_flow_run_with_one_task_run_per_stage(make: Make, prefect: PrefectServ
     artifacts = prefect.artifacts(run["id"])
     assert {"plan", "dag"} <= set(artifacts)
     assert "output a deleted" in artifacts["plan"]["data"]
-    assert artifacts["dag"]["data"].startswith("data:image/svg+xml;base64,")
+    assert artifacts["dag"]["data"].startswith("![the DAG](data:image/svg+xml;base64,")
 
     repository.write({"a": [], "b": retried, "c": ["a"], "d": ["c"], "e": ["b"]})
     again = start(repository, prefect.url)
