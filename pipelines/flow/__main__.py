@@ -71,6 +71,8 @@ def _run(options: Options, plan: Plan, tasks: tuple[str, ...], prefect: bool) ->
     """Run the plan, show it, say how it ended. Returns: the exit code."""
     if not plan.reasons():
         print("nothing to do: all stages are up to date")
+        if tasks:
+            summary.show(tasks)
         return 0
     caught: list[int] = []
     with opened(options, plan, tasks) as execution:
@@ -79,6 +81,8 @@ def _run(options: Options, plan: Plan, tasks: tuple[str, ...], prefect: bool) ->
             with view.shown(execution.scheduler):
                 execution.run()
             if mirror is not None:
+                if mirror.late:
+                    print("all stages have ended; Prefect's server is still starting (Ctrl-C: without it)", flush=True)
                 mirror.finish()
         restored = tracking.link_restored(execution.key) if not options.bare else {}
     if restored:
@@ -98,7 +102,7 @@ def _report(execution: Execution, mirror: Mirror | None, tasks: tuple[str, ...],
         print(
             f"warning: Prefect has not all of this run ({mirror.problem}); the stages are not affected", file=sys.stderr
         )
-    if caught:
+    if caught and not execution.complete:
         print("stopped: what had finished is kept, the same command goes on from there", file=sys.stderr)
         return 128 + caught[0]
     return 0 if execution.complete else 1

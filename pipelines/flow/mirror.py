@@ -33,13 +33,22 @@ class Mirror:
         return f"{self._url.removesuffix('/api')}/runs/flow-run/{flow_run}" if flow_run else ""
 
     @property
+    def late(self) -> bool:
+        """Whether the stages are done before Prefect's server has started."""
+        return self._thread.is_alive() and not self.page
+
+    @property
     def temporary(self) -> bool:
         """Whether the server ends with the flow."""
         return self._own is not None
 
     def finish(self) -> None:
         """Wait until Prefect has everything, for a while; then the own server ends."""
-        self._thread.join(server.START_S if self._own and not self.page else PATIENCE_S)
+        patience = time.monotonic() + (server.START_S if self._own and not self.page else PATIENCE_S)
+        stopped = self._execution.scheduler.stop_requested
+        asked = stopped()
+        while self._thread.is_alive() and time.monotonic() < patience and stopped() == asked:  # Ctrl-C ends the wait
+            self._thread.join(0.2)
         if self._thread.is_alive():
             self.problem = self.problem or "Prefect's server did not answer in time"
         if self._own is not None:

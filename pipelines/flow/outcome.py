@@ -14,6 +14,13 @@ TAIL_BYTES = 64_000
 SHOWN_LINES = 12
 
 
+NOT_BEGUN = (
+    r"^ERROR: .*(is busy, it is being blocked by|Unable to acquire lock|RWLock-file)"
+    r"|dvc\.lock' (is invalid|has structural)|'dvc\.lock'.*(corrupted|not valid)"
+)
+"""What DVC says when it could not begin, and its reason is no fault of the stage."""
+
+
 class Result(Enum):
     RAN = "ran"
     RESTORED = "restored"
@@ -33,7 +40,7 @@ class Cause(Enum):
     TEMPORARY = "temporary"
     """A server that did not answer, a worker that died: the stage says so by its exit code."""
     BUSY = "busy"
-    """Another DVC process held the stage's files: it never started."""
+    """The stage never started: another DVC process held its files, or one that was killed left DVC's own damaged."""
     TIMEOUT = "timeout"
     STOPPED = "stopped"
     """By us, on request."""
@@ -76,7 +83,7 @@ def judge(name: str, code: int, log: Path, *, stopped: bool = False, expired: bo
         cause = Cause.TEMPORARY
     elif inner < 0 or inner - 128 in (signal.SIGKILL, signal.SIGTERM):  # a shell reports a signal as 128 + number
         cause = Cause.KILLED
-    elif re.search(r"^ERROR: .*(is busy, it is being blocked by|Unable to acquire lock)", text, re.M):
+    elif f"Running stage '{name}'" not in text and re.search(NOT_BEGUN, text, re.M):
         cause = Cause.BUSY
     else:
         cause = Cause.MISTAKE

@@ -11,6 +11,7 @@ from enum import Enum
 from multiprocessing import connection
 from pathlib import Path
 
+from core.repair import repair
 from pipelines.flow.history import History
 from pipelines.flow.outcome import CURABLE, Cause, Outcome, Result, judge
 from pipelines.flow.plan import Plan
@@ -103,6 +104,7 @@ class Scheduler:
         self._missing = {name: len(step.parents) for name, step in plan.steps.items()}
         self._ready: set[str] = set()
         self._stopping = threading.Event()
+        self._stops = 0
 
     @property
     def failed(self) -> list[Record]:
@@ -132,8 +134,13 @@ class Scheduler:
 
     def stop(self, why: str) -> None:
         """Start nothing more, ask what runs to save and end; `run` then returns."""
+        self._stops += 1
         self.stopped = self.stopped or why
         self._stopping.set()
+
+    def stop_requested(self) -> int:
+        """How often `stop` was called."""
+        return self._stops
 
     def critical(self) -> list[str]:
         """The chain of steps, still to be done, that decides when all is over."""
@@ -211,6 +218,8 @@ class Scheduler:
         attempt = record.attempts[-1]
         outcome = judge(name, code, attempt.log, stopped=self._stopping.is_set(), expired=name in self._expired)
         attempt.outcome, attempt.ended = outcome, time.time()
+        if outcome.cause is Cause.KILLED:  # perhaps in the middle of writing what the others read
+            repair()
         self._note(name, attempt)
         if outcome.ok:
             if outcome.result is Result.RAN:
@@ -218,6 +227,7 @@ class Scheduler:
             self._done(record)
             return
         if outcome.cause is Cause.BUSY and record.busy < BUSY_TIMES and not self._stopping.is_set():
+            repair()  # in case one that was killed left DVC's files damaged
             record.busy += 1
             record.attempts.pop()  # it never began
             self._later(record, BUSY_WAIT_S)

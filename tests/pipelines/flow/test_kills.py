@@ -9,7 +9,7 @@ import time
 import psutil
 import pytest
 from conftest import Make
-from repository import Repository
+from repository import ROOT, Repository
 
 CHAIN = {"a": [], "b": ["a"], "c": ["a"], "d": ["b", "c"], "e": ["d"]}
 WHEN = ("begun", "ended")
@@ -61,6 +61,50 @@ def test_kill_9_of_the_flow(make: Make, control: Repository, name: str, when: st
     flow.kill()
     flow.communicate(timeout=60)
     repository.write({stage: {"deps": deps, "options": "--sleep 0.3"} for stage, deps in CHAIN.items()})
+    undisturbed(repository, control)
+
+
+KILLING = """\
+import os, signal, sys
+
+if any("forkserver" in word for word in sys.orig_argv):
+    import dvc.utils.serialize._common as module
+
+    def dump(path, data, dumper, fs=None, **options):
+        if not str(path).endswith({file!r}) or os.path.exists("killed"):
+            return real(path, data, dumper, fs=fs, **options)
+        open("killed", "w").close()
+        real(path, data, dumper, fs=fs, **options)
+        size = os.path.getsize(path)
+        os.truncate(path, int(size * {share}))
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    real, module._dump_data = module._dump_data, dump
+"""
+"""As `sitecustomize` of the fork server: the first DVC that writes the file dies when a part of it is written."""
+
+
+@pytest.mark.parametrize(
+    ("file", "share"),
+    [
+        ("dvc.lock", 0.55),
+        pytest.param("dvc.lock", 0.0, marks=pytest.mark.slow),
+        pytest.param("dvc.lock", 0.99, marks=pytest.mark.slow),
+        pytest.param(".tmp", 0.5, marks=pytest.mark.slow),
+    ],
+)
+def test_killed_inside_a_write_the_flow_mends_and_goes_on(
+    make: Make, control: Repository, file: str, share: float
+) -> None:
+    meta = {"retry": {"times": 2, "wait": "0.2s"}}
+    repository = make({s: {"deps": d, "options": "--sleep 0.3", "meta": meta} for s, d in CHAIN.items()})
+    hook = repository.path / "hook"
+    hook.mkdir()
+    (hook / "sitecustomize.py").write_text(KILLING.format(file=file, share=share), encoding="utf-8")
+    done = repository.flow("--jobs", "2", PYTHONPATH=f"{hook}{os.pathsep}{ROOT}")
+    assert (repository.path / "killed").exists()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "retry in" in done.stdout
     undisturbed(repository, control)
 
 

@@ -36,11 +36,14 @@ def test_success(tmp_path: Path, text: str, result: Result) -> None:
         (255, "'/data/raw' is busy, it is being blocked by:\n  (PID 7): dvc repro", Cause.BUSY, False),
         (255, "Unable to acquire lock. Most likely another DVC process is running", Cause.BUSY, False),
         (255, "output 'x' does not exist", Cause.MISTAKE, False),
+        (255, "unable to read: 'dvc.lock', YAML file structure is corrupted", Cause.BUSY, False),
+        (255, "Unable to read RWLock-file '.dvc/tmp/rwlock'. JSON structure is corrupted", Cause.BUSY, False),
     ],
 )
 def test_failure(tmp_path: Path, code: int, ending: str, cause: Cause, curable: bool) -> None:
     log = tmp_path / "log"
-    log.write_text(f"{RUNNING}error: row 7\nERROR: failed to reproduce 'train': {ending}\n", encoding="utf-8")
+    began = "" if cause is Cause.BUSY else RUNNING
+    log.write_text(f"{began}error: row 7\nERROR: failed to reproduce 'train': {ending}\n", encoding="utf-8")
     outcome = judge("train", code, log)
     assert (outcome.cause, outcome.cause in CURABLE) == (cause, curable)
     assert "error: row 7" in outcome.tail
