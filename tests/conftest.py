@@ -21,7 +21,15 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 
 CONTRACT = "tests/test_contract.py"
-LONGEST = (CONTRACT, "tests/pipelines/flow/", "tests/pipelines/deploy/", "tests/training/", "tests/tasks/", "tests/core/test_tracking", "tests/test_")
+LONGEST = (
+    CONTRACT,
+    "tests/pipelines/flow/",
+    "tests/pipelines/deploy/",
+    "tests/training/",
+    "tests/tasks/",
+    "tests/core/test_tracking",
+    "tests/test_",
+)
 """First to last: minutes to seconds."""
 WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // WORKERS)))

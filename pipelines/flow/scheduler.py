@@ -217,30 +217,39 @@ class Scheduler:
         self.slots.give_back(name)
         attempt = record.attempts[-1]
         outcome = judge(name, code, attempt.log, stopped=self._stopping.is_set(), expired=name in self._expired)
-        attempt.outcome, attempt.ended = outcome, time.time()
-        if outcome.cause is Cause.KILLED:  # perhaps in the middle of writing what the others read
-            repair()
+        if outcome.cause in (Cause.KILLED, Cause.BUSY):
+            repair()  # a kill may have hit in the middle of writing what the others read
+        attempt.wait = self._wait_before_retry(record, outcome)
+        attempt.ended, attempt.outcome = time.time(), outcome  # the outcome last: who follows the attempt waits for it
         self._note(name, attempt)
         if outcome.ok:
             if outcome.result is Result.RAN:
-                self.history.add(name, time.time() - attempt.started)
+                self.history.add(name, attempt.ended - attempt.started)
             self._done(record)
-            return
-        if outcome.cause is Cause.BUSY and record.busy < BUSY_TIMES and not self._stopping.is_set():
-            repair()  # in case one that was killed left DVC's files damaged
-            record.busy += 1
-            record.attempts.pop()  # it never began
-            self._later(record, BUSY_WAIT_S)
-            return
-        retry = self.plan.steps[name].needs.retry
-        failures = len(record.attempts)
-        curable = outcome.cause in CURABLE and (outcome.cause is not Cause.MEMORY or retry.smaller_batch)
-        if curable and failures <= retry.times and not self._stopping.is_set():
-            attempt.wait = retry.wait * 2 ** (failures - 1)
-            if outcome.cause is Cause.MEMORY:
+        elif attempt.wait is not None:
+            if outcome.cause is Cause.BUSY:
+                record.busy += 1
+                record.attempts.pop()  # it never began
+            elif outcome.cause is Cause.MEMORY:
                 record.batch_parts *= 2
-            self._later(record, attempt.wait)
-            return
+            record.state, record.due = State.RETRYING, time.monotonic() + attempt.wait
+            self._ready.add(record.name)
+            self._tell(record)
+        else:
+            self._give_up(record, outcome)
+
+    def _wait_before_retry(self, record: Record, outcome: Outcome) -> float | None:
+        """Seconds, None when it is not to be tried again."""
+        if outcome.ok or self._stopping.is_set():
+            return None
+        if outcome.cause is Cause.BUSY:
+            return BUSY_WAIT_S if record.busy < BUSY_TIMES else None
+        retry, failures = self.plan.steps[record.name].needs.retry, len(record.attempts)
+        curable = outcome.cause in CURABLE and (outcome.cause is not Cause.MEMORY or retry.smaller_batch)
+        return retry.wait * 2 ** (failures - 1) if curable and failures <= retry.times else None
+
+    def _give_up(self, record: Record, outcome: Outcome) -> None:
+        """For good, or stopped on request; what depends on a failure is cancelled."""
         record.ended = time.time()
         if outcome.cause is Cause.STOPPED:
             record.state, record.blamed = State.CANCELLED, self.stopped
@@ -248,10 +257,10 @@ class Scheduler:
             return
         record.state = State.FAILED
         self._tell(record)
-        for below in self.plan.below(name):
+        for below in self.plan.below(record.name):
             other = self.records[below]
             if other.state not in OVER:
-                other.state, other.blamed = State.CANCELLED, name
+                other.state, other.blamed = State.CANCELLED, record.name
                 self._ready.discard(below)
                 self._tell(other)
 
@@ -263,11 +272,6 @@ class Scheduler:
         line = {"stage": name, **times, "result": attempt.outcome.result.value, "cause": cause}
         with (self.logs / "attempts.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
-
-    def _later(self, record: Record, wait: float) -> None:
-        record.state, record.due = State.RETRYING, time.monotonic() + wait
-        self._ready.add(record.name)
-        self._tell(record)
 
     def _done(self, record: Record) -> None:
         record.state, record.ended = State.DONE, time.time()
