@@ -96,7 +96,7 @@ def test_a_damaged_lock_says_what_to_do() -> None:
     """faults.md row 53."""
     for text in ("stages:\n  a: {outs: [", "stages: [", "- x"):
         Path("dvc.lock").write_text(text)
-        with pytest.raises(StillhouseError, match=r"dvc\.lock is damaged.*git checkout"):
+        with pytest.raises(StillhouseError, match=r"dvc\.lock is damaged.*core\.repair"):
             lineage.locked()
 
 
