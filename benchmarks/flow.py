@@ -108,8 +108,9 @@ def took(folder: Path, name: str) -> float:
 
 def parallel(scratch: Path) -> Iterator[str]:
     jobs = layered(LAYERS, WIDTH, (SHORTEST_S, LONGEST_S))
-    by_flow, by_dvc = write(scratch / "flow", jobs), write(scratch / "dvc", jobs)
+    by_flow, by_dvc, shown = (write(scratch / kind, jobs) for kind in ("flow", "dvc", "prefect"))
     flow = run(by_flow, "pipelines.flow", "--bare", "--no-prefect", "--jobs", str(WIDTH))
+    prefect = run(shown, "pipelines.flow", "--bare", "--jobs", str(WIDTH))
     longest = critical(jobs, {name: took(by_flow, name) for name in jobs})
     serial = run(by_dvc, "dvc", "repro")
     same = all((by_flow / name).read_text() == (by_dvc / name).read_text() for name in jobs)
@@ -117,6 +118,7 @@ def parallel(scratch: Path) -> Iterator[str]:
     yield f"{len(jobs)} stages, fan-out {WIDTH}, --jobs {WIDTH}"
     yield f"critical path (the stages' own time)   {longest:8.1f} s"
     yield f"flow                                   {flow:8.1f} s   {flow / longest:.3f} of the critical path (<= 1.15)"
+    yield f"flow, with a Prefect server of its own {prefect:8.1f} s   {prefect / longest:.3f}"
     yield f"dvc repro                              {serial:8.1f} s   {serial / flow:.2f} times the flow (>= 4)"
     yield f"same outputs: {same}; same dvc.lock but for its order: {locks[0] == locks[1]}"
 
