@@ -69,6 +69,23 @@ def test_a_stage_is_one_run_below_its_pipeline() -> None:
     assert not list(Path(".stillhouse/spool").iterdir())
 
 
+def test_an_execution_and_its_flow_run_name_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert tracking.pipeline_link("pipeline-1") == ""
+    monkeypatch.setenv("STILLHOUSE_PIPELINE_NAME", "flow")
+    tracking.describe_pipeline("pipeline-1", {"prefect.flow_run_id": "c0ffee"})
+    record()
+    parent = runs()["pipeline-1"]
+    assert parent.data.tags["prefect.flow_run_id"] == "c0ffee"
+    assert parent.info.run_name == "flow"
+    assert f"#/experiments/{parent.info.experiment_id}/runs/{parent.info.run_id}" in tracking.pipeline_link(
+        "pipeline-1"
+    )
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:secret@mlflow:5000/")
+    link = tracking.pipeline_link("pipeline-1")
+    assert link.endswith(f"mlflow:5000/#/experiments/{parent.info.experiment_id}/runs/{parent.info.run_id})")
+    assert "secret" not in link
+
+
 def test_a_failure_is_told_with_its_reason() -> None:
     head, tasks = params.load()
     with pytest.raises(ValueError, match="broken"), tracking.start(NAME, head, tasks["detection"]):
