@@ -82,16 +82,33 @@ def test_a_failure_cancels_what_depends_on_it_and_nothing_else(make: Make) -> No
 @pytest.mark.parametrize(
     ("options", "meta", "succeeds", "executions"),
     [
-        ("--kill --times 1", {"retry": {"times": 2, "wait": "0.1s"}}, True, 2),
-        ("--fail 75 --times 2", {"retry": {"times": 2, "wait": "0.1s"}}, True, 3),
-        ("--fail 75", {"retry": {"times": 1, "wait": "0.1s"}}, False, 2),
-        ("--fail 76 --times 2", {"retry": {"times": 3, "wait": "0.1s", "smaller_batch": True}}, True, 3),
-        ("--fail 76", {"retry": {"times": 3, "wait": "0.1s"}}, False, 1),
-        ("--fail 2", {"retry": {"times": 3, "wait": "0.1s"}}, False, 1),
-        ("--kill", {}, False, 1),
-        ("--sleep 60", {"timeout": "6s", "retry": {"times": 3, "wait": "0.1s"}}, False, 1),
+        pytest.param("--kill --times 1", {"retry": {"times": 2, "wait": "0.1s"}}, True, 2, id="killed"),
+        pytest.param(
+            "--fail 75 --times 2",
+            {"retry": {"times": 2, "wait": "0.1s"}},
+            True,
+            3,
+            id="temporary",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "--fail 75", {"retry": {"times": 1, "wait": "0.1s"}}, False, 2, id="exhausted", marks=pytest.mark.slow
+        ),
+        pytest.param(
+            "--fail 76 --times 2", {"retry": {"times": 3, "wait": "0.1s", "smaller_batch": True}}, True, 3, id="memory"
+        ),
+        pytest.param(
+            "--fail 76",
+            {"retry": {"times": 3, "wait": "0.1s"}},
+            False,
+            1,
+            id="memory, not declared",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param("--fail 2", {"retry": {"times": 3, "wait": "0.1s"}}, False, 1, id="mistake"),
+        pytest.param("--kill", {}, False, 1, id="no retries", marks=pytest.mark.slow),
+        pytest.param("--sleep 60", {"timeout": "10s", "retry": {"times": 3, "wait": "0.1s"}}, False, 1, id="timeout"),
     ],
-    ids=["killed", "temporary", "exhausted", "memory", "memory, not declared", "mistake", "no retries", "timeout"],
 )
 def test_retries_cure_what_a_retry_can_cure(
     make: Make, options: str, meta: dict[str, object], succeeds: bool, executions: int
