@@ -1,20 +1,18 @@
-"""Whether two runs of this repository's pipeline made the same, but for what tells of the run itself.
+"""Whether two runs of this repository's pipeline made the same, but for times.
 
-Left out: times (Great Expectations' Data Docs, latencies and all that is chosen by them: evaluate, compare, package)
-and provenance (the metadata of ONNX files, which names the runs, and the checksums of these files).
+Left out: Great Expectations' Data Docs, and stages that measure latency or choose by it (evaluate, compare, package).
 """
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
-import onnx
 import yaml
 
+from core.files import sha256
+
 TIMED = ("evaluate", "compare", "package")
-PROVENANCE = ("checksums.json",)
 
 
 def outputs(root: Path) -> dict[str, list[Path]]:
@@ -24,17 +22,13 @@ def outputs(root: Path) -> dict[str, list[Path]]:
 
 
 def content(folder: Path) -> dict[str, str]:
-    """File -> sha256 of what it says."""
+    """File -> sha256."""
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-    return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(_said(path)).hexdigest()
-        for path in files
-        if path.name not in PROVENANCE and "data_docs" not in path.parts
-    }
+    return {path.relative_to(folder).as_posix(): sha256(path) for path in files if "data_docs" not in path.parts}
 
 
 def different(first: Path, second: Path) -> dict[str, list[str]]:
-    """Stage instance -> files that say something else in two repositories; all stages but those that time."""
+    """Stage instance -> files that differ between two repositories; all stages but those that time."""
     here, there = outputs(first), outputs(second)
     found = {name: ["in one of them only"] for name in here.keys() ^ there.keys()}
     for name in sorted(here.keys() & there.keys()):
@@ -45,11 +39,3 @@ def different(first: Path, second: Path) -> dict[str, list[str]]:
             if files := sorted(file for file in one.keys() | two.keys() if one.get(file) != two.get(file)):
                 found[name] = files
     return found
-
-
-def _said(path: Path) -> bytes:
-    if path.suffix != ".onnx":
-        return path.read_bytes()
-    model = onnx.load(path)
-    del model.metadata_props[:]
-    return bytes(model.SerializeToString(deterministic=True))

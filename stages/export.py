@@ -79,8 +79,22 @@ def write_graph(graph: task.Graph, path: Path, opset: int) -> None:
     assert program is not None
     proto = program.model_proto
     proto.ir_version = IR_VERSION
+    _forget_source(proto.graph)
+    for function in proto.functions:
+        _forget_source(function)
     onnx.checker.check_model(proto, full_check=True)
     onnx.save(proto, str(path))
+
+
+def _forget_source(graph: Any) -> None:
+    """Take out which line of which file made each node: the folders of this machine are nobody's business, and the same
+    model must be the same file in every folder."""
+    for node in graph.node:
+        del node.metadata_props[:]
+        node.doc_string = ""
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs):
+                _forget_source(inner)
 
 
 def dynamic_shapes(graph: task.Graph) -> tuple[dict[int, Any], ...]:

@@ -43,6 +43,14 @@ def test_a_graph_has_the_asked_opset_and_a_dynamic_batch(tmp_path: Path) -> None
         assert np.array_equal(np.asarray(y), 2 * x)  # no dropout: exported in eval mode
 
 
+def test_a_graph_does_not_tell_where_it_was_made(tmp_path: Path) -> None:
+    """The same model is the same file, whatever folder the code lies in."""
+    path = tmp_path / "g.onnx"
+    write_graph(graph(Doubled(), 2, 3), path, 18)
+    assert str(Path(__file__).parents[2]).encode() not in path.read_bytes()
+    assert not any(node.metadata_props or node.doc_string for node in onnx.load(str(path)).graph.node)
+
+
 def test_an_operator_that_onnx_lacks_is_named(tmp_path: Path) -> None:
     """faults.md row 77."""
     with pytest.raises(ModelError, match=r"opset 18.*eigh"):

@@ -69,6 +69,7 @@ import os, signal, sys
 
 if any("forkserver" in word for word in sys.orig_argv):
     import dvc.utils.serialize._common as module
+    import dvc.utils.serialize._yaml as other
 
     def dump(path, data, dumper, fs=None, **options):
         if not str(path).endswith({file!r}) or os.path.exists("killed"):
@@ -79,7 +80,8 @@ if any("forkserver" in word for word in sys.orig_argv):
         os.truncate(path, int(size * {share}))
         os.kill(os.getpid(), signal.SIGKILL)
 
-    real, module._dump_data = module._dump_data, dump
+    real = module._dump_data
+    module._dump_data = other._dump_data = dump
 """
 """As `sitecustomize` of the fork server: the first DVC that writes the file dies when a part of it is written."""
 
