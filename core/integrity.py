@@ -10,18 +10,20 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 
-from core import lineage, paths
+from core import lineage, paths, repair
 from core.errors import DataError
 from core.files import read_json, write_json
 
 KNOWN = paths.STATE / "hashed.json"
-OBJECTS = Path(".dvc", "cache", "files", "md5")
+SHOWN = 3
+"""Damaged files that a message names."""
 
 
 def check(name: str) -> None:
@@ -78,12 +80,14 @@ def _files(path: Path) -> Iterator[tuple[str, os.stat_result]]:
 
 def _damage(maker: str, path: Path, md5: str) -> str:
     """What differs, and how to get it anew."""
-    names = [f"{file} (object {_object(recorded)})" for file, recorded in _different(path, md5)]
-    which = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "") or str(path)
-    objects = " ".join(str(_object(recorded)) for _, recorded in _different(path, md5)[:3])
+    different = [(file, _object(recorded)) for file, recorded in _different(path, md5)]
+    names = [f"{file} (object {stored})" for file, stored in different]
+    which = ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+    # All of the objects: DVC would keep one that is there, and the next run would restore it again.
+    command = shlex.join(["rm", "-rf", str(path), *(str(stored) for _, stored in different)])
     return (
         f"{which} is not what {maker} made (dvc.lock has md5 {md5}): the object in DVC's cache is damaged. "
-        f"`rm -rf {path} {objects}` and run again: {maker} makes it anew"
+        f"`{command}` and run again: {maker} makes it anew"
     )
 
 
@@ -100,4 +104,4 @@ def _different(path: Path, md5: str) -> list[tuple[Path, str]]:
 
 
 def _object(md5: str) -> Path:
-    return OBJECTS / md5[:2] / md5[2:]
+    return repair.cache() / "files" / "md5" / md5[:2] / md5[2:]

@@ -30,7 +30,7 @@ from core import params as params_module
 from core.errors import StillhouseError
 from core.family import die_with_parent
 from core.files import replacing
-from core.guard import guard
+from core.repair.guard import guard
 
 WAIT_FOR_TWIN_S = 3600
 

@@ -31,6 +31,8 @@ LONGEST = (
     "tests/test_",
 )
 """First to last: minutes to seconds."""
+TOGETHER = ("tests/tasks/", "tests/pipelines/", "tests/core/repair/")
+"""Folders whose tests share what their conftest makes for a whole session."""
 WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // WORKERS)))
 
@@ -42,7 +44,7 @@ class Groups(LoadScopeScheduling):
         file, _, test = nodeid.partition("::")
         if file == CONTRACT:
             return file + test.partition("[")[2]  # a pipeline for each task
-        return str(Path(file).parent) if file.startswith(("tests/tasks/", "tests/pipelines/")) else file
+        return str(Path(file).parent) if file.startswith(TOGETHER) else file
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Groups:

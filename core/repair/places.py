@@ -12,6 +12,6 @@ KEPT = paths.STATE / "dvc.lock"
 DAMAGED = paths.STATE / "damaged"
 LOG = paths.STATE / "repair.log"
 PROCESSES = paths.STATE / "dvc"
-"""`PID-START.dvc`: a process that runs DVC under another name; `PID-START.guard`: of `core.guard`."""
+"""`PID-START.dvc`: a process that runs DVC under another name; `PID-START.guard`: of `core.repair.guard`."""
 DVC = Path(".dvc")
 TEMPORARY = DVC / "tmp"

@@ -115,7 +115,7 @@ def follow(execution: Execution) -> State[Any]:
         return Failed(message=f"failed: {', '.join(failed)}")
     if scheduler.stopped and not execution.complete:
         return Cancelled(message=scheduler.stopped)
-    return Completed(message=f"{len(scheduler.records)} stages are up to date")
+    return Completed(message=f"up to date: {len(scheduler.records)} of {len(scheduler.records)} stages")
 
 
 def _task(scheduler: Scheduler, record: Record) -> Any:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from core import integrity
+from core import integrity, repair
 from core.errors import DataError
 
 ROOT = Path(__file__).parents[2]
@@ -49,11 +49,13 @@ def dvc(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.fixture
-def done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+@pytest.fixture(params=["", "[cache]\ndir = ../elsewhere\n"], ids=["cache inside", "cache elsewhere"])
+def done(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".dvc").mkdir()
-    (tmp_path / ".dvc" / "config").write_text("[core]\nno_scm = true\nanalytics = false\n", encoding="utf-8")
+    (tmp_path / ".dvc" / "config").write_text(
+        "[core]\nno_scm = true\nanalytics = false\n" + request.param, encoding="utf-8"
+    )
     for name, text in {"dvc.yaml": DVC_YAML, "params.yaml": "tasks: [x]\n", "work.py": WORK}.items():
         (tmp_path / name).write_text(text, encoding="utf-8")
     first = dvc("repro")
@@ -62,15 +64,14 @@ def done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_damaged_object_is_named_and_the_advice_helps(done: Path) -> None:
-    damaged = next(
-        path for path in Path(".dvc/cache/files/md5").rglob("*") if path.is_file() and path.read_bytes()[:3] == b"one"
-    )
+    objects = [path for path in (repair.cache() / "files" / "md5").rglob("*") if path.is_file()]
+    damaged = next(path for path in objects if path.read_bytes().startswith(b"one"))
     damaged.chmod(0o644)
     damaged.write_text("0ne" + damaged.read_text(encoding="utf-8")[3:], encoding="utf-8")
     damaged.chmod(0o444)
     shutil.rmtree("data")
     Path("result").unlink()
-    shutil.rmtree(".dvc/cache/runs")  # or `use` would be restored, too
+    shutil.rmtree(repair.cache() / "runs")  # or `use` would be restored, too
     shutil.rmtree(".dvc/tmp")  # what DVC remembers of files, as on another machine
     Path("work.py").write_text(WORK + "# changed\n", encoding="utf-8")
     Path("dvc.lock").write_text(

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ import pytest
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.events.worker import EventsWorker
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
-from stand_in import FLOW, ROOT, commit, environment, git, healthy
+from stand_in import FLOW, ROOT, FileServer, commit, environment, git, healthy
 
 
 @pytest.fixture(scope="session")
@@ -87,3 +88,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     commit(path)
     monkeypatch.chdir(path)
     return path
+
+
+@pytest.fixture
+def files() -> Iterator[FileServer]:
+    """An HTTP server with one file."""
+    with FileServer() as running:
+        threading.Thread(target=running.serve_forever, args=(0.02,), daemon=True).start()
+        yield running
+        running.shutdown()

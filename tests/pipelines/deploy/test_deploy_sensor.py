@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +15,6 @@ from stand_in import FileServer, commit, events, git
 from pipelines.deploy import memory
 from pipelines.deploy.__main__ import main
 from pipelines.deploy.sensor import sensor
-
-
-@pytest.fixture
-def files() -> Iterator[FileServer]:
-    with FileServer() as running:
-        threading.Thread(target=running.serve_forever, args=(0.02,), daemon=True).start()
-        yield running
-        running.shutdown()
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +12,9 @@ from typing import Any
 import pipeline_copy
 import pytest
 from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import FlowRun
-from stand_in import FLOW, commit, environment, events
+from stand_in import FLOW, ROOT, commit, environment, events
 
 HERE = {"pools": {"local": {"type": "process"}, "sensors": {"type": "process"}}}
 
@@ -90,6 +92,27 @@ def test_a_worker_runs_the_declared_commit_from_a_clone(site: Site) -> None:
     assert Path(found["folder"]).name == "stillhouse"
     assert (found["jobs"], found["remote"]) == (2, "store")
     assert found["tasks"] == ["detection", "translation"]
+
+
+@pytest.mark.slow
+def test_the_real_flow_runs_from_a_clone_and_leaves_its_outputs_in_the_remote(site: Site, tmp_path: Path) -> None:
+    """And a second worker, with another clone, restores instead of running."""
+    shutil.copy(ROOT / "pipelines" / "flow" / "prefect_flow.py", site.repository / "pipelines" / "flow")
+    store = tmp_path / "store"
+    store.mkdir()
+    with (site.repository / ".dvc" / "config").open("a") as config:
+        config.write(f"['remote \"store\"']\n    url = {store}\n")
+    commit(site.repository)
+    clone = {"url": str(site.repository), "commit": "head"}
+    site.deploy({"hand": {"pool": "local", "repository": clone, "remote": "store"}})
+    for state in ("Completed", "Restored"):
+        run = site.order("stillhouse/hand", targets=["prepare@translation"])
+        site.work("local")
+        assert site.message(run) == "up to date: 1 of 1 stages"
+        (task,) = site.client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[run.id])))
+        assert (task.name, task.state_name) == ("prepare@translation", state)
+        shutil.rmtree(site.repository.parent / "worker")
+    assert any(store.rglob("*.dir"))
 
 
 @pytest.mark.slow

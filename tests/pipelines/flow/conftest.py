@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from prefect_server import PrefectServer
-from repository import Repository
-
-Make = Callable[[Mapping[str, Any]], Repository]
+from repository import Make, Repository
 
 
 @pytest.fixture

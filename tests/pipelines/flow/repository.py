@@ -7,10 +7,11 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
@@ -118,3 +119,17 @@ class Repository:
         done = self.dvc("repro")
         after = {name: len(self.executions(name)) for name in self.outputs()}
         return done.returncode == 0 and "up to date" in done.stdout and before == after
+
+
+Make = Callable[[Mapping[str, Any]], Repository]
+"""Makes a repository of stages, see `Repository.create`."""
+Found = TypeVar("Found")
+
+
+def wait_for(condition: Callable[[], Found], timeout: float = 60, every: float = 0.05) -> Found:
+    """Until the condition holds; what it then gave."""
+    deadline = time.monotonic() + timeout
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(every)
+    return found

@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
-from pathlib import Path
 
 import psutil
 import pytest
-from conftest import Make
-from repository import Repository
+from repository import Make, Repository, wait_for
 
 WIDE = {
     "a": [],
@@ -142,7 +141,7 @@ def test_threads_are_divided_and_gpus_are_given_out(make: Make) -> None:
 def test_a_signal_stops_the_stages_and_keeps_what_has_finished(make: Make, signum: signal.Signals) -> None:
     repository = make({"a": [], "b": {"deps": ["a"], "options": "--sleep 30"}, "c": ["b"]})
     flow = repository.start("--jobs", "2")
-    wait_for(repository.path / "executions" / "b")
+    wait_for(lambda: repository.executions("b"))
     flow.send_signal(signum)
     out, _ = flow.communicate(timeout=30)
     assert flow.returncode == 128 + signum, out
@@ -157,7 +156,7 @@ def test_a_signal_stops_the_stages_and_keeps_what_has_finished(make: Make, signu
 def test_kill_9_of_the_flow_ends_the_stages(make: Make) -> None:
     repository = make({"a": [], "b": {"deps": ["a"], "options": "--sleep 30"}})
     flow = repository.start()
-    wait_for(repository.path / "executions" / "b")
+    wait_for(lambda: repository.executions("b"))
     flow.kill()
     flow.communicate(timeout=30)
     deadline = time.monotonic() + 20
@@ -177,7 +176,7 @@ def test_dvc_repro_by_hand_in_the_middle_does_no_harm(make: Make) -> None:
     }
     repository = make(stages)
     flow = repository.start("--jobs", "2")
-    wait_for(repository.path / "executions" / "a")
+    wait_for(lambda: repository.executions("a"))
     by_hand = repository.dvc("repro")
     out, _ = flow.communicate(timeout=60)
     assert flow.returncode == 0, out
@@ -189,7 +188,7 @@ def test_dvc_repro_by_hand_in_the_middle_does_no_harm(make: Make) -> None:
 def test_a_second_flow_waits_and_finds_the_work_done(make: Make) -> None:
     repository = make({"a": {"options": "--sleep 3"}, "b": ["a"]})
     first = repository.start()
-    wait_for(repository.path / "executions" / "a")
+    wait_for(lambda: repository.executions("a"))
     second = repository.flow()
     assert second.returncode == 0 and "waiting for it" in second.stderr and "nothing to do" in second.stdout
     first.communicate(timeout=60)
@@ -214,13 +213,6 @@ def test_siblings_twenty_rounds(make: Make, changed: bool) -> None:
     assert repository.settled()
 
 
-def wait_for(path: Path, timeout: float = 30) -> None:
-    deadline = time.monotonic() + timeout
-    while not path.exists():
-        assert time.monotonic() < deadline, f"{path} never came"
-        time.sleep(0.05)
-
-
 def left(repository: Repository) -> list[str]:
     """Processes of stages that still work in the repository."""
     found = []
@@ -243,7 +235,11 @@ def test_a_cache_that_cannot_be_written_is_told_before_any_work(make: Make) -> N
 
 def test_help_names_every_option() -> None:
     done = subprocess.run(
-        ["python", "-m", "pipelines.flow", "--help"], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-m", "pipelines.flow", "--help"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
     )
     for option in ("--jobs", "--gpus", "--dry", "--force", "--downstream"):
         assert option in done.stdout

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 
 import psutil
 import pytest
-from conftest import Make
-from repository import ROOT, Repository
+from repository import ROOT, Make, Repository, wait_for
 
 CHAIN = {"a": [], "b": ["a"], "c": ["a"], "d": ["b", "c"], "e": ["d"]}
 WHEN = ("begun", "ended")
@@ -17,10 +15,7 @@ WHEN = ("begun", "ended")
 
 def moment(repository: Repository, name: str, when: str) -> None:
     """Wait until stage `name` has begun, or ended: then DVC is about to hash, to cache and to write dvc.lock."""
-    deadline = time.monotonic() + 60
-    while not (repository.executions(name) if when == "begun" else repository.ends(name)):
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
+    wait_for(lambda: repository.executions(name) if when == "begun" else repository.ends(name), every=0.005)
 
 
 def processes(repository: Repository) -> list[psutil.Process]:
@@ -33,10 +28,7 @@ def processes(repository: Repository) -> list[psutil.Process]:
 
 
 def undisturbed(repository: Repository, control: Repository) -> None:
-    deadline = time.monotonic() + 60
-    while processes(repository):
-        assert time.monotonic() < deadline, processes(repository)
-        time.sleep(0.05)
+    wait_for(lambda: not processes(repository))
     done = repository.flow("--jobs", "2")
     assert done.returncode == 0, done.stdout + done.stderr
     assert repository.outputs() == control.outputs()

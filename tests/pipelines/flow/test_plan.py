@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from conftest import Make
+from repository import Make
 
 from core.errors import StillhouseError
 from pipelines.flow import plan

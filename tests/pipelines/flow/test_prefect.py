@@ -10,9 +10,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from conftest import Make
 from prefect_server import PrefectServer
-from repository import Repository
+from repository import Make, Repository, wait_for
 
 from pipelines.flow import server as server_module
 
@@ -24,6 +23,19 @@ def start(repository: Repository, url: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         FLOW, cwd=repository.path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
+
+
+def in_mid_run(make: Make, folder: Path) -> tuple[PrefectServer, Repository, subprocess.Popen[str]]:
+    """A server of its own, and a flow in the second of three stages."""
+    home = folder / "server"
+    home.mkdir()
+    prefect = PrefectServer(home)
+    slow = "--sleep 5"
+    stages = {"a": {"options": slow}, "b": {"deps": ["a"], "options": slow}, "c": {"deps": ["b"], "options": slow}}
+    repository = make(stages)
+    flow = start(repository, prefect.url)
+    wait_for(lambda: repository.executions("b"))
+    return prefect, repository, flow
 
 
 def test_a_flow_run_with_one_task_run_per_stage(make: Make, prefect: PrefectServer) -> None:
@@ -60,7 +72,7 @@ def test_a_flow_run_with_one_task_run_per_stage(make: Make, prefect: PrefectServ
 def test_cancelling_in_prefect_stops_the_stages(make: Make, prefect: PrefectServer) -> None:
     repository = make({"a": [], "b": {"deps": ["a"], "options": "--sleep 120"}})
     flow = start(repository, prefect.url)
-    wait_for(lambda: bool(repository.executions("b")))
+    wait_for(lambda: repository.executions("b"))
     run = wait_for(lambda: next((r for r in [prefect.newest()] if r["state_type"] == "RUNNING"), None))
     state = {"type": "CANCELLING", "name": "Cancelling"}
     httpx.post(f"{prefect.url}/flow_runs/{run['id']}/set_state", json={"state": state}, timeout=30).raise_for_status()
@@ -71,14 +83,7 @@ def test_cancelling_in_prefect_stops_the_stages(make: Make, prefect: PrefectServ
 
 @pytest.mark.slow
 def test_a_server_killed_in_mid_run_and_never_back_costs_no_stage(make: Make, tmp_path: Path) -> None:
-    home = tmp_path / "server"
-    home.mkdir()
-    prefect = PrefectServer(home)
-    repository = make(
-        {name: {"deps": [chr(ord(name) - 1)] if name > "a" else [], "options": "--sleep 3"} for name in "abc"}
-    )
-    flow = start(repository, prefect.url)
-    wait_for(lambda: bool(repository.executions("b")))
+    prefect, repository, flow = in_mid_run(make, tmp_path)
     prefect.stop(signal.SIGKILL)
     out, _ = flow.communicate(timeout=300)
     assert flow.returncode == 0, out
@@ -88,14 +93,7 @@ def test_a_server_killed_in_mid_run_and_never_back_costs_no_stage(make: Make, tm
 
 @pytest.mark.slow
 def test_a_server_that_comes_back_gets_the_whole_story(make: Make, tmp_path: Path) -> None:
-    home = tmp_path / "server"
-    home.mkdir()
-    prefect = PrefectServer(home)
-    repository = make(
-        {name: {"deps": [chr(ord(name) - 1)] if name > "a" else [], "options": "--sleep 5"} for name in "abc"}
-    )
-    flow = start(repository, prefect.url)
-    wait_for(lambda: bool(repository.executions("b")))
+    prefect, _, flow = in_mid_run(make, tmp_path)
     time.sleep(3)
     prefect.stop(signal.SIGKILL)
     prefect.start()
@@ -135,11 +133,3 @@ def test_the_configured_server_is_found(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("PREFECT_API_URL", "http://elsewhere/api")
     assert server_module.configured() == "http://elsewhere/api"
     assert not server_module.answers("http://127.0.0.1:9/api", 1.0)
-
-
-def wait_for(condition, timeout: float = 60):  # type: ignore[no-untyped-def]
-    deadline = time.monotonic() + timeout
-    while not (found := condition()):
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-    return found

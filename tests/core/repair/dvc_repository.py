@@ -21,12 +21,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 KILL = "TEST_DVC_KILL"
+NOTHING = {"Running", "restored", "is cached"}
+"""Words of a `dvc repro` that did something."""
+RWLOCK = Path(".dvc/tmp/rwlock")
 WORK = """
 import os, pathlib, sys, time
 if os.environ.get("TEST_GUARD"):
-    from core.guard import guard
+    from core.repair.guard import guard
     guard()
 out, *sources = map(pathlib.Path, sys.argv[1:])
 with open("ran", "a") as ran:
@@ -127,6 +130,31 @@ class Repository:
         """Time and content of every file."""
         files = [path for path in sorted(self.folder.rglob("*")) if path.is_file()]
         return {str(path): (path.stat().st_mtime_ns, path.read_bytes()) for path in files}
+
+
+def killed(repository: Repository, kill: Kill) -> Repository:
+    """Have DVC killed there; a copy of what it left, for plain DVC to try."""
+    assert repository.dvc("repro", kill=kill).code == -9
+    repository.ran()
+    return repository.copy(repository.folder.parent / "plain")
+
+
+def assert_done(repository: Repository, control: Repository, *words: str, register: bool = False) -> None:
+    """The next plain `dvc repro` ends as an undisturbed one, and one more has nothing to do."""
+    done = repository.dvc("repro", *words, register=register)
+    assert done.code == 0, done.output
+    assert repository.outputs() == control.outputs()
+    again = repository.dvc("repro", register=register)
+    assert again.code == 0 and not any(word in again.output for word in NOTHING), again.output
+    assert (repository.folder / "dvc.lock").read_bytes() == (control.folder / "dvc.lock").read_bytes()
+
+
+def start(command: list[str]) -> subprocess.Popen[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    process.stdout.readline()
+    return process
 
 
 def make(folder: Path, server: Server) -> Repository:

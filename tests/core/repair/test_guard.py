@@ -8,52 +8,25 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
-from dvc_repository import KILL, Kill, Repository, Server, environment, make, serving
+from dvc_repository import KILL, Kill, Repository, environment
 
-from core import guard as module
 from core import repair
-from core.guard import guard
+from core.repair import guard as module
 from core.repair import places
+from core.repair.guard import guard
 
 DVC = "import sys; from dvc_repository import run; run(sys.argv[1:])\n"
-STAGE = "import os, sys; from core.guard import guard; {before}; guard(); print('stage', flush=True); {after}"
-
-
-@pytest.fixture(scope="module")
-def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("server")
-
-
-@pytest.fixture(scope="module")
-def server(scratch: Path) -> Iterator[Server]:
-    with serving(scratch) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory, server: Server) -> Repository:
-    return make(tmp_path_factory.mktemp("base") / "repository", server)
-
-
-@pytest.fixture(scope="module")
-def control(tmp_path_factory: pytest.TempPathFactory, base: Repository) -> Repository:
-    """The same after an undisturbed `dvc repro`."""
-    repository = base.copy(tmp_path_factory.mktemp("control") / "repository")
-    assert repository.dvc("repro").code == 0
-    return repository
+STAGE = "import os, sys; from core.repair.guard import guard; {before}; guard(); print('stage', flush=True); {after}"
 
 
 @pytest.fixture
-def repository(base: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
-    """The working directory. Nothing was kept: the stage itself has to."""
-    copy = base.copy(tmp_path / "repository")
-    monkeypatch.chdir(copy.folder)
-    return copy
+def repository(fresh: Repository) -> Repository:
+    """Nothing was kept: the stage itself has to."""
+    return fresh
 
 
 def start(tmp_path: Path, scratch: Path, program: str = DVC, **variables: str) -> subprocess.Popen[str]:
@@ -74,7 +47,7 @@ def guards(pid: int) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter(["cmdline"]):
         words = process.info["cmdline"] or []
-        if any(word.endswith("core/guard.py") for word in words) and str(pid) in words:
+        if any(word.endswith("core/repair/guard.py") for word in words) and str(pid) in words:
             found.append(process)
     return found
 

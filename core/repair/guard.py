@@ -53,7 +53,7 @@ def _start(pid: int, start: int | None, lock: int) -> None:
     import subprocess
     from pathlib import Path
 
-    root = str(Path(__file__).resolve().parents[1])
+    root = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
     subprocess.run(
         ["/bin/sh", "-c", '"$@" &', "sh", sys.executable, "-I", "-S", __file__, str(pid), str(start)],
