@@ -15,14 +15,16 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from core.errors import ParamsError, suggest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Hashable, Iterable, Mapping, Sequence
 
+    import numpy as np
     import pandas as pd
+    import pydantic
     import torch
     from torch.utils.data import DataLoader
 
 Role = Literal[
-    "params", "prepare", "checks", "augment", "data", "model", "graphs", "quantize", "predict", "score", "show"
+    "params", "prepare", "checks", "augment", "data", "model", "graphs", "quantize", "predict", "score", "show", "serve"
 ]
 
 
@@ -77,6 +79,43 @@ class Graph:
     """Input name -> axis -> name of the dynamic dimension."""
     translations: dict[Any, Any] | None = None
     """Custom operators -> onnxscript functions, for `torch.onnx.export(custom_translation_table=...)`."""
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An input or output of the Open Inference Protocol v2."""
+
+    name: str
+    datatype: str
+    """As the protocol writes it: `FP32`, `INT64`, `UINT8`, `BYTES`, ..."""
+    shape: tuple[int, ...]
+    """-1: any size."""
+    also: tuple[str, ...] = ()
+    """Further datatypes that are taken."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one request to a served model may hold."""
+
+    items: int
+    """Images, or texts."""
+    pixels: int
+    """Of one image."""
+    characters: int
+    """Of one text."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One request to a served model, ready to be computed."""
+
+    items: list[Any]
+    """What is batched with the items of other requests: pixels of an image, a sentence."""
+    options: Hashable
+    """Requests with equal options share a batch."""
+    state: Any
+    """What the role needs to make the answer from the items' results."""
 
 
 class Prepare(Protocol):
@@ -231,3 +270,58 @@ class Show(Protocol):
 
     def plots(self, scores: dict[str, Any], folder: Path) -> None:
         """Plots of a score's tables as PNG."""
+
+
+class Serve(Protocol):
+    """Role `serve`: how a packaged model meets HTTP (`serving/`); numpy, pydantic and what `predict` imports.
+
+    All functions may be called from several threads at once. What a client did wrong is a DataError that says which
+    field, what was found and what was expected; nothing else may be raised for any input.
+    """
+
+    VERB: str
+    """`detect`: the endpoint is `POST /v1/detect`."""
+    RAW: dict[str, str]
+    """Media type of a body that is no JSON, or its beginning (`image/`) -> the field of `Request` that it fills."""
+    Request: type[pydantic.BaseModel]
+    """Body of the endpoint. A field of type `bytes` is base64 in JSON and raw in a form or a raw body."""
+    Response: type[pydantic.BaseModel]
+    """The answer, without `model` and `version`."""
+    INPUTS: tuple[Tensor, ...]
+    """Of protocol v2; a request has one of them."""
+    OUTPUTS: tuple[Tensor, ...]
+    OPTIONS: dict[str, str]
+    """Names and meanings of protocol v2's request `parameters` that `tensors` reads."""
+    MAX_BATCH: int
+    """Items computed together at most, where the server is not told otherwise."""
+
+    def about(self, predictor: Any) -> dict[str, Any]:
+        """What a client may want to know of a model: classes, languages, ... as JSON values."""
+
+    def plain(self, request: Any, predictor: Any, limits: Limits) -> Job:
+        """From the endpoint's `Request`."""
+
+    def answer(self, job: Job, results: Sequence[Any]) -> dict[str, Any]:
+        """Values of the endpoint's `Response`."""
+
+    def tensors(
+        self, inputs: Mapping[str, np.ndarray], parameters: Mapping[str, Any], predictor: Any, limits: Limits
+    ) -> Job:
+        """From protocol v2: arrays by name, each of a datatype and number of dimensions that `INPUTS` has, finite;
+        BYTES is an array of `bytes` objects."""
+
+    def outputs(self, job: Job, results: Sequence[Any]) -> dict[str, np.ndarray]:
+        """All `OUTPUTS` by name."""
+
+    def run(self, predictor: Any, items: Sequence[Any], options: Any) -> list[Any]:
+        """A result for each item, computed as one batch."""
+
+    def differs(self, expected: Any, found: Any) -> str | None:
+        """How a golden sample's prediction differs from what was packaged, beyond what another CPU explains; None when
+        it does not."""
+
+    def item(self, value: Any) -> Any:
+        """The item of an input of the predictor (`predict.inputs`), for the statistics of training data."""
+
+    def features(self, item: Any) -> dict[str, float]:
+        """Figures of an item whose distribution is watched for drift; the same names for every item."""
