@@ -9,7 +9,7 @@ TORCH := torch triton cuda-bindings cuda-pathfinder cuda-toolkit $(addprefix nvi
 export DVC_NO_ANALYTICS := 1
 export DO_NOT_TRACK := 1
 
-.PHONY: help setup repro flow flow-ui deploy repair benchmark test test-slow lint ui preset lock clean
+.PHONY: help setup repro flow flow-ui serve deploy repair benchmark test test-slow lint ui preset lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -30,6 +30,9 @@ flow: $(STAMP) ## the same, independent stages side by side, shown in Prefect (A
 
 flow-ui: $(STAMP) ## Prefect's UI on the flows that ran here
 	$(BIN)/python -m pipelines.flow.server
+
+serve: $(STAMP) ## the packages over HTTP, with a page to try them (PACKAGES="packages/detection" ARGS="--port 9000")
+	$(BIN)/python -m serving $(or $(PACKAGES),$(wildcard packages/*)) $(ARGS)
 
 deploy: $(STAMP) ## register pipelines/deployments.yaml with the Prefect server (ARGS="--dry --prune")
 	$(BIN)/python -m pipelines.deploy $(ARGS)
@@ -63,4 +66,4 @@ lock: ## requirements.lock anew from requirements.in (needs uv)
 		$(addprefix --no-emit-package ,$(TORCH))
 
 clean: ## remove outputs and state, keep .venv
-	rm -rf $(filter-out data/sources/,$(wildcard data/*/)) models evaluations reports packages .stillhouse .dvc/cache .dvc/tmp dvc.lock
+	rm -rf $(filter-out data/sources/,$(wildcard data/*/)) models evaluations reports packages deploy .stillhouse .dvc/cache .dvc/tmp dvc.lock

@@ -56,3 +56,8 @@ def report(task: str) -> Path:
 def package(task: str) -> Path:
     """The chosen model, ready to deploy."""
     return Path("packages", task)
+
+
+def deploy(task: str) -> Path:
+    """The package in the form of other servers: `triton/` (a model repository), `mlflow/` (a pyfunc model)."""
+    return Path("deploy", task)

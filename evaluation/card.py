@@ -1,57 +1,165 @@
-"""The model card of a package (Mitchell et al. 2019, https://arxiv.org/abs/1810.03993), as Markdown."""
+"""The model card of a package (Mitchell et al. 2019, https://arxiv.org/abs/1810.03993), as Markdown and as HTML."""
 
 from __future__ import annotations
 
+import json
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-USE = """```python
-from pathlib import Path
-from tasks.{task}.predict import Predictor
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markdown_it import MarkdownIt
+from markupsafe import Markup
 
-predictor = Predictor(Path("model"))
-print(predictor([{example!r}]))
-```"""
+from evaluation.report import splits
+
+TEMPLATES = Path(__file__).parent / "templates"
 
 
-def render(
-    comparison: dict[str, Any], row: dict[str, Any], validation: dict[str, Any], links: dict[str, Any], example: str
-) -> str:
-    """comparison: of `stages.compare`; row: the chosen candidate; links: the passport's, by name; example: an input."""
-    task = comparison["task"]
-    metrics = "\n".join(f"| {name} | {value:.4g} |" for name, value in sorted(row["metrics"].items()))
+@dataclass(frozen=True)
+class Use:
+    """How a model is called."""
+
+    verb: str
+    """`detect`: the server's endpoint is `/v1/detect`."""
+    field: str
+    """Of a request: `image`, `text`."""
+    binary: bool
+    """Whether the field is a file, not text."""
+    example: str
+    """An input: a file's name, or a text."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a card tells."""
+
+    comparison: Mapping[str, Any]
+    """Of `stages.compare`."""
+    row: Mapping[str, Any]
+    """The candidate that was chosen."""
+    scores: Mapping[str, Any]
+    """Its `metrics.json`."""
+    validation: Mapping[str, Any]
+    """`validation.json`."""
+    links: Mapping[str, Any]
+    """The passport's, by name."""
+    model: Mapping[str, Any]
+    """`model.json`."""
+    use: Use
+    data_license: str | None
+    code_license: str
+
+
+def render(facts: Facts) -> str:
+    """The card as Markdown."""
+    comparison, row = facts.comparison, facts.row
     low, high = row["test_interval"]
-    return f"""# {task}: {row["variant"]} {row["precision"]}
+    return f"""# {comparison["task"]}: {row["variant"]} {row["precision"]}
 
+- **Task**: {comparison["task"]}; takes one {facts.use.field} or several
 - **Quality**: {comparison["title"]} {row["test"]:.4g}, 95 % interval {low:.4g} to {high:.4g}
 - **Speed**: {row["latency_ms"]:.1f} ms at batch 1 (median; 99 % below {row["p99_ms"]:.1f} ms) and
   {row["per_second"]:.1f}/s at batch 8, on the CPU that ran the evaluation
 - **Size**: {row["size_mb"]:.2f} MB on disk, {row["memory_mb"]:.0f} MB of memory at peak
+- **Licence**: code {facts.code_license}; data {_data_license(facts)}
 
 The quality was measured through ONNX Runtime on {comparison["test_inputs"]} test inputs that had no part in training,
 calibration or any choice. The model was chosen among {len(comparison["rows"])} candidates on
 {comparison["val_inputs"]} validation inputs, where it reaches {row["quality"]:.4g}.
-`{comparison["signature"]}`.
 
 ## Use
 
-{USE.format(task=task, example=example)}
+{_usage(comparison["task"], facts.use)}
 
 ## Data
 
-{validation["rows"]} rows, of which {validation["bad"]} were left out as bad. DVC md5 of the raw data:
-`{links["data"]["prepared"]}`.
-The licence of the data is that of its source: `{links["data"]["source"]}`.
+{_data(facts)}
 
-## Limits
+## Limits of use
 
 The figures hold for data like the test split. Other cameras, scales, domains or styles need an evaluation of their own;
 do not use the model where a wrong answer can hurt somebody without such an evaluation.
 
+{_limits(facts.model)}
+
 ## All metrics
 
-| metric | value |
-|---|---|
-{metrics}
+On the test split, with 95 % bootstrap intervals over its inputs where they were computed.
 
-Code: commit `{links["code"]}`. Check this package with `python -m core.passport verify FOLDER`.
+{_metrics(facts.scores)}
+
+Signature: `{comparison["signature"]}`
+
+## Licence
+
+- **Code**: {facts.code_license}
+- **Data**: {_data_license(facts)}
+
+## Origin
+
+Code: commit `{facts.links["code"]}`. `passport.json` has the whole chain from the raw data to these files, and every
+ONNX file carries it: `python -m core.passport trace FILE.onnx` prints the way back.
 """
+
+
+def html(markdown: str, title: str) -> str:
+    """The page of a card: one file, no script, nothing from elsewhere; markup in the text stays text."""
+    reader = MarkdownIt("commonmark", {"html": False}).enable("table")
+    body = reader.render(markdown).replace("<th>", '<th scope="col">')
+    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
+    return environment.get_template("card.html").render(title=title, body=Markup(body))  # noqa: S704 - html is off
+
+
+def _usage(task: str, use: Use) -> str:
+    body = {use.field: use.example}
+    sent = (
+        f"-F {shlex.quote(f'{use.field}=@{use.example}')}"
+        if use.binary
+        else f"-H 'Content-Type: application/json' -d {shlex.quote(json.dumps(body, ensure_ascii=False))}"
+    )
+    return f"""Check that every byte is as it was packaged, then serve it:
+
+```sh
+python -m core.passport verify FOLDER
+python -m serving FOLDER
+curl {sent} http://127.0.0.1:8080/v1/{use.verb}
+```
+
+Or from Python, with the repository on its path:
+
+```python
+from pathlib import Path
+from tasks.{task}.predict import Predictor
+
+predictor = Predictor(Path("FOLDER/model"))
+print(predictor([{use.example!r}]))
+```"""
+
+
+def _data(facts: Facts) -> str:
+    counts = "; ".join(f"{name} {words}" for name, words in splits(facts.validation["clean"]))
+    data = facts.links["data"]
+    return f"""{facts.validation["rows"]} rows, of which {facts.validation["bad"]} were left out as bad. Used: {counts}.
+
+- **Source**: `{data["source"]}`{f", pinned at `{data['pin']}`" if data["pin"] else ""}
+- **DVC md5** of the dataset as it was read: `{data["prepared"]}`"""
+
+
+def _data_license(facts: Facts) -> str:
+    stated = " ".join((facts.data_license or "").split())
+    return stated or "not stated: ask its owner before you ship (`data.license` in params.yaml states it here)"
+
+
+def _limits(model: Mapping[str, Any]) -> str:
+    return "\n".join(f"- {name.replace('_', ' ')}: {value}" for name, value in model["limits"].items())
+
+
+def _metrics(scores: Mapping[str, Any]) -> str:
+    rows = ["| metric | value | 95 % interval |", "|---|---|---|"]
+    for name, value in sorted(scores["metrics"].items()):
+        bounds = scores["intervals"].get(name)
+        rows.append(f"| {name} | {value:.4g} | {f'{bounds[0]:.4g} to {bounds[1]:.4g}' if bounds else ''} |")
+    return "\n".join(rows)

@@ -1,7 +1,7 @@
-"""Package the chosen model: self-contained, with golden samples, model card and passport; registered in MLflow.
+"""Package the chosen model: self-contained, with golden samples, statistics of its inputs, model card and passport.
 
-reads   reports/<task>/comparison.json, models/<task>/
-writes  packages/<task>/: model/, golden/, MODEL_CARD.md, passport.json
+reads   reports/<task>/comparison.json, models/<task>/, evaluations/<task>/, data/<task>/validated/
+writes  packages/<task>/: model/, golden/, statistics.json, MODEL_CARD.md, MODEL_CARD.html, passport.json
 run     python -m stages.package detection
 """
 
@@ -11,15 +11,17 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from core import lineage, onnx_session, passport, paths, stage, task
+from core import drift, lineage, onnx_session, passport, paths, stage, task
 from core.errors import GateError
 from core.files import read_json, sha256, write_json, write_text
+from core.params import SourceParams
 from core.tracking import ledger
 from evaluation import card
 
 GOLDEN = 5
 """Validation inputs that travel with the model, with what it must predict for them."""
-ALIAS = "champion"
+WATCHED = 1000
+"""Training inputs at most of which statistics are kept, against which a server compares what it is asked."""
 
 
 def package(ctx: stage.Context) -> None:
@@ -39,26 +41,24 @@ def package(ctx: stage.Context) -> None:
     passport.stamp(ctx.out / "model", links)
     onnx_session.seal(ctx.out / "model")
     golden(ctx, ctx.out)
-    validation = read_json(paths.validated(ctx.task) / "validation.json")
-    write_text(
-        ctx.out / "MODEL_CARD.md",
-        card.render(comparison, row, validation, values, task.load(ctx.task, "predict").EXAMPLE),
-    )
+    write_json(ctx.out / drift.NAME, statistics(ctx))
+    text = card.render(facts(ctx, comparison, row, values))
+    write_text(ctx.out / "MODEL_CARD.md", text)
+    write_text(ctx.out / "MODEL_CARD.html", card.html(text, f"{ctx.task}: model card"))
     passport.seal(ctx.out, links)
     ctx.run.tag("chosen", f"{variant} {precision}")
-    ctx.run.register(ctx.out, ctx.task, ALIAS)  # only here: a model that fails the gate never gets this far
-    print(f"{ctx.name}: {variant} {precision} -> {paths.package(ctx.task)}/, registered as {ctx.task}@{ALIAS}")
+    ctx.run.artifact(ctx.out, "package")
+    print(f"{ctx.name}: {variant} {precision} -> {paths.package(ctx.task)}/")
 
 
 def provenance(ctx: stage.Context, comparison: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
-    """The passport's links, from raw data to evaluation. Only the keys of the runs differ between two executions."""
+    """The passport's links, from raw data to environment. Only the keys of the runs differ between two executions."""
     prepared, validated = paths.prepared(ctx.task), paths.validated(ctx.task)
-    source = ctx.params.data
     trained = paths.checkpoint(ctx.task, row["variant"])
     return {
         "data": {
-            "source": source.source,
-            "pin": source.sha256 or source.commit,
+            "source": ctx.params.data.source,
+            "pin": pin(ctx.task, ctx.params.data),
             "prepared": lineage.dvc_md5(prepared) or lineage.digest(prepared),
         },
         "validation": {
@@ -66,15 +66,28 @@ def provenance(ctx: stage.Context, comparison: dict[str, Any], row: dict[str, An
             "quarantine": sha256(validated / "quarantine.jsonl"),
         },
         "code": lineage.git_commit(),
-        "params": sha256(Path("params.yaml")),
-        "environment": {name: sha256(Path(name)) for name in ("requirements.lock", "requirements-torch.txt")},
+        "params": {
+            "params.yaml": sha256(Path("params.yaml")),
+            "seed": ctx.seed,
+            ctx.task: ctx.params.model_dump(mode="json", by_alias=True),
+        },
         "runs": {name: ledger.run_of(name) for name in makers(ctx, row)} | {ctx.name: ctx.run.key},
         "checkpoint": {path.name: sha256(path) for path in sorted(trained.glob("*.safetensors"))},
         "evaluation": {
+            "signature": comparison["signature"],
             "val": {comparison["metric"]: row["quality"], "interval": row["interval"]},
             "test": row["metrics"] | {"interval": row["test_interval"]},
         },
+        "environment": {name: sha256(Path(name)) for name in ("requirements.lock", "requirements-torch.txt")},
     }
+
+
+def pin(name: str, source: SourceParams) -> str | None:
+    """What tells the raw data from any other: sha256 of an archive, a commit, or the sha256 of what `make repro` noted
+    of the files of a local source; nothing of the sample, since code and seed make it."""
+    if source.kind == "path":
+        return sha256(Path("data", "sources", f"{name}.json"))
+    return source.sha256 or source.commit
 
 
 def makers(ctx: stage.Context, row: dict[str, Any]) -> list[str]:
@@ -102,6 +115,31 @@ def golden(ctx: stage.Context, folder: Path) -> None:
         else:
             samples.append({"input": value, "output": output})
     write_json(folder / "golden" / "samples.json", samples)
+
+
+def statistics(ctx: stage.Context) -> dict[str, Any]:
+    """Of the figures of training inputs that a server watches for drift."""
+    serve, predict = task.load(ctx.task, "serve"), task.load(ctx.task, "predict")
+    inputs = predict.inputs(paths.clean(ctx.task), "train", WATCHED)
+    return drift.statistics([serve.features(serve.item(value)) for value in inputs])
+
+
+def facts(ctx: stage.Context, comparison: dict[str, Any], row: dict[str, Any], links: dict[str, Any]) -> card.Facts:
+    """What the model card tells."""
+    serve = task.load(ctx.task, "serve")
+    (field,) = set(serve.RAW.values())
+    binary = serve.Request.model_fields[field].annotation is bytes
+    return card.Facts(
+        comparison=comparison,
+        row=row,
+        scores=read_json(paths.evaluation(ctx.task, row["variant"], row["precision"]) / "metrics.json"),
+        validation=read_json(paths.validated(ctx.task) / "validation.json"),
+        links=links,
+        model=read_json(ctx.out / "model" / "model.json"),
+        use=card.Use(serve.VERB, field, binary, task.load(ctx.task, "predict").EXAMPLE),
+        data_license=ctx.params.data.known_license,
+        code_license=Path("LICENSE").read_text(encoding="utf-8").partition("\n")[0].strip(),
+    )
 
 
 if __name__ == "__main__":

@@ -6,12 +6,15 @@ import itertools
 import json
 import math
 import runpy
+import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pipeline_copy
 import pytest
+import triton_config
 import yaml
 
 from core import params, paths, tracking
@@ -74,6 +77,86 @@ def test_the_package_predicts_what_it_promised(finished: str) -> None:
     assert json.loads(json.dumps(predictor(inputs))) == [sample["output"] for sample in samples]
 
 
+def test_the_statistics_are_those_of_training_inputs(finished: str) -> None:
+    from core import task
+
+    serve, predict = task.load(finished, "serve"), task.load(finished, "predict")
+    inputs = predict.inputs(paths.clean(finished), "train")
+    found = json.loads((paths.package(finished) / "statistics.json").read_text())
+    assert found["count"] == len(inputs) <= 1000
+    rows = [serve.features(serve.item(value)) for value in inputs]
+    assert set(found["features"]) == set(rows[0])
+    for name, bins in found["features"].items():
+        assert sum(bins["shares"]) == pytest.approx(1, abs=1e-4)
+        below = sum(row[name] < bins["edges"][0] for row in rows) / len(rows)
+        assert bins["shares"][0] == pytest.approx(below, abs=1e-6), name
+
+
+def test_model_json_describes_the_graphs(finished: str) -> None:
+    import onnxruntime
+
+    folder = paths.package(finished) / "model"
+    info = json.loads((folder / "model.json").read_text())
+    assert info["limits"] and all(isinstance(value, int) for value in info["limits"].values())
+    graphs = sorted(folder.glob("*.onnx"))
+    for path in graphs:
+        opened = onnxruntime.InferenceSession(str(path))
+        for key, nodes in (("inputs", opened.get_inputs()), ("outputs", opened.get_outputs())):
+            described = info[key] if len(graphs) == 1 else info[key][path.stem]
+            assert set(described) == {node.name for node in nodes}
+            for node in nodes:
+                kind = node.type.removeprefix("tensor(").removesuffix(")").replace("float", "float32")
+                assert described[node.name]["dtype"] == kind
+                shape = [size if isinstance(size, int) else None for size in node.shape]
+                assert [size if isinstance(size, int) else None for size in described[node.name]["shape"]] == shape
+
+
+def test_the_card_states_the_licences_and_has_a_page(finished: str) -> None:
+    folder = paths.package(finished)
+    text, page = ((folder / f"MODEL_CARD.{kind}").read_text(encoding="utf-8") for kind in ("md", "html"))
+    assert "MIT License" in text and "not stated" not in text  # the sample's licence is known
+    assert page.startswith("<!doctype html>") and "<table>" in page
+    assert not any(word in page for word in ("<script", " style=", " src=", " href="))
+
+
+def test_a_graph_found_alone_leads_home(finished: str, tmp_path: Path) -> None:
+    from core import lineage, passport
+    from core.passport import trace
+
+    for path in (paths.package(finished) / "model").glob("*.onnx"):
+        alone = Path(shutil.copy(path, tmp_path))
+        assert passport.verify(alone) == []
+        text = trace.text(alone)
+        assert lineage.digest(paths.prepared(finished)) in text
+        assert f"git checkout {str(lineage.git_commit()).removesuffix('-dirty')}" in text
+        assert f"train@{finished}" in text and "weights.safetensors" in text and "requirements.lock" in text
+
+
+def test_triton_gets_what_the_graphs_are(finished: str) -> None:
+    models = sorted((paths.deploy(finished) / "triton").iterdir())
+    graphs = sorted((paths.package(finished) / "model").glob("*.onnx"))
+    assert len(models) == len(graphs)
+    for folder, graph in zip(models, graphs, strict=True):
+        triton_config.check(folder)
+        assert (folder / "1" / "model.onnx").read_bytes() == graph.read_bytes()
+
+
+def test_the_mlflow_model_predicts_the_same_without_torch(finished: str, tmp_path: Path) -> None:
+    folder = shutil.copytree(paths.deploy(finished) / "mlflow", tmp_path / "model")
+    golden = paths.package(finished).resolve() / "golden"
+    program = (
+        "import json, sys, mlflow; from pathlib import Path; golden = Path(sys.argv[1])\n"
+        "samples = json.loads((golden / 'samples.json').read_text(encoding='utf-8'))\n"
+        "inputs = [(golden / s['file']).read_bytes() if 'file' in s else s['input'] for s in samples]\n"
+        "assert mlflow.pyfunc.load_model('model').predict(inputs) == [s['output'] for s in samples]\n"
+        "assert 'torch' not in sys.modules"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(golden)], cwd=folder.parent, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_the_passport_names_every_run_that_made_the_model(finished: str) -> None:
     links = json.loads((paths.package(finished) / "passport.json").read_text(encoding="utf-8"))["links"]
     (runs,) = (link["value"] for link in links if link["name"] == "runs")
@@ -102,5 +185,9 @@ def test_each_stage_has_one_run(finished: str) -> None:
     names = [run.info.run_name for run in runs]
     stages = [name for name in names if "@" in name]
     assert len(stages) == len(set(stages))
-    assert {f"train@{finished}", f"package@{finished}"} <= set(names)
+    assert {f"train@{finished}", f"package@{finished}", f"publish@{finished}"} <= set(names)
+    version = client.get_model_version_by_alias(finished, "champion")
+    assert client.get_run(version.run_id).info.run_name == f"publish@{finished}"
+    (package,) = (run.info.run_id for run in runs if run.info.run_name == f"package@{finished}")
+    assert "package/passport.json" in [file.path for file in client.list_artifacts(package, "package")]
     assert all(run.info.status == "FINISHED" for run in runs if "@" in run.info.run_name)

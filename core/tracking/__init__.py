@@ -25,7 +25,7 @@ from typing import Any
 from core import lineage
 from core.tracking import ledger, pipeline, spool, system
 from core.tracking.courier import ENVIRONMENT, Courier, courier_for, present, silence
-from core.tracking.sender import place, uri
+from core.tracking.sender import MODEL, place, uri
 
 __all__ = [
     "Nowhere",
@@ -104,11 +104,11 @@ class Run:
                 self.artifact(path)
 
     def register(self, folder: Path, name: str, alias: str | None) -> None:
-        """Log `folder` as artifact `package` and register it as a new version of model `name`.
+        """Log `folder`, an MLflow model, as artifact `model` and register it as a new version of model `name`.
 
         alias: is moved to the new version, e.g. `champion`; None leaves aliases alone.
         """
-        copy = self._spool.keep(folder, "package")
+        copy = self._spool.keep(folder, MODEL)
         self._spool.write("artifacts", path=str(copy))
         self._spool.write("register", name=name, alias=alias)
 

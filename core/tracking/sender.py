@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 HOME = paths.STATE / "mlflow"
 KEY = "stillhouse.key"
+MODEL = "model"
+"""Name of the artifact that becomes a version of a registered model."""
 BATCH = 500
 """Events between two looks at how far the sending is."""
 LIMITS = {"metrics": 800, "params": 100, "tags": 100}
@@ -55,12 +57,17 @@ def without_password(text: str) -> str:
     return re.sub(r"//[^/@\s]*@", "//", text)
 
 
+def keep_private() -> None:
+    """Before MLflow is imported: it tells nobody that it is used."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("DO_NOT_TRACK", "true")
+
+
 class Sender:
     """One client, one experiment; `send` repeats safely."""
 
     def __init__(self) -> None:
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-        os.environ.setdefault("DO_NOT_TRACK", "true")
+        keep_private()
         # MLflow would repeat a POST whose answer was lost and so create a run twice; the courier looks it up first.
         os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "15")
@@ -230,7 +237,7 @@ class Sender:
                 raise
         versions = self.client.search_model_versions(f"run_id = '{run_id}' and name = '{name}'")
         if not versions:
-            source = f"{self.client.get_run(run_id).info.artifact_uri}/package"
+            source = f"{self.client.get_run(run_id).info.artifact_uri}/{MODEL}"
             versions = [self.client.create_model_version(name, source, run_id)]
         self.client.set_tag(run_id, "registered", f"{name} version {versions[0].version}")
         if event["alias"] and not self._newer(name, event["alias"], run_id):

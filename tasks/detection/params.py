@@ -19,6 +19,11 @@ from core.params import (
     ValidateParams,
 )
 
+SAMPLE_LICENSE = (
+    "CC BY 4.0 (digits: E. Alpaydin, C. Kaynak, Optical Recognition of Handwritten Digits, UCI) and CC BY 2.0 "
+    "(photographs: danielbuechele and vultilion, flickr.com), both as scikit-learn carries them"
+)
+
 
 class Sample(Section):
     """The embedded sample: handwritten digits on photographs."""
@@ -34,8 +39,15 @@ class Data(SourceParams):
     """Class names that may occur; null takes those that the source declares (or, for VOC, those found)."""
     unannotated: Literal["keep", "drop", "quarantine"]
     """Images without a box: background examples, left out, or reported as bad."""
+    license: str | None = Field(min_length=1)
+    """Of the data, for the model card; null: not stated, and the card says so (but the sample's is known)."""
     splits: SplitParams
     sample: Sample
+
+    @property
+    def known_license(self) -> str | None:
+        """Licence of the data as far as it is known."""
+        return self.license or (SAMPLE_LICENSE if self.kind == "sample" else None)
 
 
 class Validate(ValidateParams):

@@ -6,6 +6,7 @@ is in them. Shapes: `B` sentences, `S` source subwords, `P` subwords in the cach
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from core.files import write_json
+from core.onnx_session import session
 from core.task import Graph
 from tasks.translation.common import languages
 from tasks.translation.common.tokenizer import BOS, EOS
@@ -53,14 +55,15 @@ def describe(folder: Path, arch: dict[str, Any], assets: dict[str, bytes], param
     pair = languages.parse(assets[languages.ASSET])
     transformer = arch["arch"] == "transformer"
     decode = params.export.decode
+    sessions = {name: session(folder / f"{name}.onnx", threads=1) for name in ("encoder", "step")}
     write_json(
         folder / "model.json",
         {
             "task": "translation",
             "format": 1,
-            "graphs": ["encoder", "step"],
-            "inputs": {"text": f"str, {pair.source}"},
-            "outputs": {"text": f"str, {pair.target}"},
+            "graphs": list(sessions),
+            "inputs": {name: tensors(opened.get_inputs()) for name, opened in sessions.items()},
+            "outputs": {name: tensors(opened.get_outputs()) for name, opened in sessions.items()},
             "languages": {"source": pair.source, "target": pair.target, "tokenized": pair.tokenized},
             "memory": ["mask", "memory_key", "memory_value"] if transformer else ["mask", "memory"],
             "cache": ["key", "value"] if transformer else ["hidden"],
@@ -72,6 +75,12 @@ def describe(folder: Path, arch: dict[str, Any], assets: dict[str, bytes], param
             "limits": {"max_tokens": arch["max_tokens"]},
         },
     )
+
+
+def tensors(nodes: Sequence[Any]) -> dict[str, Any]:
+    """Name -> `dtype` and `shape` (free axes by name) of a session's inputs or outputs."""
+    kinds = {"tensor(float)": "float32", "tensor(int64)": "int64"}
+    return {node.name: {"dtype": kinds[node.type], "shape": node.shape} for node in nodes}
 
 
 def parity(model: nn.Module, folder: Path, dataset: Path, params: Any) -> dict[str, float]:

@@ -20,6 +20,7 @@ from core.params import (
 )
 
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
+SAMPLE_LICENSE = "Unicode-3.0 (phrases of the Unicode CLDR, as Babel carries them)"
 
 
 class Sample(Section):
@@ -34,8 +35,15 @@ class Data(SourceParams):
     target_language: Language
     tokenized: bool
     """Whether tokens are separated by spaces already: BLEU is then also given on these tokens."""
+    license: str | None = Field(min_length=1)
+    """Of the data, for the model card; null: not stated, and the card says so (but the sample's is known)."""
     splits: SplitParams
     sample: Sample
+
+    @property
+    def known_license(self) -> str | None:
+        """Licence of the data as far as it is known."""
+        return self.license or (SAMPLE_LICENSE if self.kind == "sample" else None)
 
 
 class Validate(ValidateParams):

@@ -13,7 +13,7 @@ from PIL import Image
 from core import paths
 from core.files import write_json, write_text
 from core.params import BudgetParams
-from evaluation import candidates, card, gate, pareto, report, tables
+from evaluation import candidates, gate, pareto, report, tables
 from pipelines import summary
 
 BUDGET = BudgetParams(max_mb=10.0, max_ms=50.0, max_loss=0.05, min_quality=0.1)
@@ -84,16 +84,6 @@ def test_table_and_csv_have_both_splits_under_their_names() -> None:
     found = dict(zip(header, first, strict=True))
     assert (found["val"], found["val low"], found["test"], found["test high"]) == ("0.6", "0.4", "0.51", "0.61")
     assert len({line.count("|") for line in tables.markdown(rows).splitlines()}) == 1
-
-
-def test_the_card_reports_test_figures_and_names_what_chose() -> None:
-    comparison = compared()
-    links = {"data": {"prepared": "d" * 32, "source": "sample"}, "code": "c" * 40}
-    text = card.render(comparison, comparison["rows"][1], {"rows": 10, "bad": 1}, links, "picture.jpg")
-    assert "mAP@[.5:.95] 0.5, 95 % interval 0.4 to 0.6" in text
-    assert "on 90 test inputs" in text
-    assert "40 validation inputs, where it reaches 0.58" in text
-    assert "None" not in text and "{" not in text.replace("{0", "")
 
 
 def leave(task: str) -> None:

@@ -75,5 +75,6 @@ def test_outputs_are_those_of_core_paths(name: str, item: dict[str, str]) -> Non
         "evaluate": paths.evaluation,
         "compare": paths.report,
         "package": paths.package,
+        "publish": paths.deploy,
     }[name]
     assert fill(text, item) == str(folder(*item.values()))

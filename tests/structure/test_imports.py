@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from imports import closure, file_of, imported, sources, strings
+from imports import ROOT, closure, file_of, imported, sources, strings
 
 LEVEL = {
     "core": 0,
@@ -24,7 +26,7 @@ ONLY_IN = {
     "lightning": ("training",),
     "dvc": ("pipelines/flow",),  # elsewhere a subprocess, never a library
 }
-WITHOUT_TORCH = ("params", "prepare", "checks", "quantize", "predict", "score")
+WITHOUT_TORCH = ("params", "prepare", "checks", "quantize", "predict", "score", "serve")
 
 
 @pytest.mark.parametrize("path", sources(), ids=str)
@@ -63,6 +65,26 @@ def test_what_ships_needs_no_torch(task: str, role: str) -> None:
         assert not any(name.split(".")[0] == "torch" for name in imported(path)), (
             f"{start} reaches torch through {path}"
         )
+
+
+def test_the_server_loads_nothing_that_its_image_lacks() -> None:
+    """Really imported, with what a package of each task loads; what is imported later, by nothing a server calls."""
+    code = (
+        "import sys, serving.worker, serving.supervisor\n"
+        "from core import task\n"
+        "for name in task.names(): task.load(name, 'serve'), task.load(name, 'predict')\n"
+        "print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded = {name.split(".")[0] for name in done.stdout.split()}
+    assert {"serving", "onnxruntime", "tasks"} <= loaded
+    assert not loaded & {"torch", "torchvision", "pandas", "pyarrow", "mlflow", "lightning", "dvc", "prefect", "onnx"}
+
+
+def test_the_supervisor_stays_small() -> None:
+    code = "import sys, serving.settings, serving.supervisor; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert not {"numpy", "onnxruntime", "fastapi", "uvicorn"} & set(done.stdout.split())
 
 
 @pytest.mark.parametrize("task", ["detection", "translation"])
