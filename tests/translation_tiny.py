@@ -1,4 +1,4 @@
-"""A tiny canonical dataset, tiny settings, and an exported model, for the tests of this folder."""
+"""A tiny canonical dataset, tiny settings, and an exported model, for tests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pandas as pd
 from core import params as params_module
 from tasks.translation.params import Params
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[1]
 WHO = {"i": "私", "you": "君", "he": "彼", "she": "彼女"}
 WHAT = {"eat": "食べ る", "see": "見 る", "buy": "買 う"}
 THING = {"rice": "米", "fish": "魚", "bread": "パン", "apples": "りんご", "books": "本", "cars": "車"}

@@ -6,6 +6,7 @@ Reads a model folder: `detector.onnx` (see `graphs.py`) and `model.json`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from core.errors import DataError, ModelError
 from core.files import read_json
 from core.onnx_session import CPU, session
 from tasks.detection.common.coco import read_split
-from tasks.detection.common.images import decode, fit
+from tasks.detection.common.images import FORMATS, decode, fit
 
 EXAMPLE = "picture.jpg"
 """An input, for the model card."""
@@ -25,8 +26,32 @@ GRAPH = "detector"
 FORMAT = 1
 
 
+@dataclass(frozen=True)
+class Picture:
+    """An image as the network takes it, and what leads back to the image."""
+
+    pixels: NDArray[np.uint8]
+    """(3, height, width) RGB of the network's input."""
+    width: int
+    """Of the image, pixels; `height` likewise."""
+    height: int
+    scale: tuple[float, float]
+    """Of x and y, network pixels per image pixel."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found in one image, best first."""
+
+    boxes: NDArray[np.float64]
+    """(found, 4): x1, y1, x2, y2 in pixels of the image."""
+    scores: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    """Indices of classes."""
+
+
 class Predictor:
-    """Boxes of images.
+    """Boxes of images: `picture` of each, `detect` for all of a batch, `describe` of each.
 
     folder: a model folder; threads: 0 leaves the choice to ONNX Runtime; provider: an execution provider;
     score: smallest score of a box, at least that of the graph, which is the default.
@@ -51,24 +76,35 @@ class Predictor:
         """
         if not inputs:
             return []
-        images = [_pixels(value, i) for i, value in enumerate(inputs)]
-        fitted = [fit(image, self.size) for image in images]
-        batch = network_input([pixels for pixels, _ in fitted])
+        images = [pixels(value, f"input {i}") for i, value in enumerate(inputs)]
+        return [self.describe(found) for found in self.detect([self.picture(image) for image in images])]
+
+    def picture(self, image: NDArray[np.uint8]) -> Picture:
+        """image: (height, width, 3) RGB, any size."""
+        fitted, scale = fit(image, self.size)
+        return Picture(np.ascontiguousarray(fitted.transpose(2, 0, 1)), image.shape[1], image.shape[0], scale)
+
+    def detect(self, pictures: Sequence[Picture]) -> list[Found]:
+        """At most `max_detections` boxes of each picture, computed as one batch of at least one."""
+        batch = np.stack([picture.pixels for picture in pictures]).astype(np.float32)
         outputs = self.session.run(["boxes", "scores", "labels", "owners"], {"images": batch})
         boxes, scores, labels, owners = (np.asarray(output) for output in outputs)
         results = []
-        for i, (image, (_, scale)) in enumerate(zip(images, fitted, strict=True)):
+        for i, picture in enumerate(pictures):
             own = np.flatnonzero((owners == i) & (scores >= self.score))
             own = own[np.argsort(-scores[own], kind="stable")][: self.most]
-            limits = np.tile([image.shape[1], image.shape[0]], 2)
-            corners = (boxes[own].astype(np.float64) / np.tile(scale, 2)).clip(0, limits)
-            results.append([self._result(*row) for row in zip(corners, scores[own], labels[own], strict=True)])
+            limits = np.tile([picture.width, picture.height], 2)
+            corners = (boxes[own].astype(np.float64) / np.tile(picture.scale, 2)).clip(0, limits)
+            results.append(Found(corners, scores[own], labels[own]))
         return results
 
-    def _result(self, box: NDArray[np.float64], score: float, label: int) -> dict[str, Any]:
-        entry = self.classes[int(label)]
-        corners = [round(float(value), 3) for value in box]
-        return {"box": corners, "score": float(score), "label": entry["name"], "category_id": entry["id"]}
+    def describe(self, found: Found) -> list[dict[str, Any]]:
+        """Boxes as JSON values; see `__call__`."""
+        corners, scores, labels = found.boxes.round(3).tolist(), found.scores.tolist(), found.labels.tolist()
+        return [
+            {"box": box, "score": score, "label": self.classes[label]["name"], "category_id": self.classes[label]["id"]}
+            for box, score, label in zip(corners, scores, labels, strict=True)
+        ]
 
 
 def inputs(dataset: Path, split: str, limit: int | None = None) -> list[Path]:
@@ -97,19 +133,28 @@ def _settings(path: Path) -> dict[str, Any]:
     return settings
 
 
-def _pixels(value: Any, position: int) -> NDArray[np.uint8]:
+def pixels(value: Any, name: str, most: int | None = None) -> NDArray[np.uint8]:
+    """An input of the predictor as (height, width, 3) RGB. name: what an error calls it; most: pixels, see `decode`.
+
+    Raises: DataError when it is no image, or not a whole one.
+    """
     if isinstance(value, np.ndarray):
         if value.dtype != np.uint8 or value.ndim != 3 or value.shape[2] != 3 or 0 in value.shape:
-            raise DataError(
-                f"input {position}: expected a uint8 array (height, width, 3), found {value.dtype} {value.shape}"
-            )
+            raise DataError(f"{name}: expected a uint8 array (height, width, 3), found {value.dtype} {value.shape}")
         return value
     if not isinstance(value, str | Path | bytes):
-        raise DataError(f"input {position}: expected a path, bytes or an array, found {type(value).__name__}")
+        raise DataError(f"{name}: expected a path, bytes or an array, found {type(value).__name__}")
+    what = "these bytes" if isinstance(value, bytes) else str(value)
     try:
-        return decode(value)
+        return decode(value, most)
     except FileNotFoundError:
-        raise DataError(f"input {position}: {value!s} does not exist") from None
-    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
-        name = "these bytes" if isinstance(value, bytes) else str(value)
-        raise DataError(f"input {position}: {name} cannot be read as an image: {error}") from None
+        raise DataError(f"{name}: {what} does not exist") from None
+    except UnidentifiedImageError:
+        raise DataError(
+            f"{name}: {what} cannot be read as an image: neither of {', '.join(FORMATS)}, or damaged at its beginning"
+        ) from None
+    except Exception as error:  # Pillow's decoders raise whatever a damaged file leads them to
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if most is not None and isinstance(error, Image.DecompressionBombError):  # Pillow tells its own limit
+            reason = f"{reason.split(',')[0]}; expected at most {most} pixels"
+        raise DataError(f"{name}: {what} cannot be read as an image: {reason}") from None

@@ -6,11 +6,9 @@ Equal pairs inside one split are allowed: how often a sentence occurs is part of
 
 from __future__ import annotations
 
-import re
 import shutil
 import unicodedata
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +16,7 @@ import numpy as np
 
 from core.task import Expectation
 from tasks.translation.common import languages
+from tasks.translation.common.scripts import script_share
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,39 +28,6 @@ DRIFT = 0.2
 """Kolmogorov-Smirnov distance of sentence lengths, train against a held-out split, from which a warning is due."""
 CONTROL = r"[\x00-\x1f\x7f-\x9f\ufffd]"
 """Control characters, and the replacement character that a wrong decoding leaves."""
-LETTER = re.compile(r"[^\W\d_]")
-HAN = "\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-SCRIPTS = {
-    "Latn": "A-Za-z\u00aa\u00ba\u00c0-\u024f\u0250-\u02af\u1e00-\u1eff\uff21-\uff3a\uff41-\uff5a",
-    "Cyrl": "\u0400-\u052f",
-    "Grek": "\u0370-\u03ff\u1f00-\u1fff",
-    "Arab": "\u0600-\u06ff\u0750-\u077f\u08a0-\u08ff\ufb50-\ufdff\ufe70-\ufeff",
-    "Hebr": "\u0590-\u05ff\ufb1d-\ufb4f",
-    "Deva": "\u0900-\u097f",
-    "Beng": "\u0980-\u09ff",
-    "Taml": "\u0b80-\u0bff",
-    "Thai": "\u0e00-\u0e7f",
-    "Kore": "\u1100-\u11ff\u3130-\u318f\uac00-\ud7af" + HAN,
-    "Hani": HAN,
-    "Jpan": "\u3040-\u30ff\u31f0-\u31ff\uff66-\uff9f" + HAN,
-}
-"""Ranges of code points by script (ISO 15924), from the Unicode block chart."""
-LANGUAGES = {
-    "Latn": "en de fr es it pt nl sv da no nb nn fi is pl cs sk sl hr hu ro et lv lt tr vi id ms sw "
-    "tl fil la ca eu gl ga",
-    "Cyrl": "ru uk be bg mk mn kk ky",
-    "Grek": "el",
-    "Arab": "ar fa ur",
-    "Hebr": "he yi",
-    "Deva": "hi mr ne",
-    "Beng": "bn",
-    "Taml": "ta",
-    "Thai": "th",
-    "Kore": "ko",
-    "Hani": "zh",
-    "Jpan": "ja",
-}
-SCRIPT_OF = {language: script for script, names in LANGUAGES.items() for language in names.split()}
 
 
 def tables(dataset: Path, params: Any) -> dict[str, pd.DataFrame]:
@@ -174,22 +140,6 @@ def refuse(dataset: Path, params: Any) -> list[str]:
             f"row {first['row']}: {first['source'][:80]!r}; remove them from one"
         )
     return problems
-
-
-def script_share(text: str, language: str) -> float:
-    """Share of the letters of `text` in the script of `language`; 1 without letters or for an unknown language."""
-    pattern = _script(language)
-    letters = "".join(LETTER.findall(text))
-    return len(pattern.findall(letters)) / len(letters) if pattern and letters else 1.0
-
-
-@cache
-def _script(language: str) -> re.Pattern[str] | None:
-    """`sr-Latn` names its script itself."""
-    base, *subtags = language.split("-")
-    named = next((tag.title() for tag in subtags if tag.title() in SCRIPTS), None)
-    script = named or SCRIPT_OF.get(base)
-    return re.compile(f"[{SCRIPTS[script]}]") if script else None
 
 
 def shared(pairs: pd.DataFrame) -> pd.Series:

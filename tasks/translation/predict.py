@@ -56,18 +56,18 @@ class Predictor:
 
     def align(self, inputs: Sequence[str]) -> list[dict[str, Any]]:
         """For each text `source` and `target` subwords, and `attention` [target][source], whose rows sum to 1."""
-        sources, hypotheses = self.search(inputs)
-        return [
-            {
-                "source": self.tokenizer.pieces(source),
-                "target": self.tokenizer.pieces([*hypothesis.ids, EOS][: len(hypothesis.attention)]),
-                "attention": hypothesis.attention[:, : len(source)].tolist(),
-            }
-            for source, hypothesis in zip(sources, hypotheses, strict=True)
-        ]
+        return [self.alignment(*result) for result in zip(*self.search(inputs), strict=True)]
 
-    def search(self, inputs: Sequence[str]) -> tuple[list[list[int]], list[Hypothesis]]:
-        """Subwords of each source, and its best hypothesis."""
+    def alignment(self, source: Sequence[int], hypothesis: Hypothesis) -> dict[str, Any]:
+        """Of a result of `search`; see `align`."""
+        return {
+            "source": self.tokenizer.pieces(source),
+            "target": self.tokenizer.pieces([*hypothesis.ids, EOS][: len(hypothesis.attention)]),
+            "attention": hypothesis.attention[:, : len(source)].tolist(),
+        }
+
+    def search(self, inputs: Sequence[str], beam: int | None = None) -> tuple[list[list[int]], list[Hypothesis]]:
+        """Subwords of each source, and its best hypothesis. beam: None is the predictor's own."""
         limit = self.info["limits"]["max_tokens"]
         sources = [[*ids[: limit - 1], EOS] for ids in self.tokenizer.encode(inputs)]
         found: list[Hypothesis] = [Hypothesis([], 0.0, np.zeros((0, 0)))] * len(sources)
@@ -76,7 +76,7 @@ class Predictor:
         for start in range(0, len(order), CHUNK):
             chunk = order[start : start + CHUNK]
             memory, cache = self.encode(pad([sources[i] for i in chunk]))
-            settings = self.decode["beam"], self.decode["length_penalty"], self.decode["max_tokens"]
+            settings = beam or self.decode["beam"], self.decode["length_penalty"], self.decode["max_tokens"]
             for i, hypothesis in zip(chunk, search(self.step, memory, cache, *settings), strict=True):
                 found[i] = hypothesis
         return sources, found
