@@ -1,0 +1,1 @@
+"""The HTTP server for packaged models (`python -m serving`); imports no torch."""

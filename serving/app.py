@@ -1,0 +1,95 @@
+"""The ASGI application: models, routes, and what every request passes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from serving import inference, pages, plain, schemas
+from serving.entrance import GONE, Entrance
+from serving.errors import ClientGoneError, RefusalError, answer
+from serving.metrics import Metrics
+from serving.models import Models
+from serving.settings import Settings
+
+DESCRIPTION = "Packaged models that have proven themselves: passport verified, golden samples predicted again."
+OFF: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
+"""FastAPI's own telemetry, which would tell a collector paths and queries; `tracing` has what we tell."""
+
+
+class Application:
+    """ASGI. `models` is what it serves; it starts to load when the server starts, which answers meanwhile."""
+
+    def __init__(self, settings: Settings):
+        self.settings, self.metrics = settings, Metrics()
+        self.models = Models(settings, self.metrics)
+        self.metrics.watch(self.models)
+        self._entered: ASGIApp = Entrance(self._routes(), self.models, self.metrics, settings.token)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._entered(scope, receive, send)
+
+    def _routes(self) -> FastAPI:
+        @asynccontextmanager
+        async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+            watching = asyncio.create_task(self.models.watch())
+            yield
+            watching.cancel()
+            await self.models.close()
+
+        app = FastAPI(
+            title="Stillhouse",
+            version=inference.VERSION,
+            description=DESCRIPTION,
+            lifespan=lifespan,
+            telemetry=OFF,
+            docs_url=None,
+            redoc_url=None,
+            redirect_slashes=False,  # it would send clients to whatever their Host header says
+        )
+        app.add_exception_handler(RefusalError, _refused)
+        app.add_exception_handler(ClientGoneError, _gone)
+        app.add_exception_handler(HTTPException, _http)
+
+        app.include_router(plain.router(self.models, self.settings))
+        app.include_router(pages.about(self.models))
+        app.include_router(inference.router(self.models, self.settings))
+
+        @app.get("/live", tags=["Health"], summary="As /v2/health/live", responses=schemas.okay("It is"))
+        async def live() -> Response:
+            return inference.readiness({})
+
+        @app.get("/ready", tags=["Health"], summary="As /v2/health/ready", responses=schemas.ready())
+        async def ready() -> Response:
+            return inference.readiness(self.models.unready())
+
+        @app.get("/metrics", tags=["Health"], summary="For Prometheus", responses=schemas.refusals(401, 429))
+        async def metrics() -> Response:
+            return Response(self.metrics.text(), media_type="text/plain; version=0.0.4")
+
+        app.include_router(pages.router(self.models))
+        return app
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RefusalError)
+    return error.response()
+
+
+async def _gone(request: Request, error: Exception) -> Response:
+    """For the log and the metrics: nobody reads it."""
+    return Response(status_code=GONE)
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    """Starlette's own: no such path, no such method."""
+    assert isinstance(error, HTTPException)
+    return answer(error.status_code, str(error.detail), dict(error.headers or {}))

@@ -1,0 +1,188 @@
+"""Open Inference Protocol v2 over REST (`/v2`), with the binary tensor extension; works with `tritonclient`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pydantic_core
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from core.task import Tensor
+from serving import body, deadline, schemas
+from serving.errors import RefusalError
+from serving.models import Model, Models
+from serving.package import Package
+from serving.settings import Settings
+from serving.tensors import decode, encode
+
+HEADER = "inference-header-content-length"
+VERSION = "2"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A parsed request."""
+
+    id: str | None
+    inputs: dict[str, np.ndarray]
+    parameters: dict[str, Any]
+    outputs: dict[str, bool]
+    """Name -> whether as binary data; empty: all, as `binary` says."""
+    binary: bool
+
+
+def router(models: Models, settings: Settings) -> APIRouter:
+    """The routes. Responses are written by hand: their form is the protocol's, not one of our models'."""
+    routes = APIRouter(prefix="/v2", tags=["Open Inference Protocol v2"])
+
+    @routes.get("", summary="The server", responses=schemas.okay("Server metadata", schemas.SERVER))
+    async def server() -> Response:
+        return JSONResponse({"name": "stillhouse", "version": VERSION, "extensions": ["binary_tensor_data"]})
+
+    @routes.get("/health/live", summary="Is the process alive", responses=schemas.okay("It is"))
+    async def live() -> Response:
+        return JSONResponse({"live": True})
+
+    @routes.get("/health/ready", summary="Is every model ready", responses=schemas.ready())
+    async def ready() -> Response:
+        return readiness(models.unready())
+
+    @routes.get("/models/{name}", summary="A model", responses=schemas.found("Model metadata", schemas.MODEL))
+    async def metadata(name: str) -> Response:
+        return JSONResponse(describe(models.get(name)))
+
+    @routes.get("/models/{name}/ready", summary="Is a model ready", responses=schemas.found("It is"))
+    async def model_ready(name: str) -> Response:
+        models.get(name)
+        return readiness({})
+
+    @routes.post("/models/{name}/infer", summary="Predict", **schemas.infer())
+    async def infer(name: str, request: Request) -> Response:
+        return await _infer(request, name, None)
+
+    @routes.get("/models/{name}/versions/{version}", summary="A version", responses=schemas.found("", schemas.MODEL))
+    async def metadata_of_version(name: str, version: str) -> Response:
+        return JSONResponse(describe(models.get(name, version)))
+
+    @routes.get("/models/{name}/versions/{version}/ready", summary="Is it ready", responses=schemas.found("It is"))
+    async def version_ready(name: str, version: str) -> Response:
+        models.get(name, version)
+        return readiness({})
+
+    @routes.post("/models/{name}/versions/{version}/infer", summary="Predict with a version", **schemas.infer())
+    async def infer_version(name: str, version: str, request: Request) -> Response:
+        return await _infer(request, name, version)
+
+    async def _infer(request: Request, name: str, version: str | None) -> Response:
+        role = models.get(name, version).package.role  # before the body is read
+        limit_s = deadline.of(request, settings)
+        asked = parse(await body.read(request, settings), request.headers.get(HEADER), role)
+
+        def prepare(package: Package) -> Any:
+            return package.role.tensors(asked.inputs, asked.parameters, package.predictor, settings.limits)
+
+        work = models.predict(lambda: models.get(name, version), prepare, limit_s)
+        model, job, results = await body.unless_gone(request, work)
+        return respond(name, model, asked, model.package.role.outputs(job, results))
+
+    return routes
+
+
+def readiness(reasons: dict[str, str]) -> Response:
+    """The protocol asks for 200 or a 4xx."""
+    return JSONResponse({"ready": not reasons, **({"reasons": reasons} if reasons else {})}, 400 if reasons else 200)
+
+
+def describe(model: Model) -> dict[str, Any]:
+    role = model.package.role
+
+    def tensors(known: Sequence[Tensor]) -> list[dict[str, Any]]:
+        return [{"name": t.name, "datatype": t.datatype, "shape": list(t.shape)} for t in known]
+
+    return {
+        "name": model.name,
+        "versions": [model.version],
+        "platform": "stillhouse_onnxruntime",
+        "inputs": tensors(role.INPUTS),
+        "outputs": tensors(role.OUTPUTS),
+        "parameters": role.OPTIONS,
+    }
+
+
+def parse(content: bytes, header: str | None, role: Any) -> Asked:
+    """A request's body. header: `Inference-Header-Content-Length`. Raises: RefusalError 400."""
+    length = len(content)
+    if header is not None:
+        if not (header.isdecimal() and len(header) < 12 and int(header) <= length):
+            raise RefusalError(400, f"Inference-Header-Content-Length {header[:32]!r}, but the body has {length} bytes")
+        length = int(header)
+    try:
+        message = pydantic_core.from_json(content[:length], allow_inf_nan=False)
+    except ValueError as error:
+        raise RefusalError(400, f"the body is no JSON: {error}") from None
+    if not isinstance(message, dict):
+        raise RefusalError(400, "the body must be a JSON object with inputs")
+    identity, parameters = message.get("id"), message.get("parameters") or {}
+    if identity is not None and not isinstance(identity, str):
+        raise RefusalError(400, "id must be a string")
+    if not isinstance(parameters, dict):
+        raise RefusalError(400, "parameters must be an object")
+    binary = parameters.get("binary_data_output", False)
+    options = {name: value for name, value in parameters.items() if name != "binary_data_output"}
+    if unknown := set(options) - set(role.OPTIONS):
+        known = ", ".join([*role.OPTIONS, "binary_data_output"])
+        raise RefusalError(400, f"parameters {sorted(unknown)[:5]} are not known; known: {known}")
+    if not isinstance(binary, bool):
+        raise RefusalError(400, "parameters.binary_data_output must be true or false")
+    inputs = _inputs(message.get("inputs"), role.INPUTS, memoryview(content)[length:])
+    return Asked(identity, inputs, options, _outputs(message.get("outputs"), role.OUTPUTS, binary), binary)
+
+
+def _inputs(entries: Any, known: Sequence[Tensor], blob: memoryview) -> dict[str, np.ndarray]:
+    if not isinstance(entries, list) or len(entries) != 1:
+        names = " or ".join(tensor.name for tensor in known)
+        raise RefusalError(400, f"inputs must be a list of one tensor: {names}")
+    name, array, size = decode(entries[0], known, blob)
+    if size != len(blob):
+        raise RefusalError(400, f"{len(blob) - size} bytes of binary data belong to no input")
+    return {name: array}
+
+
+def _outputs(entries: Any, known: Sequence[Tensor], default: bool) -> dict[str, bool]:
+    """Names that the client asks for -> whether as binary data."""
+    if entries is None:
+        return {}
+    if not isinstance(entries, list) or not all(
+        isinstance(e, dict) and isinstance(e.get("name"), str) for e in entries
+    ):
+        raise RefusalError(400, "outputs must be a list of objects with a name")
+    names = [tensor.name for tensor in known]
+    result: dict[str, bool] = {}
+    for entry in entries:
+        parameters = entry.get("parameters") or {}
+        if entry["name"] not in names or entry["name"] in result:
+            raise RefusalError(400, f"there is no (second) output {entry['name'][:64]!r}; known: {', '.join(names)}")
+        if not isinstance(parameters, dict) or not isinstance(parameters.get("binary_data", default), bool):
+            raise RefusalError(400, f"output {entry['name']!r}: parameters.binary_data must be true or false")
+        if set(parameters) - {"binary_data"}:
+            raise RefusalError(400, f"output {entry['name']!r}: only the parameter binary_data is known")
+        result[entry["name"]] = parameters.get("binary_data", default)
+    return result
+
+
+def respond(name: str, model: Model, asked: Asked, arrays: dict[str, np.ndarray]) -> Response:
+    wanted = asked.outputs or {tensor.name: asked.binary for tensor in model.package.role.OUTPUTS}
+    datatypes = {tensor.name: tensor.datatype for tensor in model.package.role.OUTPUTS}
+    made = [encode(output, arrays[output], datatypes[output], binary) for output, binary in wanted.items()]
+    message = {"model_name": name, "model_version": model.version, "outputs": [entry for entry, _ in made]}
+    content = pydantic_core.to_json(message if asked.id is None else {**message, "id": asked.id})
+    if not any(wanted.values()):
+        return Response(content, media_type="application/json")
+    data = b"".join(part for _, part in made)
+    headers = {"Inference-Header-Content-Length": str(len(content))}
+    return Response(content + data, media_type="application/octet-stream", headers=headers)

@@ -1,0 +1,96 @@
+"""A package that has proven itself: its passport holds, and it predicts what it predicted when it was packaged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from core import drift, passport, task
+from core.errors import DataError, ModelError, ParamsError
+from core.files import read_json
+from serving.settings import Settings
+
+VERSION = 12
+"""Hexadecimal digits of the passport's seal that name a version: equal content, equal version."""
+Fingerprint = frozenset[tuple[str, int, int, int]]
+"""Path, inode, time of change and size of all files: a package may come file by file, in any order."""
+
+
+@dataclass(frozen=True)
+class Package:
+    task: str
+    role: Any
+    """The task's role `serve`."""
+    predictor: Any
+    version: str
+    about: dict[str, Any]
+    passport: dict[str, Any]
+    card: str | None
+    """HTML."""
+    statistics: dict[str, Any] | None
+    """Of the inputs that the model learned from, see `core.drift`."""
+
+
+def load(folder: Path, settings: Settings) -> Package:
+    """Verify the passport, open the model, replay the golden samples.
+
+    Raises: ModelError with the reason why this package must not be served.
+    """
+    if not folder.is_dir():
+        raise ModelError(f"{folder} does not exist; expected a folder made by the stage package")
+    if problems := passport.verify(folder):
+        more = f" (and {len(problems) - 1} more faults)" if len(problems) > 1 else ""
+        raise ModelError(f"the passport does not hold: {problems[0]}{more}; package the model again")
+    name = read_json(folder / "model" / "model.json")["task"]
+    try:
+        role, predict = task.load(name, "serve"), task.load(name, "predict")
+    except (ParamsError, ModuleNotFoundError) as error:
+        raise ModelError(f"the package is for the task {name!r}, which this server does not know: {error}") from None
+    predictor = predict.Predictor(folder / "model", threads=settings.threads, provider=settings.provider)
+    replay(folder, role, predictor)
+    content = read_json(folder / passport.NAME)
+    card, statistics = folder / "MODEL_CARD.html", folder / drift.NAME
+    return Package(
+        name,
+        role,
+        predictor,
+        content["seal"][:VERSION],
+        role.about(predictor),
+        content,
+        card.read_text(encoding="utf-8") if card.exists() else None,
+        read_json(statistics) if statistics.exists() else None,
+    )
+
+
+def replay(folder: Path, role: Any, predictor: Any) -> None:
+    """Predict the golden samples again. Raises: ModelError naming the first that differs."""
+    golden = folder / "golden"
+    samples = read_json(golden / "samples.json")
+    if not samples:
+        raise ModelError(f"{golden} holds no samples, so nothing shows that the model works; package it again")
+    inputs = [golden / sample["file"] if "file" in sample else sample["input"] for sample in samples]
+    try:
+        found = predictor(inputs)
+    except DataError as error:
+        raise ModelError(f"golden samples cannot be read: {error}; package the model again") from None
+    for i, (sample, output) in enumerate(zip(samples, found, strict=True)):
+        if difference := role.differs(sample["output"], output):
+            raise ModelError(
+                f"golden sample {i} is not predicted as when it was packaged: {difference}; "
+                "the model does not work here: compare the versions of ONNX Runtime, or package it again"
+            )
+
+
+def fingerprint(folder: Path) -> Fingerprint | None:
+    """Changes when a file of this folder does; None while there is no package, or files come and go."""
+    if not (folder / passport.NAME).exists():
+        return None
+    found = set()
+    try:
+        for path in folder.rglob("*"):
+            stat = path.stat()
+            found.add((str(path), stat.st_ino, stat.st_mtime_ns, stat.st_size))
+    except OSError:
+        return None
+    return frozenset(found)

@@ -1,0 +1,114 @@
+"""The web page, the model cards, the passports and the API's documentation; every file is on this server."""
+
+from __future__ import annotations
+
+import mimetypes
+from hashlib import sha256
+from importlib.resources import files
+from pathlib import Path
+
+from fastapi import APIRouter
+from fastapi.openapi.docs import get_swagger_ui_html
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from core import task
+from serving import schemas
+from serving.errors import RefusalError
+from serving.models import Models
+
+POLICY = (
+    "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'"
+)
+CARD = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+DOCS = f"{POLICY}; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'"
+SWAGGER = ("swagger-ui-bundle.js", "swagger-ui.css")
+HERE = Path(__file__).resolve().parent
+
+
+def router(models: Models, prefix: str = "") -> APIRouter:
+    routes = APIRouter(include_in_schema=False)
+    known = _files()
+
+    def serve(request: Request, name: str) -> Response:
+        if name not in known:
+            raise RefusalError(404, "there is no such page")
+        content, kind, tag = known[name]
+        headers = {"Content-Security-Policy": POLICY, "ETag": tag, "Cache-Control": "no-cache"}
+        if request.headers.get("if-none-match") == tag:
+            return Response(status_code=304, headers=headers)
+        return Response(content, media_type=kind, headers=headers)
+
+    @routes.get("/")
+    async def page(request: Request) -> Response:
+        return serve(request, "index.html")
+
+    @routes.get("/page/{name:path}")
+    async def file(request: Request, name: str) -> Response:
+        return serve(request, name)
+
+    @routes.get("/docs")
+    async def docs() -> Response:
+        made = get_swagger_ui_html(
+            openapi_url="openapi.json",
+            title="Stillhouse",
+            swagger_js_url=f"page/docs/{SWAGGER[0]}",
+            swagger_css_url=f"page/docs/{SWAGGER[1]}",
+            swagger_favicon_url="page/favicon.svg",
+        )
+        made.headers["Content-Security-Policy"] = DOCS
+        return made
+
+    return routes
+
+
+def about(models: Models) -> APIRouter:
+    """What there is to know of the models, for the page and for people."""
+    routes = APIRouter(prefix="/v1", tags=["Models"])
+
+    @routes.get("/models", summary="All models", responses=schemas.okay("Models"))
+    async def all_models() -> Response:
+        listed = []
+        for place in models.places.values():
+            entry = {"name": place.name, "ready": place.current is not None, "reason": place.reason}
+            if model := place.current:
+                package = model.package
+                entry |= {
+                    "task": package.task,
+                    "version": model.version,
+                    "verb": package.role.VERB,
+                    "about": package.about,
+                }
+            listed.append({"task": None, "version": None, "verb": None, "about": {}} | entry)
+        return JSONResponse({"models": listed})
+
+    @routes.get("/models/{name}/card", summary="Model card, HTML", responses=schemas.refusals(401, 404, 429))
+    async def card(name: str) -> Response:
+        content = models.get(name).package.card
+        if content is None:
+            raise RefusalError(404, f"the package of {name!r} has no MODEL_CARD.html; package the model again")
+        return Response(content, media_type="text/html", headers={"Content-Security-Policy": CARD})
+
+    @routes.get("/models/{name}/passport", summary="Passport", responses=schemas.found("Its chain of digests"))
+    async def passport(name: str) -> Response:
+        return JSONResponse(models.get(name).package.passport)
+
+    return routes
+
+
+def _files() -> dict[str, tuple[bytes, str, str]]:
+    """Content, media type and ETag by the name below /page/, read once: no path from a request reaches the disk."""
+    paths = {str(path.relative_to(HERE / "page")): path for path in (HERE / "page").rglob("*") if path.is_file()}
+    for name in task.names():
+        folder = HERE.parent / "tasks" / name / "page"
+        paths |= {f"tasks/{name}/{p.relative_to(folder)}": p for p in folder.rglob("*") if p.is_file()}
+    static = Path(str(files("fastapi_offline") / "static"))
+    paths |= {f"docs/{name}": static / name for name in SWAGGER}
+    return {name: _described(path) for name, path in paths.items()}
+
+
+def _described(path: Path) -> tuple[bytes, str, str]:
+    content = path.read_bytes()
+    kind = {".js": "text/javascript", ".svg": "image/svg+xml"}.get(path.suffix) or mimetypes.guess_type(path.name)[0]
+    return content, kind or "application/octet-stream", f'"{sha256(content).hexdigest()[:32]}"'

@@ -1,0 +1,170 @@
+"""What OpenAPI says of routes whose bodies are read by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+
+Schema = dict[str, Any]
+OBJECT: Schema = {"type": "object"}
+ERROR: Schema = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {"error": {"type": "string", "description": "What was wrong, where, and what was expected"}},
+}
+READY: Schema = {
+    "type": "object",
+    "required": ["ready"],
+    "properties": {
+        "ready": {"type": "boolean"},
+        "reasons": {"type": "object", "additionalProperties": {"type": "string"}, "description": "Why not, by model"},
+    },
+}
+SERVER: Schema = {
+    "type": "object",
+    "required": ["name", "version", "extensions"],
+    "properties": {
+        "name": {"type": "string"},
+        "version": {"type": "string"},
+        "extensions": {"type": "array", "items": {"type": "string"}},
+    },
+}
+_TENSORS: Schema = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "required": ["name", "datatype", "shape"],
+        "properties": {
+            "name": {"type": "string"},
+            "datatype": {"type": "string"},
+            "shape": {"type": "array", "items": {"type": "integer"}},
+        },
+    },
+}
+MODEL: Schema = {
+    "type": "object",
+    "required": ["name", "versions", "platform", "inputs", "outputs"],
+    "properties": {
+        "name": {"type": "string"},
+        "versions": {"type": "array", "items": {"type": "string"}},
+        "platform": {"type": "string"},
+        "inputs": _TENSORS,
+        "outputs": _TENSORS,
+    },
+}
+INFER_REQUEST: Schema = {
+    "type": "object",
+    "required": ["inputs"],
+    "properties": {
+        "id": {"type": "string"},
+        "parameters": {"type": "object"},
+        "inputs": {
+            "type": "array",
+            "minItems": 1,
+            "maxItems": 1,
+            "items": {
+                "type": "object",
+                "required": ["name", "datatype", "shape"],
+                "properties": {
+                    "name": {"type": "string"},
+                    "datatype": {"type": "string"},
+                    "shape": {"type": "array", "items": {"type": "integer", "minimum": 0}},
+                    "parameters": {"type": "object"},
+                    "data": {"type": "array", "items": {}},
+                },
+            },
+        },
+        "outputs": {
+            "type": "array",
+            "items": {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}},
+        },
+    },
+}
+INFER_RESPONSE: Schema = {
+    "type": "object",
+    "required": ["model_name", "model_version", "outputs"],
+    "properties": {
+        "model_name": {"type": "string"},
+        "model_version": {"type": "string"},
+        "id": {"type": "string"},
+        "outputs": _TENSORS,
+    },
+}
+REFUSALS = {
+    400: "Not what was expected; `error` says where",
+    401: "No bearer token, or a wrong one",
+    404: "No such model, or it is not ready",
+    405: "No such method",
+    408: "The body did not come in time",
+    413: "The body is too large",
+    415: "The media type or coding is not known",
+    429: "Busy; `Retry-After` says when to try again",
+}
+
+
+def json(schema: Schema) -> Schema:
+    return {"application/json": {"schema": schema}}
+
+
+def refusals(*statuses: int) -> dict[int | str, Schema]:
+    return {status: {"description": REFUSALS[status], "content": json(ERROR)} for status in statuses}
+
+
+def okay(description: str, schema: Schema = OBJECT) -> dict[int | str, Schema]:
+    return {200: {"description": description, "content": json(schema)}} | refusals(401, 429)
+
+
+def found(description: str, schema: Schema = OBJECT) -> dict[int | str, Schema]:
+    return okay(description or "It is", schema) | refusals(404)
+
+
+def ready() -> dict[int | str, Schema]:
+    return okay("It is", READY) | {400: {"description": "It is not", "content": json(READY)}}
+
+
+def infer() -> dict[str, Any]:
+    """Keywords of a route that takes a v2 request."""
+    body = {"required": True, "content": json(INFER_REQUEST) | {"application/octet-stream": {}}}
+    answers = okay("Outputs", INFER_RESPONSE)
+    answers[200]["content"] |= {"application/octet-stream": {}}
+    return {"openapi_extra": {"requestBody": body}, "responses": answers | refusals(*REFUSALS)}
+
+
+def plain(role: Any) -> dict[str, Any]:
+    """Keywords of a route that takes a task's `Request`."""
+    content = {
+        "application/json": {"schema": _whole(role.Request)},
+        "multipart/form-data": {"schema": _form(role.Request)},
+        **{(kind + "*" if kind.endswith("/") else kind): {"schema": {"type": "string"}} for kind in role.RAW},
+    }
+    answer = _whole(role.Response)
+    answer["properties"] |= {"model": {"type": "string"}, "version": {"type": "string"}}
+    answer["required"] = [*answer.get("required", []), "model", "version"]
+    answers = okay("The answer", answer) | refusals(*REFUSALS)
+    return {"openapi_extra": {"requestBody": {"required": True, "content": content}}, "responses": answers}
+
+
+def _whole(model: type[BaseModel]) -> Schema:
+    """A model's schema with the models inside it written out, so that it can stand anywhere."""
+    schema = model.model_json_schema()
+    inner = schema.pop("$defs", {})
+
+    def resolve(value: Any) -> Any:
+        if isinstance(value, dict):
+            if "$ref" in value:
+                return resolve(inner[value["$ref"].rsplit("/", 1)[1]])
+            return {key: resolve(part) for key, part in value.items()}
+        return [resolve(part) for part in value] if isinstance(value, list) else value
+
+    result: Schema = resolve(schema)
+    return result
+
+
+def _form(model: type[BaseModel]) -> Schema:
+    """Files come as they are, not as base64."""
+    schema = _whole(model)
+    for field in schema["properties"].values():
+        if field.get("format") in ("byte", "base64", "binary"):
+            field["format"] = "binary"
+    return schema

@@ -1,0 +1,135 @@
+"""Every knob of the server, and the command line that sets them."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from core.task import Limits
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+TOKEN = "STILLHOUSE_TOKEN"  # noqa: S105 - the name of a variable
+RESTARTS = "STILLHOUSE_RESTARTS"
+"""Variable in which the supervisor tells a worker how many came before it."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    packages: dict[str, Path]
+    """Folders that the stage `package` made, by the name that clients use."""
+    host: str = "127.0.0.1"
+    port: int = 8080
+    threads: int = 0
+    """ONNX Runtime's threads for one batch; 0: all cores."""
+    instances: int = 1
+    """Batches of one model computed side by side."""
+    provider: str = "CPUExecutionProvider"
+    """Of ONNX Runtime, which is not imported here: the supervisor stays small and is there at once."""
+    max_batch: int | None = None
+    """Items computed together; None: what the task recommends."""
+    max_wait_ms: float = 0.0
+    """How long a batch that is not full waits for more, at most. 0: it leaves when an instance is free."""
+    queue: int = 128
+    """Requests, and items, that wait for one model at most; more are refused with 429."""
+    deadline_s: float = 30.0
+    """What is not answered by then is refused with 429; a request may ask for less (`X-Deadline-Ms`)."""
+    body_mb: float = 16.0
+    read_s: float = 30.0
+    """Within which a request's headers, and then its body, must have come; else 408."""
+    limits: Limits = field(default_factory=lambda: Limits(items=64, pixels=50_000_000, characters=20_000))
+    drain_s: float = 30.0
+    """After SIGTERM: for requests under way."""
+    drain_delay_s: float = 0.0
+    """After SIGTERM: how long to go on taking requests while `/ready` says no, so that a balancer notices."""
+    watch_s: float = 2.0
+    """How often to look for a new version of a package; 0: only after SIGHUP."""
+    token: str | None = field(default=None, repr=False)
+    """Bearer token that requests must carry."""
+    text_log: bool = False
+
+
+def parse(arguments: Sequence[str]) -> tuple[Settings, int | None]:
+    """Settings, and the file descriptor of a socket that is open already. Raises: SystemExit with what is wrong."""
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    if not given.host:
+        parser.error("--host is empty, which would be all addresses; expected one, e.g. 127.0.0.1 or 0.0.0.0")
+    packages: dict[str, Path] = {}
+    for word in given.packages:
+        name, path = word.split("=", 1) if "=" in word else (Path(word).resolve().name, word)
+        if not path:
+            parser.error(f"{word}: there is no folder behind the name; expected NAME=PACKAGE")
+        if not NAME.fullmatch(name):
+            parser.error(f"{word}: the name {name!r} is not letters, digits, '.', '_' and '-' (at most 64)")
+        if name in packages:
+            parser.error(f"two packages are named {name!r}; name one of them: NAME={path}")
+        packages[name] = Path(path).absolute()
+    options = {name: value for name, value in vars(given).items() if name in Settings.__dataclass_fields__}
+    limits = Limits(given.max_items, given.max_pixels, given.max_characters)
+    return Settings(**{**options, "packages": packages, "limits": limits, "token": _token(parser, given)}), given.fd
+
+
+def _token(parser: argparse.ArgumentParser, given: argparse.Namespace) -> str | None:
+    """From a file or the environment, never from the command line, which every process can read."""
+    token = os.environ.get(TOKEN)
+    if given.token_file:
+        try:
+            token = Path(given.token_file).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            parser.error(f"--token-file {given.token_file} cannot be read: {error}")
+    if token is not None and not re.fullmatch(r"[\x21-\x7e]{16,}", token):
+        parser.error(f"the token of --token-file or ${TOKEN} must be 16 or more printable ASCII characters, no space")
+    return token
+
+
+def _parser() -> argparse.ArgumentParser:
+    default = Settings({})
+    parser = argparse.ArgumentParser("python -m serving", description="Serves packaged models over HTTP.")
+    add = parser.add_argument
+    add("packages", nargs="+", metavar="[NAME=]PACKAGE", help="a folder made by the stage `package`")
+    add("--host", default=default.host, help="default: only this machine (%(default)s)")
+    add("--port", type=_integer(0, 65535), default=default.port, help="%(default)s; 0: any free one")
+    add("--threads", type=_integer(0, 1024), default=default.threads, help="of one batch; 0: all cores")
+    add("--instances", type=_integer(1, 64), default=default.instances, help="batches of a model side by side")
+    add("--provider", default=default.provider, help="of ONNX Runtime; %(default)s")
+    add("--max-batch", type=_integer(1, 4096), help="items computed together; default: the task's")
+    add("--max-wait-ms", type=_number(0, 10_000), default=default.max_wait_ms, help="for a fuller batch; %(default)s")
+    add("--queue", type=_integer(1, 1_000_000), default=default.queue, help="requests that wait a model; %(default)s")
+    add("--deadline-s", type=_number(0.001, 3600), default=default.deadline_s, help="of a request; %(default)s")
+    add("--body-mb", type=_number(0.001, 4096), default=default.body_mb, help="of a request; %(default)s")
+    add("--read-s", type=_number(0.1, 3600), default=default.read_s, help="to receive a request; %(default)s")
+    add("--max-items", type=_integer(1, 65536), default=default.limits.items, help="of a request; %(default)s")
+    add("--max-pixels", type=_integer(1, 10**10), default=default.limits.pixels, help="of an image; %(default)s")
+    add("--max-characters", type=_integer(1, 10**9), default=default.limits.characters, help="of a text; %(default)s")
+    add("--drain-s", type=_number(0, 3600), default=default.drain_s, help="for the last requests; %(default)s")
+    add("--drain-delay-s", type=_number(0, 3600), default=default.drain_delay_s, help="not ready first; %(default)s")
+    add("--watch-s", type=_number(0, 3600), default=default.watch_s, help="for new versions; 0: on SIGHUP")
+    add("--token-file", help=f"file with a bearer token that requests must carry; or ${TOKEN}")
+    add("--text-log", action="store_true", help="lines for people instead of JSON")
+    add("--fd", type=int, help=argparse.SUPPRESS)
+    return parser
+
+
+def _integer(low: int, high: int) -> Callable[[str], float]:
+    return _bounded(int, low, high)
+
+
+def _number(low: float, high: float) -> Callable[[str], float]:
+    return _bounded(float, low, high)
+
+
+def _bounded(kind: type[float], low: float, high: float) -> Callable[[str], float]:
+    def convert(text: str) -> float:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = float("nan")
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"expected {kind.__name__} from {low} to {high}, found {text!r}")
+        return value
+
+    return convert

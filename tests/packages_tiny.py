@@ -1,0 +1,107 @@
+"""Two small packages made in half a minute: a detector of squares and a translator that know their toy task."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import detection_tiny
+import translation_tiny
+
+from core import drift, onnx_session, passport, task
+from core.files import write_json, write_text
+from core.passport import graph as stamped
+
+CARD = "<!doctype html><html lang=en><title>{name}</title><h1>{name}</h1><p>A toy.</p></html>"
+
+
+def detection(folder: Path) -> Path:
+    """A package in `folder`, from real training and export."""
+    import torch
+
+    from stages.export import write_graph
+    from tasks.detection import data, graphs, model
+
+    params = detection_tiny.settings()
+    params.model.pretrained, params.model.width, params.train.freeze_blocks = True, 16, 5
+    still = {"flip_horizontal": 0.0, "flip_vertical": 0.0}
+    params.train.jitter = SimpleNamespace(scale=[1, 1], aspect=0.0, colour=0.0, **still)
+    dataset = detection_tiny.squares(folder / "data")
+    torch.manual_seed(1)
+    loaders = data.loaders(dataset, dataset, params, 7, None)
+    arch = model.architecture(params, loaders.assets)
+    net = model.build(arch, initial=True)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=3e-3)
+    for _ in range(16):
+        for batch in loaders.train:
+            model.loss(net, batch, params)["loss"].backward()
+            optimizer.step()
+            optimizer.zero_grad()
+    made = folder / "detection" / "model"
+    made.mkdir(parents=True)
+    for graph in graphs.graphs(net.eval(), arch, params):
+        write_graph(graph, made / f"{graph.name}.onnx", 18)
+    graphs.describe(made, arch, loaders.assets, params)
+    return package(folder / "detection", "detection", dataset)
+
+
+def translation(folder: Path) -> Path:
+    """Likewise; English to Japanese."""
+    params = translation_tiny.settings(model={"width": 64, "feed_forward": 128}, train={"lr": 0.003})
+    dataset = translation_tiny.dataset(folder / "pairs")
+    net, arch, loaders = translation_tiny.trained(dataset, params, epochs=16)
+    (folder / "translation").mkdir()
+    translation_tiny.export(folder / "translation" / "model", net, arch, loaders.assets, params)
+    return package(folder / "translation", "translation", dataset)
+
+
+def package(folder: Path, name: str, dataset: Path) -> Path:
+    """Golden samples, statistics, card and passport around `folder/model`."""
+    predict, role = task.load(name, "predict"), task.load(name, "serve")
+    onnx_session.seal(folder / "model")
+    inputs = predict.inputs(dataset, "val", 3)
+    (folder / "golden").mkdir()
+    samples: list[dict[str, Any]] = []
+    for i, (value, output) in enumerate(zip(inputs, predict.Predictor(folder / "model")(inputs), strict=True)):
+        if isinstance(value, Path):
+            (folder / "golden" / f"{i}{value.suffix}").write_bytes(value.read_bytes())
+        key = {"file": f"{i}{value.suffix}"} if isinstance(value, Path) else {"input": value}
+        samples.append({**key, "output": output})
+    write_json(folder / "golden" / "samples.json", samples)
+    rows = [role.features(role.item(value)) for value in predict.inputs(dataset, "train")]
+    write_json(folder / drift.NAME, drift.statistics(rows))
+    write_text(folder / "MODEL_CARD.html", CARD.format(name=name))
+    reseal(folder)
+    return folder
+
+
+def reseal(folder: Path, code: str = "2" * 40) -> None:
+    """A passport over what is in `folder` now: another `code` is another version of an equal model."""
+    _bare(folder / "model")
+    links = passport.chained({"data": {"prepared": "1" * 32}, "code": code, "evaluation": {"val": {"score": 0.5}}})
+    passport.stamp(folder / "model", links)
+    onnx_session.seal(folder / "model")
+    passport.seal(folder, links)
+
+
+def _bare(model: Path) -> None:
+    """Take off the passports that graphs carry already."""
+    for path in model.glob("*.onnx"):
+        if stamped.KEY.encode() in path.read_bytes():
+            found = stamped.read(path)
+            path.write_bytes(found.content[: found.own["size"]])
+
+
+def tampered(folder: Path) -> None:
+    """Golden samples that the model does not predict, in a package whose passport holds."""
+    path = folder / "golden" / "samples.json"
+    samples = json.loads(path.read_text(encoding="utf-8"))
+    for sample in samples:
+        if isinstance(sample["output"], str):
+            sample["output"] = "まったく違う文です。"
+        else:
+            sample["output"] = [{"box": [0, 0, 3, 3], "score": 0.99, "label": "square", "category_id": 1}]
+    write_json(path, samples)
+    reseal(folder)

@@ -1,0 +1,58 @@
+"""Packages and servers for all tests of this folder: a real `python -m serving` on a free port."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import packages_tiny
+import pytest
+from filelock import FileLock
+from running import Running
+
+
+@pytest.fixture(scope="session")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """`detection` and `translation`; not to be changed: see `fresh`. Made once for all processes of a test run."""
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+    with FileLock(root / "packages.lock"):
+        for name in ("detection", "translation"):
+            if not (root / "packages" / name / "passport.json").exists():
+                getattr(packages_tiny, name)(root / "packages")
+    return {name: root / "packages" / name for name in ("detection", "translation")}
+
+
+@pytest.fixture
+def fresh(packages: dict[str, Path], tmp_path: Path) -> Callable[[str], Path]:
+    """Copies of packages, to be changed."""
+
+    def copy(name: str) -> Path:
+        return Path(shutil.copytree(packages[name], tmp_path / name))
+
+    return copy
+
+
+@pytest.fixture(scope="session")
+def server(packages: dict[str, Path]) -> Iterator[Running]:
+    """One server of both packages, for tests that leave it as it was."""
+    with Running(*map(str, packages.values())) as running:
+        running.wait_until_ready()
+        yield running
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Running]]:
+    """Starts servers of a test's own: `serve(PACKAGE, "--queue", "2", environment={...})`; ended with the test."""
+    started: list[Running] = []
+
+    def start(*arguments: str | Path, environment: dict[str, str] | None = None) -> Running:
+        started.append(Running(*map(str, arguments), environment=environment).__enter__())
+        return started[-1]
+
+    yield start
+    for running in started:
+        running.__exit__(None, None, None)

@@ -1,0 +1,122 @@
+"""The command line: what is wrong with it is told in one line that says what was expected."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from core.onnx_session import CPU
+from core.task import Limits
+from serving.settings import TOKEN, Settings, parse
+
+SECRET = "0123456789abcdef"
+
+
+@pytest.fixture(autouse=True)
+def no_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(TOKEN, raising=False)
+
+
+def test_defaults_are_the_settings_own() -> None:
+    settings, descriptor = parse(["packages/detection"])
+    assert settings == Settings({"detection": Path("packages/detection").absolute()})
+    assert (settings.host, settings.provider, descriptor) == ("127.0.0.1", CPU, None)
+
+
+def test_every_knob() -> None:
+    words = """a=x b=y --host ::1 --port 0 --threads 3 --instances 2 --provider P --max-batch 5 --max-wait-ms 6.5 
+        --queue 7 --deadline-s 8 --body-mb 9 --read-s 10 --max-items 11 --max-pixels 12 --max-characters 13 --drain-s 14
+        --drain-delay-s 15 --watch-s 0 --text-log --fd 9"""
+    settings, descriptor = parse(words.split())
+    expected = Settings(
+        {"a": Path("x").absolute(), "b": Path("y").absolute()}, "::1", 0, 3, 2, "P", 5, 6.5, 7, 8.0, 9.0, 10.0,
+        Limits(11, 12, 13), 14.0, 15.0, 0.0, None, True,
+    )  # fmt: skip
+    assert (settings, descriptor) == (expected, 9)
+    same = Settings({})
+    names = [field.name for field in dataclasses.fields(Settings) if field.name != "token"]
+    assert [name for name in names if getattr(settings, name) == getattr(same, name)] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("", "the following arguments are required: [NAME=]PACKAGE"),
+        ("p --nope", "unrecognized arguments: --nope"),
+        ("p --port", "argument --port: expected one argument"),
+        ("p --port 70000", "argument --port: expected int from 0 to 65535, found '70000'"),
+        ("p --port -1", "argument --port: expected int from 0 to 65535, found '-1'"),
+        ("p --port http", "argument --port: expected int from 0 to 65535, found 'http'"),
+        ("p --port 80.5", "argument --port: expected int from 0 to 65535, found '80.5'"),
+        ("p --threads -1", "argument --threads: expected int from 0 to 1024, found '-1'"),
+        ("p --instances 0", "argument --instances: expected int from 1 to 64, found '0'"),
+        ("p --max-batch 0", "argument --max-batch: expected int from 1 to 4096, found '0'"),
+        ("p --max-wait-ms -1", "argument --max-wait-ms: expected float from 0 to 10000, found '-1'"),
+        ("p --max-wait-ms nan", "argument --max-wait-ms: expected float from 0 to 10000, found 'nan'"),
+        ("p --queue 0", "argument --queue: expected int from 1 to 1000000, found '0'"),
+        ("p --deadline-s 0", "argument --deadline-s: expected float from 0.001 to 3600, found '0'"),
+        ("p --body-mb inf", "argument --body-mb: expected float from 0.001 to 4096, found 'inf'"),
+        ("p --read-s 0", "argument --read-s: expected float from 0.1 to 3600, found '0'"),
+        ("p --max-items 0", "argument --max-items: expected int from 1 to 65536, found '0'"),
+        ("p --max-pixels 0", "argument --max-pixels: expected int from 1 to 10000000000, found '0'"),
+        ("p --max-characters 0", "argument --max-characters: expected int from 1 to 1000000000, found '0'"),
+        ("p --drain-s -1", "argument --drain-s: expected float from 0 to 3600, found '-1'"),
+        ("p --drain-delay-s -1", "argument --drain-delay-s: expected float from 0 to 3600, found '-1'"),
+        ("p --watch-s -1", "argument --watch-s: expected float from 0 to 3600, found '-1'"),
+        ("p --host=", "--host is empty, which would be all addresses; expected one"),
+        ("a/p b/p", "two packages are named 'p'; name one of them: NAME=b/p"),
+        ("m=a m=b", "two packages are named 'm'; name one of them: NAME=b"),
+        ("../etc=a", "../etc=a: the name '../etc' is not letters, digits, '.', '_' and '-' (at most 64)"),
+        (".hidden=a", "the name '.hidden' is not letters"),
+        ("ä=a", "the name 'ä' is not letters"),
+        (f"{'x' * 65}=a", "is not letters, digits, '.', '_' and '-' (at most 64)"),
+        ("=a", "=a: the name '' is not letters"),
+        ("/", "/: the name '' is not letters"),
+        ("name=", "name=: there is no folder behind the name; expected NAME=PACKAGE"),
+        ("p --token-file /does/not/exist", "--token-file /does/not/exist cannot be read"),
+        ("p --token-file /dev/null", "the token of --token-file or $STILLHOUSE_TOKEN must be 16 or more printable"),
+    ],
+)
+def test_what_is_wrong_is_told(words: str, told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parse(words.split())
+    assert ended.value.code == 2
+    *usage, last = capsys.readouterr().err.strip().splitlines()
+    assert usage[0].startswith("usage: python -m serving")
+    assert last.startswith("python -m serving: error: ")
+    assert told in last
+
+
+@pytest.mark.parametrize("path", ["packages/detection", "packages/detection/", "./packages/x/../detection"])
+def test_a_package_is_named_as_its_folder(path: str) -> None:
+    assert list(parse([path])[0].packages) == ["detection"]
+
+
+def test_a_path_may_hold_what_a_name_may_not() -> None:
+    settings, _ = parse(["m=runs/lr=0.1/x"])
+    assert settings.packages == {"m": Path("runs/lr=0.1/x").absolute()}
+
+
+def test_a_token_from_a_file_goes_before_that_of_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(TOKEN, SECRET)
+    assert parse(["p"])[0].token == SECRET
+    (tmp_path / "token").write_text(f"{SECRET[::-1]}\n")
+    settings, _ = parse(["p", "--token-file", str(tmp_path / "token")])
+    assert settings.token == SECRET[::-1]
+    assert SECRET[::-1] not in repr(settings)
+
+
+@pytest.mark.parametrize("token", ["", "short", f"{SECRET} {SECRET}", f"{SECRET}ä", f"{SECRET}\n{SECRET}"])
+def test_a_weak_token_is_not_repeated(
+    token: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(TOKEN, token)
+    with pytest.raises(SystemExit):
+        parse(["p"])
+    error = capsys.readouterr().err
+    assert "must be 16 or more printable ASCII characters, no space" in error
+    assert not token or token not in error
