@@ -26,8 +26,10 @@ def statistics(rows: Sequence[Mapping[str, float]]) -> dict[str, Any]:
     features = {}
     for name in rows[0] if rows else ():
         values = np.array([row[name] for row in rows], np.float64)
-        # Equal quantiles (a constant, a small integer) are one edge: fewer bins, none of them empty by construction.
-        edges = np.unique(np.quantile(values, np.linspace(0, 1, BINS + 1)[1:-1])).round(6).tolist()
+        quantiles = np.unique(np.quantile(values, np.linspace(0, 1, BINS + 1)[1:-1]))
+        # What many inputs share (a constant, a small integer) is a bin of its own: what is above it is another thing.
+        shared = [edge for edge in quantiles if (values == edge).mean() > 1 / BINS]
+        edges = np.unique([*quantiles, *np.nextafter(shared, np.inf)]).tolist()
         counts = np.bincount([bin_of(edges, value) for value in values], minlength=len(edges) + 1)
         features[name] = {"edges": edges, "shares": (counts / len(values)).round(6).tolist()}
     return {"count": len(rows), "features": features}
