@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from serving import inference, pages, plain, schemas
@@ -32,7 +32,8 @@ class Application:
         self.settings, self.metrics = settings, Metrics()
         self.models = Models(settings, self.metrics)
         self.metrics.watch(self.models)
-        self._entered: ASGIApp = Entrance(self._routes(), self.models, self.metrics, settings.token)
+        self.routes = self._routes()
+        self._entered: ASGIApp = Entrance(self.routes, self.models, self.metrics, settings.token)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._entered(scope, receive, send)
@@ -71,11 +72,18 @@ class Application:
         async def ready() -> Response:
             return inference.readiness(self.models.unready())
 
-        @app.get("/metrics", tags=["Health"], summary="For Prometheus", responses=schemas.refusals(401, 429))
+        @app.get(
+            "/metrics",
+            tags=["Health"],
+            summary="For Prometheus",
+            responses=schemas.refusals(401, 429),
+            response_class=PlainTextResponse,
+        )
         async def metrics() -> Response:
             return Response(self.metrics.text(), media_type="text/plain; version=0.0.4")
 
         app.include_router(pages.router(self.models))
+        schemas.prune(app.openapi())
         return app
 
 

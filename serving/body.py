@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections.abc import AsyncIterator, Awaitable
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import pydantic_core
 from starlette.requests import ClientDisconnect, Request
 
 from serving.errors import ClientGoneError, RefusalError
@@ -15,6 +16,8 @@ from serving.settings import Settings
 Result = TypeVar("Result")
 WINDOW = {"gzip": 31, "deflate": 15}
 """zlib's `wbits` by content coding."""
+VALUES = 1_000_000
+"""Of a body of JSON, at most: while it is parsed nobody else is served, a second for some millions."""
 
 
 async def read(request: Request, settings: Settings) -> bytes:
@@ -48,6 +51,19 @@ async def _bounded(parts: AsyncIterator[bytes], most: int, settings: Settings) -
         if left < 0:
             raise _large(settings)
         yield part
+
+
+def parsed(content: bytes) -> Any:
+    """A body of JSON. Raises: RefusalError 400, 413."""
+    values = sum(map(content.count, (b",", b"[", b"{")))  # at most this many, but for one
+    if values > VALUES:
+        raise RefusalError(
+            413, f"the JSON has {values} values or more, expected at most {VALUES}; send large tensors as binary data"
+        )
+    try:
+        return pydantic_core.from_json(content, allow_inf_nan=False)
+    except ValueError as error:
+        raise RefusalError(400, f"the body is no JSON: {error}") from None
 
 
 async def _unpack(parts: AsyncIterator[bytes], window: int, most: int) -> AsyncIterator[bytes]:

@@ -121,10 +121,7 @@ def parse(content: bytes, header: str | None, role: Any) -> Asked:
         if not (header.isdecimal() and len(header) < 12 and int(header) <= length):
             raise RefusalError(400, f"Inference-Header-Content-Length {header[:32]!r}, but the body has {length} bytes")
         length = int(header)
-    try:
-        message = pydantic_core.from_json(content[:length], allow_inf_nan=False)
-    except ValueError as error:
-        raise RefusalError(400, f"the body is no JSON: {error}") from None
+    message = body.parsed(content[:length])
     if not isinstance(message, dict):
         raise RefusalError(400, "the body must be a JSON object with inputs")
     identity, parameters = message.get("id"), message.get("parameters") or {}

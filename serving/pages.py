@@ -10,7 +10,7 @@ from pathlib import Path
 from fastapi import APIRouter
 from fastapi.openapi.docs import get_swagger_ui_html
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from core import task
 from serving import schemas
@@ -67,7 +67,7 @@ def about(models: Models) -> APIRouter:
     """What there is to know of the models, for the page and for people."""
     routes = APIRouter(prefix="/v1", tags=["Models"])
 
-    @routes.get("/models", summary="All models", responses=schemas.okay("Models"))
+    @routes.get("/models", summary="All models", responses=schemas.okay("Models", schemas.MODELS))
     async def all_models() -> Response:
         listed = []
         for place in models.places.values():
@@ -83,7 +83,12 @@ def about(models: Models) -> APIRouter:
             listed.append({"task": None, "version": None, "verb": None, "about": {}} | entry)
         return JSONResponse({"models": listed})
 
-    @routes.get("/models/{name}/card", summary="Model card, HTML", responses=schemas.refusals(401, 404, 429))
+    @routes.get(
+        "/models/{name}/card",
+        summary="Model card",
+        responses=schemas.refusals(401, 404, 429),
+        response_class=HTMLResponse,
+    )
     async def card(name: str) -> Response:
         content = models.get(name).package.card
         if content is None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
-import pydantic_core
 from fastapi import APIRouter
 from pydantic import BaseModel, ValidationError
 from starlette.datastructures import Headers, UploadFile
@@ -21,7 +20,9 @@ from serving.package import Package
 from serving.settings import Settings
 
 FIELDS = 16
-"""Of a form, at most."""
+"""Of a form or an object, at most."""
+FORM_BYTES = 1_000_000
+"""Of a form that is percent-encoded, at most: Python unpacks it byte by byte. Files come as multipart/form-data."""
 
 
 def router(models: Models, settings: Settings) -> APIRouter:
@@ -66,12 +67,16 @@ async def parse(headers: Headers, content: bytes, role: Any) -> BaseModel:
     """The task's `Request` from JSON, a form, or a raw body. Raises: RefusalError 400, 415."""
     kind = headers.get("content-type", "").split(";")[0].strip().lower()
     if kind == "application/json" or kind.endswith("+json"):
-        values = _json(content)
+        values = body.parsed(content)
+        if isinstance(values, dict) and len(values) > FIELDS:
+            raise RefusalError(400, f"the body has {len(values)} fields, expected at most {FIELDS}")
     elif kind == "multipart/form-data":
         values = await _form(MultiPartParser, headers, content, max_files=1, max_part_size=len(content) + 1)
     elif kind == "application/x-www-form-urlencoded":
         if not content.isascii():
             raise RefusalError(400, "the form is not ASCII; expected UTF-8, percent-encoded")
+        if len(content) > FORM_BYTES or content.count(b"&") > FIELDS:
+            raise RefusalError(413, f"the form is larger than {FORM_BYTES} bytes or has more than {FIELDS} fields")
         values = await _form(FormParser, headers, content, max_part_size=len(content) + 1)
     elif field := next((f for start, f in role.RAW.items() if kind == start or kind.startswith(_group(start))), None):
         values = {field: content if role.Request.model_fields[field].annotation is bytes else _text(content)}
@@ -95,13 +100,6 @@ def _text(content: bytes) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise RefusalError(400, f"the body is not UTF-8: byte {error.start} is 0x{content[error.start]:02x}") from None
-
-
-def _json(content: bytes) -> Any:
-    try:
-        return pydantic_core.from_json(content, allow_inf_nan=False)
-    except ValueError as error:
-        raise RefusalError(400, f"the body is no JSON: {error}") from None
 
 
 async def _form(parser: Any, headers: Headers, content: bytes, **limits: int) -> dict[str, Any]:

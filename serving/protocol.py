@@ -10,6 +10,8 @@ from typing import Any, ClassVar
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 HEADER_BYTES = 32 * 1024
+PART_BYTES = 8 * 1024
+"""Parsed at once, and not counted when a request begins in it."""
 
 
 class Protocol(HttpToolsProtocol):
@@ -40,13 +42,15 @@ class Protocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        self._size += len(data)
-        super().data_received(data)
-        if self.transport.is_closing():
-            return
-        if self._size > HEADER_BYTES:
-            self._large()
-        elif self._timer is None and self.cycle is not None and self.cycle.response_complete:
+        for start in range(0, len(data), PART_BYTES):
+            part = data[start : start + PART_BYTES]
+            self._size += len(part)
+            super().data_received(part)
+            if not self.transport.is_closing() and self._size > HEADER_BYTES:
+                self._large()
+            if self.transport.is_closing():
+                return
+        if self._timer is None and self.cycle is not None and self.cycle.response_complete:
             self._timer = self.loop.call_later(self.read_s, self._slow)  # uvicorn's own has been stopped by the data
 
     def eof_received(self) -> None:

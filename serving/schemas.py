@@ -6,8 +6,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from serving.tensors import DTYPES
+
 Schema = dict[str, Any]
 OBJECT: Schema = {"type": "object"}
+BINARY: Schema = {"type": "string", "format": "binary"}
 ERROR: Schema = {
     "type": "object",
     "required": ["error"],
@@ -53,6 +56,30 @@ MODEL: Schema = {
         "outputs": _TENSORS,
     },
 }
+MODELS: Schema = {
+    "type": "object",
+    "required": ["models"],
+    "properties": {
+        "models": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["name", "ready", "reason", "task", "version", "verb", "about"],
+                "properties": {
+                    "name": {"type": "string"},
+                    "ready": {"type": "boolean"},
+                    "reason": {"type": ["string", "null"], "description": "Why the newest package is not served"},
+                    "task": {"type": ["string", "null"]},
+                    "version": {"type": ["string", "null"]},
+                    "verb": {"type": ["string", "null"], "description": "The endpoint is `/v1/VERB`"},
+                    "about": OBJECT,
+                },
+            },
+        }
+    },
+}
+PIXELS: Schema = {"name": "pixels", "datatype": "UINT8", "shape": [1, 1, 2, 3], "data": [255, 0, 0, 0, 0, 255]}
+TEXT: Schema = {"name": "text", "datatype": "BYTES", "shape": [1], "data": ["The meeting starts at nine."]}
 INFER_REQUEST: Schema = {
     "type": "object",
     "required": ["inputs"],
@@ -68,10 +95,20 @@ INFER_REQUEST: Schema = {
                 "required": ["name", "datatype", "shape"],
                 "properties": {
                     "name": {"type": "string"},
-                    "datatype": {"type": "string"},
-                    "shape": {"type": "array", "items": {"type": "integer", "minimum": 0}},
-                    "parameters": {"type": "object"},
-                    "data": {"type": "array", "items": {}},
+                    "datatype": {"enum": list(DTYPES)},
+                    "shape": {
+                        "type": "array",
+                        "maxItems": 8,
+                        "items": {"type": "integer", "minimum": 0, "maximum": 2**31 - 1},
+                    },
+                    "parameters": {
+                        "type": "object",
+                        "properties": {
+                            "binary_data_size": {"type": "integer", "minimum": 0},
+                            "content_type": {"enum": ["base64"], "description": "Of strings in `data`"},
+                        },
+                    },
+                    "data": {"type": "array", "items": {}, "description": "Flat, or nested like the shape"},
                 },
             },
         },
@@ -103,6 +140,20 @@ REFUSALS = {
 }
 
 
+DEADLINE: Schema = {
+    "name": "X-Deadline-Ms",
+    "in": "header",
+    "description": "Milliseconds within which the answer must come; then it is 429",
+    "schema": {"type": "integer", "minimum": 1, "maximum": 999_999_999},
+}
+LENGTH: Schema = {
+    "name": "Inference-Header-Content-Length",
+    "in": "header",
+    "description": "Bytes of JSON that the body begins with, when binary data stands behind it",
+    "schema": {"type": "integer", "minimum": 0},
+}
+
+
 def json(schema: Schema) -> Schema:
     return {"application/json": {"schema": schema}}
 
@@ -125,24 +176,39 @@ def ready() -> dict[int | str, Schema]:
 
 def infer() -> dict[str, Any]:
     """Keywords of a route that takes a v2 request."""
-    body = {"required": True, "content": json(INFER_REQUEST) | {"application/octet-stream": {}}}
+    content = json(INFER_REQUEST) | {"application/octet-stream": {"schema": BINARY}}
+    samples = {"an image": {"value": {"inputs": [PIXELS]}}, "a text": {"value": {"inputs": [TEXT]}}}
+    content["application/json"]["examples"] = samples
     answers = okay("Outputs", INFER_RESPONSE)
-    answers[200]["content"] |= {"application/octet-stream": {}}
-    return {"openapi_extra": {"requestBody": body}, "responses": answers | refusals(*REFUSALS)}
+    answers[200]["content"] |= {"application/octet-stream": {"schema": BINARY}}
+    return _posted(content, answers, LENGTH)
+
+
+def _posted(content: Schema, answers: dict[int | str, Schema], *headers: Schema) -> dict[str, Any]:
+    extra = {"requestBody": {"required": True, "content": content}, "parameters": [DEADLINE, *headers]}
+    return {"openapi_extra": extra, "responses": answers | refusals(*REFUSALS)}
 
 
 def plain(role: Any) -> dict[str, Any]:
     """Keywords of a route that takes a task's `Request`."""
-    content = {
-        "application/json": {"schema": _whole(role.Request)},
-        "multipart/form-data": {"schema": _form(role.Request)},
-        **{(kind + "*" if kind.endswith("/") else kind): {"schema": {"type": "string"}} for kind in role.RAW},
-    }
+    content = json(_whole(role.Request))
+    for kind, field in role.RAW.items():
+        if role.Request.model_fields[field].annotation is bytes:
+            content |= {f"{kind}*": {"schema": BINARY}, "multipart/form-data": {"schema": _form(role.Request)}}
+        else:
+            content[kind] = {"schema": {"type": "string"}}
     answer = _whole(role.Response)
     answer["properties"] |= {"model": {"type": "string"}, "version": {"type": "string"}}
     answer["required"] = [*answer.get("required", []), "model", "version"]
-    answers = okay("The answer", answer) | refusals(*REFUSALS)
-    return {"openapi_extra": {"requestBody": {"required": True, "content": content}}, "responses": answers}
+    return _posted(content, okay("The answer", answer))
+
+
+def prune(document: Schema) -> None:
+    """Leave out 422, which FastAPI declares wherever there is a parameter: ours are all strings."""
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            operation["responses"].pop("422", None)
+    document.pop("components", None)
 
 
 def _whole(model: type[BaseModel]) -> Schema:

@@ -34,6 +34,8 @@ DTYPES: dict[str, Any] = {
     "BYTES": np.object_,
 }
 _KINDS: dict[str, set[type]] = {"BOOL": {bool}, "BYTES": {str}}
+ELEMENTS = 65_536
+"""Of a tensor of BYTES, at most; `--max-items` is never more."""
 BASE64 = "base64"
 """`parameters.content_type` of a JSON tensor of BYTES whose strings are base64."""
 
@@ -55,6 +57,8 @@ def decode(entry: Any, known: Sequence[Tensor], blob: memoryview) -> tuple[str, 
         expected = " or ".join((tensor.datatype, *tensor.also))
         raise RefusalError(400, f"{where}: datatype {str(datatype)[:32]!r}, expected {expected}")
     shape = _shape(entry.get("shape"), tensor, where)
+    if datatype == "BYTES" and math.prod(shape) > ELEMENTS:
+        raise RefusalError(400, f"{where}: {math.prod(shape)} elements, expected at most {ELEMENTS}")
     parameters = entry.get("parameters") or {}
     if not isinstance(parameters, dict):
         raise RefusalError(400, f"{where}: parameters must be an object")

@@ -105,11 +105,9 @@ async def alone(port: int, requests: list[load.Request]) -> dict[int, bytes]:
     """The body of each answer when nothing shares its batch."""
     answers = {}
     for request in requests:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(request.content)
-        head = (await reader.readuntil(b"\r\n\r\n")).lower()
-        answers[request.key] = await reader.readexactly(int(head.split(b"content-length:")[1].split(b"\r\n")[0]))
-        writer.close()
+        connection = await asyncio.open_connection("127.0.0.1", port)
+        answers[request.key] = (await load.answer(*connection, request.content))[2]
+        connection[1].close()
     return answers
 
 

@@ -45,6 +45,16 @@ def post(host: str, path: str, kind: str, body: bytes) -> bytes:
     return head.encode() + body
 
 
+async def answer(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, content: bytes
+) -> tuple[int, bytes, bytes]:
+    """Status, headers in small letters, and body."""
+    writer.write(content)
+    head = (await reader.readuntil(b"\r\n\r\n")).lower()
+    body = await reader.readexactly(int(head.split(b"content-length:")[1].split(b"\r\n")[0]))
+    return int(head[9:12]), head, body
+
+
 class Client:
     """Kept connections to one server. expected: body that each key must be answered with; None: not compared."""
 
@@ -53,25 +63,25 @@ class Client:
         self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
 
     async def ask(self, request: Request, due: float) -> None:
-        try:
-            connection = self._idle.pop() if self._idle else await asyncio.open_connection("127.0.0.1", self._port)
-            reader, writer = connection
-            writer.write(request.content)
-            self.result.sent += 1
-            head = (await reader.readuntil(b"\r\n\r\n")).lower()
-            length = int(head.split(b"content-length:")[1].split(b"\r\n")[0])
-            body = await reader.readexactly(length)
-        except (OSError, asyncio.IncompleteReadError):
-            self.result.broken += 1
-            return
-        status = int(head[9:12])
+        self.result.sent += 1
+        kept = bool(self._idle)
+        while True:
+            try:
+                connection = self._idle.pop() if kept else await asyncio.open_connection("127.0.0.1", self._port)
+                status, head, body = await answer(*connection, request.content)
+                break
+            except (OSError, asyncio.IncompleteReadError):
+                if not kept:
+                    self.result.broken += 1
+                    return
+                kept = False  # the server closed it while it was idle; as RFC 9112, 9.3.1 says, once more
         self.result.statuses[status] += 1
         if status == 200:
             self.result.latencies.append(time.perf_counter() - due)
             if self._expected is not None and body != self._expected[request.key]:
                 self.result.wrong += 1
         if b"connection: close" in head:
-            writer.close()
+            connection[1].close()
         else:
             self._idle.append(connection)
 

@@ -87,7 +87,7 @@ class Request(BaseModel):
 class Box(BaseModel):
     """Something found."""
 
-    box: tuple[float, float, float, float] = Field(description="x1, y1, x2, y2 in pixels of the image")
+    box: list[float] = Field(min_length=4, max_length=4, description="x1, y1, x2, y2 in pixels of the image")
     score: float
     label: str
     category_id: int

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
 
 from core.errors import DataError
 from core.task import Job, Limits, Tensor
@@ -44,7 +44,10 @@ SIMILAR = 0.6
 """Ratio of characters in common from which a golden sample's translation is what was packaged. int8 kernels differ by
 CPU, and dynamic quantization by what shares the batch: on the embedded sample that changed 6 % of translations, to 0.79
 at the least, and damaged weights brought most below 0.6."""
-REFUSED = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffd\ud800-\udfff]")
+CONTROLS = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffd"
+REFUSED = re.compile(rf"[{CONTROLS}\ud800-\udfff]")
+TEXT = {"type": "string", "pattern": rf"^[^{CONTROLS}]*[^\s{CONTROLS}][^{CONTROLS}]*$", "examples": [EXAMPLE]}
+"""What is translated, as JSON Schema."""
 NEWLINES = re.compile(r"[\n\r\u2028\u2029]")
 
 
@@ -64,16 +67,23 @@ def _texts(value: Any) -> str | list[str]:
     raise ValueError(f"expected a string or a list of strings, found {kinds}")
 
 
+def _whole(value: Any) -> Any:
+    """JSON Schema takes 2.0 for an integer."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 class Request(BaseModel):
     """One text or several."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
-    text: Annotated[str | list[str], PlainValidator(_texts, json_schema_input_type=str | list[str])] = Field(
-        description="Text in the source language: sentences, paragraphs; or a list of texts"
-    )
+    text: Annotated[
+        str | list[str],
+        PlainValidator(_texts),
+        WithJsonSchema({"anyOf": [TEXT, {"type": "array", "items": TEXT, "minItems": 1}]}),
+    ] = Field(description="Text in the source language: sentences, paragraphs; or a list of texts")
     alignment: bool = Field(False, description="Tell which subwords of the source each subword was translated from")
-    beam: int | None = Field(None, ge=1, le=BEAMS, description=OPTIONS["beam"])
+    beam: Annotated[int | None, BeforeValidator(_whole)] = Field(None, ge=1, le=BEAMS, description=OPTIONS["beam"])
     check_language: bool = Field(True, description=OPTIONS["check_language"])
 
 
@@ -170,7 +180,7 @@ def tensors(
     if set(inputs) != {"text"}:
         raise DataError(f"inputs: expected 'text', found {sorted(inputs)}")
     texts = [_utf8(value, f"text[{i}]") for i, value in enumerate(inputs["text"][: limits.items + 1].tolist())]
-    beam, check = parameters.get("beam"), parameters.get("check_language", True)
+    beam, check = _whole(parameters.get("beam")), parameters.get("check_language", True)
     if beam is not None and (isinstance(beam, bool) or not isinstance(beam, int) or not 1 <= beam <= BEAMS):
         raise DataError(f"parameters: beam is {beam!r}, expected a whole number from 1 to {BEAMS}")
     if not isinstance(check, bool):

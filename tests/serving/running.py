@@ -57,10 +57,15 @@ class Running:
     def stop(self, number: int = signal.SIGTERM) -> None:
         self.process.send_signal(number)
 
-    def log(self) -> list[dict[str, Any]]:
-        """Events so far; a line that is no JSON stands under `text`."""
-        self._log.seek(0)
-        lines = self._log.read().decode().splitlines()
+    @property
+    def logged(self) -> int:
+        """Bytes of the log so far."""
+        return os.fstat(self._log.fileno()).st_size
+
+    def log(self, since: int = 0) -> list[dict[str, Any]]:
+        """Events so far, or behind the first `since` bytes; a line that is no JSON stands under `text`."""
+        # not read(): the server writes where this file's position is
+        lines = os.pread(self._log.fileno(), self.logged - since, since).decode().splitlines()
         return [json.loads(line) if line.startswith("{") else {"event": "", "text": line} for line in lines]
 
     def wait_for(self, event: str, seconds: float = 60, count: int = 1, **fields: Any) -> dict[str, Any]:

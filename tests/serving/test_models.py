@@ -10,6 +10,7 @@ from typing import Any
 
 import packages_tiny
 import pytest
+import raw_http
 from refusals import refused
 from running import Running
 from versions import flipped, named, resealed
@@ -90,6 +91,25 @@ def test_what_is_good_answers_beside_them(half: Running, broken: dict[str, Path]
     assert (answer.json()["model"], answer.json()["version"]) == ("good", named(broken["good"]))
     assert half.http.get("/v2/models/good/ready").status_code == 200
     refused(half.http.post("/v1/detect", json={"image": "aGVsbG8="}), 404, "no model for detection is ready")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["other", "..", "../good", "..%2fgood", "%2e%2e/good", "good%00", "good/", "GOOD", "good%2f..%2fgood", "x" * 3000],
+)
+def test_a_name_that_no_model_has(half: Running, name: str) -> None:
+    """Rows 87, 88."""
+    for method, path in (("GET", ""), ("GET", "/ready"), ("POST", "/infer"), ("GET", "/versions/1")):
+        with raw_http.connected(half) as connection:  # httpx would tidy these paths up
+            raw_http.send(connection, [raw_http.head(f"/v2/models/{name}{path}", method, Content_Length=0)])
+            answer = raw_http.answer(connection)
+        assert answer.status == 404, (method, path)
+        assert len(answer.error) < 500
+    for path in ("card", "passport"):
+        with raw_http.connected(half) as connection:
+            raw_http.send(connection, [raw_http.head(f"/v1/models/{name}/{path}", "GET")])
+            assert raw_http.answer(connection).status == 404
+    refused(half.http.post("/v1/translate", params={"model": name}, json={"text": "i eat rice ."}), 404, "no model")
 
 
 def test_a_package_that_comes_later_is_served(serve: Serve, packages: dict[str, Path], tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def test_who_leaves_is_not_computed_for(waiting: Running) -> None:
             until(lambda: queued(waiting) == QUEUE)
         until(lambda: queued(waiting) == 0)
     assert batches(waiting) == before
-    assert scraped.total(waiting, "stillhouse_requests_total", status="499") >= 3 * QUEUE
+    until(lambda: scraped.total(waiting, "stillhouse_requests_total", status="499") >= 3 * QUEUE)
     assert waiting.wait_for("request", status=499, path="/v1/translate")
 
 

@@ -44,10 +44,10 @@ def test_headers_that_drip(impatient: Running) -> None:
         assert b"408 Request Timeout" in raw_http.received(connection)
 
 
-def dripping(content: bytes, pause_s: float = 0.1) -> Iterator[bytes]:
-    for i in range(len(content)):
+def dripping(content: bytes, size: int = 1, pause_s: float = 0.1) -> Iterator[bytes]:
+    for i in range(0, len(content), size):
         time.sleep(pause_s)
-        yield content[i : i + 1]
+        yield content[i : i + size]
 
 
 @pytest.mark.parametrize("framing", [{"Content_Length": 1000}, {"Transfer_Encoding": "chunked"}])
@@ -70,7 +70,7 @@ def test_a_body_that_drips(impatient: Running) -> None:
 def test_a_request_in_pieces_that_come_in_time(impatient: Running) -> None:
     request = raw_http.head("/v1/translate", Content_Length=len(BODY), Connection="close", **JSON) + BODY
     with raw_http.connected(impatient) as connection:
-        raw_http.send(connection, dripping(request, 0.001))
+        raw_http.send(connection, dripping(request, 10, 0.001))
         assert b"200 OK" in raw_http.received(connection)
 
 
@@ -112,6 +112,7 @@ def test_a_body_that_ends_too_early(impatient: Running, framing: dict[str, Any])
 def test_clients_that_vanish_leave_nothing_behind(impatient: Running) -> None:
     """At every moment of a request."""
     request = raw_http.head("/v1/translate", Content_Length=len(BODY), **JSON) + BODY
+    impatient.http.get("/live")  # has its connection now
     before = impatient.worker.num_fds()
     for end in (0, 10, len(request) - len(BODY), len(request) - 3, len(request)) * 10:
         with raw_http.connected(impatient) as connection:
@@ -135,6 +136,25 @@ def test_headers_that_are_too_large(impatient: Running) -> None:
                 raw_http.send(connection, (head[i : i + step] for i in range(0, len(head), step)))
                 answer = raw_http.answer(connection)
             assert (answer.status, answer.error) == (431, TOO_LARGE), (size, parts)
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        b"GET /" + b"x" * 100_000,
+        b"GET /live HTTP/1.1\r\nX-Large: " + b"x" * 100_000,
+        b"GET /live HTTP/1.1\r\n" + b"X-Small: x\r\n" * 10_000,
+        raw_http.head("/v1/translate", Transfer_Encoding="chunked", **JSON) + b"0\r\nX-Trailer: " + b"x" * 100_000,
+        raw_http.head("/v1/translate", Transfer_Encoding="chunked", **JSON) + b"1;extension=" + b"x" * 100_000,
+    ],
+    ids=["path", "header", "headers", "trailer", "extension"],
+)
+def test_headers_without_end(impatient: Running, start: bytes) -> None:
+    """Refused when they are too large, not kept until they are too slow."""
+    with raw_http.connected(impatient) as connection:
+        raw_http.send(connection, [start[i : i + 10_000] for i in range(0, len(start), 10_000)])
+        answer = raw_http.answer(connection)
+    assert (answer.status, answer.error) == (431, TOO_LARGE)
 
 
 def test_a_refusal_is_not_taken_for_the_answer_to_the_request_before(impatient: Running) -> None:

@@ -64,10 +64,11 @@ FINE = {
     "20,000 marks on a letter": "a" + "\u0301" * 19_999,
     "5,000 families": "👩‍👩‍👧‍👦"[:4] * 5000,
     "20,000 digits": "1234567890" * 2000,
-    "2,000 sentences": "I see. " * 2000,
-    "abbreviations": "e.g. Dr. Mr. No. 1. " * 1000,
     "quotes": "“” «» „“ '" * 1500,
 }
+
+SLOW = {"2,000 sentences": "I see. " * 2000, "abbreviations": "e.g. Dr. Mr. No. 1. " * 1000}
+LATER = [pytest.param(text, marks=pytest.mark.slow) for text in SLOW.values()]
 
 
 def translate(http: httpx.Client, **body: Any) -> httpx.Response:
@@ -118,7 +119,7 @@ def test_what_cannot_be_translated_is_refused(server: Running, text: str) -> Non
     assert is_refused(server.http.post("/v1/translate", content=text.encode(), headers={"Content-Type": "text/plain"}))
 
 
-@pytest.mark.parametrize("text", FINE.values(), ids=FINE)
+@pytest.mark.parametrize("text", [*FINE.values(), *LATER], ids=[*FINE, *SLOW])
 def test_long_text_is_translated_whole(server: Running, translator: Translator, text: str) -> None:
     assert len(text) <= 20_000
     assert not check(translator, text, translate(server.http, text=text, check_language=False))

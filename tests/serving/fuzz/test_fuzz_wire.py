@@ -101,11 +101,11 @@ def test_what_is_no_http_is_refused_once(server: Running, sent: bytes) -> None:
 
 @pytest.mark.parametrize("sent", SMUGGLED.values(), ids=SMUGGLED)
 def test_no_request_hides_in_another(server: Running, sent: bytes) -> None:
-    before = len(server.log())
+    before = server.logged
     found = talk(server.port, sent, count=2, seconds=2)
     assert len(found.replies) == 1
     assert 400 <= found.statuses[0] < 500
-    assert "/hidden" not in [event.get("path") for event in server.log()[before:]]
+    assert "/hidden" not in [event.get("path") for event in server.log(before)]
 
 
 @pytest.mark.parametrize("model", TRICKS, ids=lambda name: name[:32])

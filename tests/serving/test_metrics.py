@@ -1,23 +1,19 @@
-"""What the server tells of itself: metrics for Prometheus, a line of JSON for every event, an id for every request."""
+"""What Prometheus reads: requests, batches, what waits, what is served, how far the inputs have drifted."""
 
 from __future__ import annotations
 
 import io
 import itertools
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from datetime import datetime
 from pathlib import Path
 
 import pytest
-import raw_http
 import scraped
 import translation_tiny as tiny
 from PIL import Image
-from running import ROOT, Running
+from running import Running
 from versions import named
 from waiting import until
 from waiting_requests import asked, waits
@@ -160,61 +156,3 @@ def test_drift_of_pictures(watched: Running) -> None:
     found = drift(watched, "detection")
     assert found["brightness"] > 0.25
     assert found["width"] < found["brightness"]
-
-
-def test_every_line_of_the_log_is_an_event(watched: Running) -> None:
-    watched.http.get("/v1/models", headers={"X-Request-Id": "look-1"})
-    with raw_http.connected(watched) as connection:
-        raw_http.send(connection, [b"no http\r\n\r\n"])
-        raw_http.received(connection)
-    watched.wait_for("request", request_id="look-1")
-    for event in watched.log():
-        assert event["event"], event
-        assert event["level"] in ("info", "warning", "error")
-        assert datetime.fromisoformat(event["time"]).tzinfo is not None
-
-
-def test_the_line_of_a_request(watched: Running) -> None:
-    watched.http.post("/v1/translate?model=none", content=b"{}", headers={"X-Request-Id": "line-1"})
-    line = watched.wait_for("request", request_id="line-1")
-    assert line.pop("ms") >= 0
-    assert {key: line[key] for key in ("method", "path", "status", "client")} == {
-        "method": "POST",
-        "path": "/v1/translate",
-        "status": 404,
-        "client": "127.0.0.1",
-    }
-
-
-def test_health_checks_do_not_fill_the_log(watched: Running) -> None:
-    for path in ("/live", "/ready", "/v2/health/live", "/v2/health/ready", "/metrics"):
-        watched.http.get(path, headers={"X-Request-Id": "quiet-1"})
-    watched.http.get("/v1/models", headers={"X-Request-Id": "loud-1"})
-    watched.wait_for("request", request_id="loud-1")
-    assert [event for event in watched.log() if event.get("request_id") == "quiet-1"] == []
-
-
-@pytest.mark.parametrize("path", ["/v1/models", "/nothing", "/", "/v2/models/none", "/live"])
-@pytest.mark.parametrize("given", ["7", "a-b_c.d:e", "x" * 64])
-def test_a_harmless_request_id_comes_back(watched: Running, path: str, given: str) -> None:
-    assert watched.http.get(path, headers={"X-Request-Id": given}).headers["x-request-id"] == given
-
-
-@pytest.mark.parametrize(
-    "given", ["", "x" * 65, "two words", "<b>", '"}', "a\tb", "\xe4", "../..", "${jndi:ldap://x}", "a\\nb"]
-)
-def test_another_request_id_is_replaced(watched: Running, given: str) -> None:
-    answer = watched.http.get("/v1/models", headers=[(b"X-Request-Id", given.encode("latin-1"))])
-    made = answer.headers["x-request-id"]
-    assert re.fullmatch(r"[0-9a-f]{32}", made)
-    watched.wait_for("request", request_id=made)
-    assert watched.http.get("/v1/models").headers["x-request-id"] != made
-
-
-def test_a_log_for_people(packages: dict[str, Path]) -> None:
-    command = [sys.executable, "-m", "serving", str(packages["translation"]), "--port", "0", "--text-log"]
-    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        line = process.stderr.readline()
-        process.terminate()
-        assert re.fullmatch(r"\d\d:\d\d:\d\d info    listening url=http://127.0.0.1:\d+\n", line)
