@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from serving import inference, pages, plain, schemas
+from serving import inference, logs, pages, plain, schemas
 from serving.entrance import GONE, Entrance
 from serving.errors import ClientGoneError, RefusalError, answer
 from serving.metrics import Metrics
@@ -59,6 +59,7 @@ class Application:
         app.add_exception_handler(RefusalError, _refused)
         app.add_exception_handler(ClientGoneError, _gone)
         app.add_exception_handler(HTTPException, _http)
+        app.add_exception_handler(Exception, _bug)
 
         app.include_router(plain.router(self.models, self.settings))
         app.include_router(pages.about(self.models))
@@ -69,8 +70,8 @@ class Application:
             return inference.readiness({})
 
         @app.get("/ready", tags=["Health"], summary="As /v2/health/ready", responses=schemas.ready())
-        async def ready() -> Response:
-            return inference.readiness(self.models.unready())
+        async def ready(request: Request) -> Response:
+            return inference.readiness(self.models.unready(), request.state.known)
 
         @app.get(
             "/metrics",
@@ -101,3 +102,8 @@ async def _http(request: Request, error: Exception) -> Response:
     """Starlette's own: no such path, no such method."""
     assert isinstance(error, HTTPException)
     return answer(error.status_code, str(error.detail), dict(error.headers or {}))
+
+
+async def _bug(request: Request, error: Exception) -> Response:
+    """What happened stands in the log alone: Starlette raises it again, to `serving.entrance`."""
+    return answer(500, f"a fault of this server; its log has it under {logs.REQUEST.get()}")

@@ -11,7 +11,7 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving import logs, tracing
-from serving.errors import RefusalError, answer, busy
+from serving.errors import RefusalError, busy
 from serving.metrics import Metrics
 from serving.models import Models
 
@@ -63,12 +63,8 @@ class Entrance:
                 except asyncio.CancelledError:  # the server has waited for this request as long as it may
                     if status == GONE:
                         await busy("the server is shutting down; retry later").response()(scope, receive, reply)
-                except Exception:
+                except Exception:  # answered already: `serving.app`
                     logs.failure("bug", path=scope["path"])
-                    if status == GONE:
-                        await answer(500, f"a fault of this server; its log has it under {request}")(
-                            scope, receive, reply
-                        )
                 route = _route(scope)
                 if span is not None:
                     span.update_name(f"{scope['method']} {route}")
@@ -81,16 +77,19 @@ class Entrance:
     def _admit(self, scope: Scope) -> None:
         if self._active > ACTIVE:
             raise busy(f"more than {ACTIVE} requests at once; retry later")
-        if self._token is None or scope["path"] in OPEN or scope["path"].startswith("/page/"):
-            return
-        given = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
-        scheme, _, token = given.partition(b" ")
-        if scheme.lower() != b"bearer" or not hmac.compare_digest(token.strip(), self._token):
+        known = self._token is None or self._has_token(scope["headers"])
+        scope.setdefault("state", {})["known"] = known
+        if not known and scope["path"] not in OPEN and not scope["path"].startswith("/page/"):
             raise RefusalError(
                 401,
                 "expected the header Authorization: Bearer TOKEN, with this server's",
                 {"WWW-Authenticate": "Bearer"},
             )
+
+    def _has_token(self, headers: list[tuple[bytes, bytes]]) -> bool:
+        given = next((value for name, value in headers if name == b"authorization"), b"")
+        scheme, _, token = given.partition(b" ")
+        return scheme.lower() == b"bearer" and hmac.compare_digest(token.strip(), self._token or b"")
 
     def _finish(self, scope: Scope, status: int, seconds: float) -> None:
         route = _route(scope)

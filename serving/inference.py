@@ -49,8 +49,8 @@ def router(models: Models, settings: Settings) -> APIRouter:
         return JSONResponse({"live": True})
 
     @routes.get("/health/ready", summary="Is every model ready", responses=schemas.ready())
-    async def ready() -> Response:
-        return readiness(models.unready())
+    async def ready(request: Request) -> Response:
+        return readiness(models.unready(), request.state.known)
 
     @routes.get("/models/{name}", summary="A model", responses=schemas.found("Model metadata", schemas.MODEL))
     async def metadata(name: str) -> Response:
@@ -93,9 +93,10 @@ def router(models: Models, settings: Settings) -> APIRouter:
     return routes
 
 
-def readiness(reasons: dict[str, str]) -> Response:
-    """The protocol asks for 200 or a 4xx."""
-    return JSONResponse({"ready": not reasons, **({"reasons": reasons} if reasons else {})}, 400 if reasons else 200)
+def readiness(reasons: dict[str, str], known: bool = True) -> Response:
+    """The protocol asks for 200 or a 4xx. known: whether the client may read reasons, which name models and files."""
+    told = reasons if known else {"server": "send this server's bearer token to be told"}
+    return JSONResponse({"ready": not reasons, **({"reasons": told} if reasons else {})}, 400 if reasons else 200)
 
 
 def describe(model: Model) -> dict[str, Any]:
@@ -131,9 +132,9 @@ def parse(content: bytes, header: str | None, role: Any) -> Asked:
         raise RefusalError(400, "parameters must be an object")
     binary = parameters.get("binary_data_output", False)
     options = {name: value for name, value in parameters.items() if name != "binary_data_output"}
-    if unknown := set(options) - set(role.OPTIONS):
+    if unknown := [name for name in options if name not in role.OPTIONS]:
         known = ", ".join([*role.OPTIONS, "binary_data_output"])
-        raise RefusalError(400, f"parameters {sorted(unknown)[:5]} are not known; known: {known}")
+        raise RefusalError(400, f"parameters {unknown[:5]} are not known; known: {known}")
     if not isinstance(binary, bool):
         raise RefusalError(400, "parameters.binary_data_output must be true or false")
     inputs = _inputs(message.get("inputs"), role.INPUTS, memoryview(content)[length:])

@@ -9,6 +9,8 @@ from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from serving import logs
+
 HEADER_BYTES = 32 * 1024
 PART_BYTES = 8 * 1024
 """Parsed at once, and not counted when a request begins in it."""
@@ -130,6 +132,7 @@ class Protocol(HttpToolsProtocol):
         self._refuse(431, f"the headers or trailers are larger than {HEADER_BYTES} bytes")
 
     def _refuse(self, status: int, reason: str) -> None:
+        logs.event("connection refused", status=status, reason=reason, client=self.client[0] if self.client else None)
         computed = self._computed
         if self._begun or computed is None:
             turn = computed is None or (computed.response_complete and not self.pipeline)

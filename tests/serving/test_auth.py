@@ -142,3 +142,13 @@ def test_a_token_from_the_environment(serve: Serve, packages: dict[str, Path]) -
 def test_without_a_token_nothing_is_asked_for(server: Running) -> None:
     assert server.http.get("/v1/models").status_code == 200
     assert server.http.get("/v1/models", headers=bearer(TOKEN)).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/ready", "/v2/health/ready"])
+def test_why_it_is_not_ready_is_told_to_those_with_the_token(serve: Serve, tmp_path: Path, path: str) -> None:
+    server = serve(tmp_path / "missing", environment={"STILLHOUSE_TOKEN": TOKEN})
+    server.wait_for("package refused")
+    stranger, friend = server.http.get(path), server.http.get(path, headers=bearer(TOKEN))
+    assert (stranger.status_code, friend.status_code) == (400, 400)
+    assert "missing" not in stranger.text
+    assert "missing" in friend.json()["reasons"]

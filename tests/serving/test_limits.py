@@ -135,6 +135,7 @@ def test_a_compressed_body_without_content(small: Running) -> None:
         (b"{}", "br", 415, "Content-Encoding 'br' is not known; send gzip, deflate or plain"),
         (b"{}", "gzip, gzip", 415, "Content-Encoding 'gzip, gzip' is not known"),
     ],
+    ids=["plain", "cut", "twice", "empty", "unknown", "two"],  # a gzip stream holds the time
 )
 def test_packed_wrongly(small: Running, content: bytes, coding: str, status: int, reason: str) -> None:
     refused(translate(small, content, **{"Content-Encoding": coding}), status, reason)

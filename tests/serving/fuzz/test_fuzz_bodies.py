@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 import httpx
 import pytest
@@ -19,7 +20,7 @@ from unharmed import Known, is_refused
 
 from tasks.detection.predict import Predictor as Detector
 
-LARGE = 15_000_000
+LARGE = 10_000_000
 """Bytes: less than the limit of a body."""
 SOON_S = 2.0
 """Within which anybody else is answered, on a machine that does much else."""
@@ -36,6 +37,7 @@ def json_list(part: bytes) -> bytes:
     return b"[" + b",".join([part] * (LARGE // (len(part) + 1))) + b"]"
 
 
+@cache
 def json_keys() -> bytes:
     return b"{" + b",".join(b'"k%d":1' % i for i in range(LARGE // 13)) + b"}"
 
@@ -45,7 +47,6 @@ HEAVY = {
     "lists in lists": ("/v1/detect", JSON, lambda: json_list(b"[" * 100 + b"]" * 100)),
     "list of texts": ("/v1/translate", JSON, lambda: b'{"text":' + json_list(b'""') + b"}"),
     "unknown fields": ("/v1/translate", JSON, json_keys),
-    "a million unknown fields": ("/v1/detect", JSON, lambda: json_keys()[:12_000_000] + b'":1}'),
     "one text": ("/v1/translate", JSON, lambda: b'{"text":"' + b"a" * LARGE + b'"}'),
     "one escaped text": ("/v1/translate", JSON, lambda: b'{"text":"' + b"\\u0041" * (LARGE // 6) + b'"}'),
     "one image": ("/v1/detect", JSON, lambda: b'{"image":"' + b"A" * LARGE + b'"}'),
@@ -102,7 +103,7 @@ def test_a_tensor_of_millions_of_empty_texts_keeps_nobody_waiting(server: Runnin
         assert is_refused(server.http.post(TEXTS, content=head + bytes(size * 4), headers=headers))
 
 
-@tiers(150, 5000)
+@tiers(100, 5000)
 def test_a_spoiled_form_is_refused_or_means_the_same(
     server: Running, known: Known, detector: Detector, tries: settings
 ) -> None:

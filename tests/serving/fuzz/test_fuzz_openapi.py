@@ -75,7 +75,7 @@ def test_what_is_served_is_what_is_tried(server: Running) -> None:
 
 
 @SCHEMA.parametrize()
-@settings(max_examples=15, deadline=None, derandomize=True)
+@settings(max_examples=10, deadline=None, derandomize=True)
 def test_every_answer_is_declared(case: schemathesis.Case, server: Running, versions: dict[str, str]) -> None:
     check(case, server, versions)
 

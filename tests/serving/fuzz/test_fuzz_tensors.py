@@ -73,7 +73,7 @@ def right(detector: Detector, translator: Translator) -> Right:
     return check
 
 
-@tiers(80, 2000)
+@tiers(50, 2000)
 def test_what_the_protocol_allows_is_predicted(server: Running, right: Right, tries: settings) -> None:
     @tries
     @given(requests())
@@ -85,7 +85,7 @@ def test_what_the_protocol_allows_is_predicted(server: Running, right: Right, tr
     check()
 
 
-@tiers(300, 10_000)
+@tiers(200, 10_000)
 def test_a_spoiled_request_is_refused_or_predicted_for_what_it_is(
     server: Running, right: Right, tries: settings
 ) -> None:
