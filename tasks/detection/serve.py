@@ -40,8 +40,9 @@ OUTPUTS = (
 )
 """Boxes of all images, x1, y1, x2, y2 in pixels, the best of each image first; `owners`: index of the image."""
 OPTIONS = {"min_score": "boxes with a smaller score are left out, 0 to 1 (default 0)"}
-MAX_BATCH = 1
-"""A batch takes a CPU as long as its images one by one, or longer, and the first of them would wait for the last."""
+MAX_BATCH = 8
+"""The graph takes as long for a batch as for its images one by one; but between two batches the computing thread waits
+for Python, which reads the next requests meanwhile: one by one, a busy server reached 0.6 of a bare loop."""
 SAMPLED = 4096
 """About so many pixels tell an image's brightness."""
 

@@ -105,7 +105,7 @@ class Memory:
 
 @pytest.mark.parametrize(
     ("kind", "count", "seed"),
-    [("common", 200, 5), ("rare", 60, 6), pytest.param("common", 2000, 7, marks=pytest.mark.slow)],
+    [("common", 300, 5), ("rare", 100, 6), pytest.param("common", 2000, 7, marks=pytest.mark.slow)],
 )
 @pytest.mark.filterwarnings("ignore")
 def test_a_spoiled_file_is_refused_or_predicted_over_http(

@@ -10,6 +10,8 @@ from browsing import Page
 from running import Running
 from selenium.webdriver.common.keys import Keys
 
+pytestmark = pytest.mark.slow
+
 AUDIT = (Path(__file__).parent / "audit.js").read_text()
 OUTLINE = """
   const { activeElement } = document; // the file input lies unseen over its label

@@ -10,6 +10,8 @@ from browsing import Page
 from running import Running
 from selenium.webdriver.common.keys import Keys
 
+pytestmark = pytest.mark.slow
+
 TOKEN = "still-house-token-0123"
 
 
