@@ -1,0 +1,186 @@
+"""Role `serve` of translation: text over HTTP in, its translation out; numpy, pydantic and what `predict` imports.
+
+A text is split into sentences, which are translated one by one (with those of other requests) and joined again; a
+sentence longer than the model reads is cut, so that nothing of it is lost. White space between sentences stays where it
+has a newline, and is what the target language writes elsewhere. What has neither letter nor digit is not translated: it
+stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import DataError
+from core.task import Job, Limits, Tensor
+from tasks.translation.common.scripts import script_share
+from tasks.translation.common.search import Hypothesis
+from tasks.translation.predict import EXAMPLE, Predictor
+from tasks.translation.serve.messages import BEAMS, OPTIONS, Request, Response, whole
+from tasks.translation.serve.texts import Part, check, parts
+
+__all__ = ["OPTIONS", "Request", "Response"]  # of the role
+
+VERB = "translate"
+RAW = {"text/plain": "text"}
+INPUTS = (Tensor("text", "BYTES", (-1,)),)
+OUTPUTS = (Tensor("translation", "BYTES", (-1,)),)
+MAX_BATCH = 16
+SIMILAR = 0.6
+"""Ratio of characters in common from which a golden sample's translation is what was packaged. int8 kernels differ by
+CPU, and dynamic quantization by what shares the batch: on the embedded sample that changed 6 % of translations, to 0.79
+at the least, and damaged weights brought most below 0.6."""
+
+
+@dataclass(frozen=True)
+class State:
+    predictor: Predictor
+    texts: list[tuple[str, list[Part]]]
+    """For each text, the white space that it begins with and its parts."""
+    alignment: bool = False
+
+
+@dataclass(frozen=True)
+class Result:
+    text: str
+    source: list[int]
+    """Subwords of the sentence."""
+    hypothesis: Hypothesis
+
+
+def about(predictor: Predictor) -> dict[str, Any]:
+    """See `core.task.Serve`."""
+    languages = predictor.info["languages"]
+    return {
+        "source": languages["source"],
+        "target": languages["target"],
+        "tokenized": languages["tokenized"],
+        "beam": predictor.decode["beam"],
+        "max_tokens": predictor.info["limits"]["max_tokens"],
+        "example": EXAMPLE if languages["source"].split("-")[0] == "en" else "",
+    }
+
+
+def plain(request: Request, predictor: Predictor, limits: Limits) -> Job:
+    """See `core.task.Serve`."""
+    single = isinstance(request.text, str)
+    texts = [request.text] if isinstance(request.text, str) else request.text
+    names = ["text"] if single else [f"text[{i}]" for i in range(len(texts))]
+    return _job(texts, names, request.beam, request.check_language, request.alignment, predictor, limits)
+
+
+def answer(job: Job, results: Sequence[Result]) -> dict[str, Any]:
+    """See `core.task.Serve`."""
+    translations = [
+        {"text": text, "sentences": [_sentence(part, results, job.state) for part in pieces]}
+        for text, (_, pieces) in zip(_joined(job, results), job.state.texts, strict=True)
+    ]
+    return {"translations": translations}
+
+
+def tensors(
+    inputs: Mapping[str, NDArray[Any]], parameters: Mapping[str, Any], predictor: Predictor, limits: Limits
+) -> Job:
+    """See `core.task.Serve`."""
+    if set(inputs) != {"text"}:
+        raise DataError(f"inputs: expected 'text', found {sorted(inputs)}")
+    texts = [_utf8(value, f"text[{i}]") for i, value in enumerate(inputs["text"][: limits.items + 1].tolist())]
+    beam, checked = whole(parameters.get("beam")), parameters.get("check_language", True)
+    if beam is not None and (isinstance(beam, bool) or not isinstance(beam, int) or not 1 <= beam <= BEAMS):
+        raise DataError(f"parameters: beam is {beam!r}, expected a whole number from 1 to {BEAMS}")
+    if not isinstance(checked, bool):
+        raise DataError(f"parameters: check_language is {checked!r}, expected true or false")
+    return _job(texts, [f"text[{i}]" for i in range(len(texts))], beam, checked, False, predictor, limits)
+
+
+def outputs(job: Job, results: Sequence[Result]) -> dict[str, NDArray[Any]]:
+    """See `core.task.Serve`."""
+    return {"translation": np.array([text.encode() for text in _joined(job, results)], dtype=object)}
+
+
+def run(predictor: Predictor, items: Sequence[str], options: Any) -> list[Result]:
+    """See `core.task.Serve`. options: the beam."""
+    sources, hypotheses = predictor.search(items, options)
+    texts = predictor.tokenizer.decode([hypothesis.ids for hypothesis in hypotheses])
+    return [Result(*result) for result in zip(texts, sources, hypotheses, strict=True)]
+
+
+def differs(expected: Any, found: Any) -> str | None:
+    """See `core.task.Serve`."""
+    if expected == found:
+        return None
+    ratio = SequenceMatcher(None, expected, found, autojunk=False).ratio()
+    if ratio >= SIMILAR:
+        return None
+    return (
+        f"expected {expected!r}, found {found!r}: {ratio:.0%} of the characters in common, expected at least "
+        f"{SIMILAR:.0%}"
+    )
+
+
+def item(value: Any) -> str:
+    """The sentence itself."""
+    return str(value)
+
+
+def features(item: str) -> dict[str, float]:
+    """Length in characters and words; share of digits and of capitals in the characters; of Latin in the letters."""
+    count = max(1, len(item))
+    return {
+        "characters": float(len(item)),
+        "words": float(len(item.split())),
+        "digits": sum(map(str.isdigit, item)) / count,
+        "capitals": sum(map(str.isupper, item)) / count,
+        "latin": script_share(item, "en"),
+    }
+
+
+def _utf8(value: bytes, name: str) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError as error:
+        raise DataError(f"{name}: no valid UTF-8 at byte {error.start}: {error.reason}") from None
+
+
+def _job(
+    texts: Sequence[str],
+    names: Sequence[str],
+    beam: int | None,
+    check_language: bool,
+    alignment: bool,
+    predictor: Predictor,
+    limits: Limits,
+) -> Job:
+    if not 1 <= len(texts) <= limits.items:
+        found = "none" if not texts else f"more than {limits.items}"
+        raise DataError(f"text: has {found}, expected 1 to {limits.items} texts")
+    for text, name in zip(texts, names, strict=True):
+        check(text, name, predictor.info["languages"]["source"] if check_language else None, limits.characters)
+    items: list[str] = []
+    state = State(predictor, [parts(text, predictor, items) for text in texts], alignment)
+    return Job(items, beam or predictor.decode["beam"], state)
+
+
+def _joined(job: Job, results: Sequence[Result]) -> list[str]:
+    """The translation of each text."""
+    return [
+        before + "".join(_translation(part, results) + part.space for part in pieces)
+        for before, pieces in job.state.texts
+    ]
+
+
+def _translation(part: Part, results: Sequence[Result]) -> str:
+    return part.source if part.item is None else results[part.item].text
+
+
+def _sentence(part: Part, results: Sequence[Result], state: State) -> dict[str, Any]:
+    aligned = None
+    if state.alignment and part.item is not None:
+        result = results[part.item]
+        aligned = state.predictor.alignment(result.source, result.hypothesis)
+    return {"source": part.source, "text": _translation(part, results), "alignment": aligned}
