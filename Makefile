@@ -3,9 +3,12 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 STAMP := .venv/.installed
-# torch and its CUDA wheels are left out of requirements.lock: the same pin is a CPU or a CUDA build.
-TORCH := torch triton cuda-bindings cuda-pathfinder cuda-toolkit $(addprefix nvidia-,cublas cuda-cupti cuda-nvrtc \
-	cuda-runtime cudnn-cu13 cufft cufile curand cusolver cusparse cusparselt-cu13 nccl-cu13 nvjitlink nvshmem-cu13 nvtx)
+# torch and its CUDA wheels are left out of the locks for CPUs: the same pin is a CPU or a CUDA build.
+WITHOUT_TORCH := $(addprefix --no-emit-package ,torch triton cuda-bindings cuda-pathfinder cuda-toolkit $(addprefix \
+	nvidia-,cublas cuda-cupti cuda-nvrtc cuda-runtime cudnn-cu13 cufft cufile curand cusolver cusparse \
+	cusparselt-cu13 nccl-cu13 nvjitlink nvshmem-cu13 nvtx))
+LOCK := cd requirements && uv pip compile --generate-hashes --python-version 3.11 --python-platform linux \
+	--no-emit-index-url --no-header --quiet
 export DVC_NO_ANALYTICS := 1
 export DO_NOT_TRACK := 1
 
@@ -15,10 +18,10 @@ help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 setup: $(STAMP) ## .venv from the lock file
-$(STAMP): requirements.lock requirements-torch.txt
+$(STAMP): requirements/dev.lock requirements/torch.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --require-hashes --no-deps -r requirements.lock
-	$(BIN)/pip install --quiet -r requirements-torch.txt
+	$(BIN)/pip install --quiet --require-hashes --no-deps -r requirements/dev.lock
+	$(BIN)/pip install --quiet -r requirements/torch.txt
 	$(BIN)/pip check
 	touch $@
 
@@ -60,10 +63,12 @@ ui: $(STAMP) ## MLflow's UI on the runs made here
 preset: $(STAMP) ## NAME=bccd [DATA=/path/to/a/local/copy]: write presets/NAME.yaml into params.yaml
 	$(BIN)/python -m pipelines.preset $(NAME) $(if $(DATA),--data "$(DATA)")
 
-lock: ## requirements.lock anew from requirements.in (needs uv)
-	uv pip compile requirements.in requirements-torch.txt --generate-hashes --python-version 3.11 \
-		--no-emit-index-url --no-header --quiet --output-file requirements.lock \
-		$(addprefix --no-emit-package ,$(TORCH))
+lock: ## requirements/*.lock anew from requirements/*.in (needs uv)
+	$(LOCK) dev.in torch.txt -o dev.lock $(WITHOUT_TORCH)
+	$(LOCK) train.in cpu.in torch.txt -c dev.lock -o train-cpu.lock $(WITHOUT_TORCH)
+	$(LOCK) train.in gpu.in torch.txt -c dev.lock -o train.lock
+	$(LOCK) serve.in cpu.in -c dev.lock -o serve.lock
+	$(LOCK) serve.in gpu.in -c train.lock -o serve-gpu.lock
 
 clean: ## remove outputs and state, keep .venv
 	rm -rf $(filter-out data/sources/,$(wildcard data/*/)) models evaluations reports packages deploy .stillhouse .dvc/cache .dvc/tmp dvc.lock

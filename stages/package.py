@@ -78,7 +78,7 @@ def provenance(ctx: stage.Context, comparison: dict[str, Any], row: dict[str, An
             "val": {comparison["metric"]: row["quality"], "interval": row["interval"]},
             "test": row["metrics"] | {"interval": row["test_interval"]},
         },
-        "environment": {name: sha256(Path(name)) for name in ("requirements.lock", "requirements-torch.txt")},
+        "environment": {name: sha256(Path(name)) for name in (ctx.head.environment, "requirements/torch.txt")},
     }
 
 

@@ -129,7 +129,7 @@ def test_a_graph_found_alone_leads_home(finished: str, tmp_path: Path) -> None:
         text = trace.text(alone)
         assert lineage.digest(paths.prepared(finished)) in text
         assert f"git checkout {str(lineage.git_commit()).removesuffix('-dirty')}" in text
-        assert f"train@{finished}" in text and "weights.safetensors" in text and "requirements.lock" in text
+        assert f"train@{finished}" in text and "weights.safetensors" in text and "requirements/train-cpu.lock" in text
 
 
 def test_triton_gets_what_the_graphs_are(finished: str) -> None:

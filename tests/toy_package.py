@@ -19,7 +19,7 @@ VALUES: dict[str, Any] = {
     "code": "2" * 40,
     "params": {"seed": 7, "detection": {"train": {"epochs": 3}}},
     "evaluation": {"test": {"map": 0.5, "interval": [0.4, 0.6]}},
-    "environment": {"requirements.lock": "3" * 64},
+    "environment": {"requirements/train-cpu.lock": "3" * 64},
 }
 SIZE = 32
 

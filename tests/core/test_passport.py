@@ -254,7 +254,7 @@ def test_a_graph_found_alone_traces_back_without_onnx_or_repository(package: Pat
     assert f"prepared {'1' * 32}.dir" in lines
     assert f"code git checkout {'2' * 40}" in lines
     assert "evaluation test map 0.5, interval 0.4 to 0.6" in lines
-    assert f"environment requirements.lock {'3' * 64}" in lines
+    assert f"environment requirements/train-cpu.lock {'3' * 64}" in lines
     assert "detection.train epochs 3" in lines
     assert lines[-1] == "m.onnx: all links hold"
 

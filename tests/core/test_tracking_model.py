@@ -109,7 +109,7 @@ def test_it_carries_what_it_needs_and_nothing_of_this_machine(made: Path) -> Non
 def test_its_libraries_are_pinned_as_in_the_lock(made: Path) -> None:
     lines = (made / "mlflow" / "requirements.txt").read_text().splitlines()
     assert {line.partition("==")[0] for line in lines} == {"mlflow", "numpy", "onnxruntime", "pillow"}
-    lock = (ROOT / "requirements.lock").read_text()
+    lock = (ROOT / "requirements" / "dev.lock").read_text()
     assert all(f"\n{line} " in f"\n{lock}" for line in lines), lines
 
 

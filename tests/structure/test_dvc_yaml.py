@@ -25,6 +25,7 @@ def instances(name: str) -> list[dict[str, str]]:
 
 
 def fill(text: str, item: dict[str, str]) -> str:
+    text = text.replace("${environment}", PARAMS["environment"])
     return re.sub(r"\$\{item\.(\w+)\}", lambda match: item[match[1]], text)
 
 
@@ -50,6 +51,11 @@ def test_code_dependencies_exist(name: str, item: dict[str, str]) -> None:
     for dep in (fill(dep, item) for dep in STAGES[name]["deps"]):
         if not dep.startswith(("data/", "models/", "evaluations/", "reports/", "packages/")):
             assert (ROOT / dep).exists(), f"{name} depends on {dep}, which is not there"
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_another_environment_runs_every_stage_again(name: str) -> None:
+    assert "${environment}" in STAGES[name]["deps"]
 
 
 @pytest.mark.parametrize(("name", "item"), ALL)

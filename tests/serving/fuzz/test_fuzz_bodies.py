@@ -130,7 +130,7 @@ def test_a_spoiled_form_is_refused_or_means_the_same(
 
 def scores(content: bytes) -> list[float]:
     """What a changed form may have meant as `min_score`: what it says, or nothing."""
-    said = content.rpartition(b'name="min_score"\r\n\r\n')[2].partition(b"\r\n")[0]
+    said = content.rpartition(b'name="min_score"\r\n\r\n')[2].partition(b"\r\n--edge")[0]
     try:
         return [0.0, float(said)]
     except ValueError:
