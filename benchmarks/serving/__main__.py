@@ -1,7 +1,7 @@
 """The server's figures: `python -m benchmarks.serving throughput|latency|overload|start|peers PACKAGE...`
 
 throughput  requests a second over those of a bare loop of the same Predictor, the same inputs and threads, interleaved
-latency     p50 and p99 at 70 % of the throughput (evenly spaced, and Poisson) over the latency of an idle server
+latency     p50 and p99 at 70 % of the throughput over the latency at batch 1, in rounds in which nobody took the CPU
 overload    1.5 times the throughput for `--minutes`: statuses, wrong answers, memory
 start       seconds from the command to ready, memory at rest
 peers       `mlflow models serve` and LitServe with the same model under the same load
@@ -20,11 +20,10 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.serving import load
+from benchmarks.serving.latency import latency
 from benchmarks.serving.peers import peers
-from benchmarks.serving.subject import Server, Subject, serving, subject
+from benchmarks.serving.subject import CONNECTIONS, Server, Subject, serving, subject
 
-CONNECTIONS = 16
-SHARE = 0.7
 OVER = 1.5
 
 
@@ -57,23 +56,6 @@ def throughput(given: Subject, server: Server, options: argparse.Namespace) -> f
         f"batched one: {median(m / b for m, b in zip(ours, batched, strict=True)):.2f}"
     )
     return median(ours)
-
-
-def latency(given: Subject, server: Server, options: argparse.Namespace) -> None:
-    requests = given.requests()
-    capacity = asyncio.run(load.closed(server.port, requests, options.seconds, CONNECTIONS)).rate
-    idle = asyncio.run(load.closed(server.port, requests, options.seconds, 1))
-    one = idle.milliseconds(50)
-    print(f"{given.task}: idle p50 {one:.1f} ms, p99 {idle.milliseconds(99):.1f} ms; capacity {capacity:.1f}/s")
-    for poisson in (False, True):
-        found = asyncio.run(
-            load.opened(server.port, requests, options.seconds * options.rounds, SHARE * capacity, poisson)
-        )
-        print(
-            f"  at {SHARE:.0%}, {'Poisson' if poisson else 'evenly spaced'}: p50 {found.milliseconds(50):.1f} ms, "
-            f"p99 {found.milliseconds(99):.1f} ms = {found.milliseconds(99) / one:.2f} of idle p50 (asked 2); "
-            f"{found.statuses[200]} answers, {found.sent - found.statuses[200]} others"
-        )
 
 
 def overload(given: Subject, server: Server, options: argparse.Namespace) -> None:
@@ -135,7 +117,10 @@ def main() -> None:
             peers(given, options.threads, options.instances, options.seconds, options.rounds, CONNECTIONS)
             continue
         with serving(str(package), *flags) as server:
-            {"throughput": throughput, "latency": latency, "overload": overload}[options.what](given, server, options)
+            if options.what == "latency":
+                latency(given, server, options.seconds, options.rounds)
+            else:
+                {"throughput": throughput, "overload": overload}[options.what](given, server, options)
 
 
 if __name__ == "__main__":

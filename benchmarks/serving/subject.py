@@ -22,6 +22,8 @@ from core import paths, task
 from core.files import read_json
 
 INPUTS = 64
+CONNECTIONS = 16
+"""Clients that send without a pause, to find what a server can do."""
 ROOT = Path(__file__).resolve().parents[2]
 
 

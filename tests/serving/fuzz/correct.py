@@ -46,14 +46,16 @@ def translation(translator: Translator, text: str, beam: int | None = None) -> s
 
 def translated(translator: Translator, text: str, answer: dict[str, Any], beam: int | None = None) -> None:
     """Fails unless `answer` holds all of `text` in its sentences, and each of them as the Predictor translates it."""
-    sentences = answer["sentences"]
+    sentences, longest = answer["sentences"], translator.info["limits"]["max_tokens"]
     assert "".join("".join(one["source"] for one in sentences).split()) == "".join(text.split()), answer
     assert "".join("".join(one["text"] for one in sentences).split()) == "".join(answer["text"].split()), answer
     for one in sentences:
         if not any(map(str.isalnum, one["source"])):
             assert one["text"] == one["source"], one
             continue
-        assert one["text"] == _sentence(translator, one["source"].replace("\t", " "), beam), one
+        source = one["source"].replace("\t", " ")
+        assert len(translator.tokenizer.encode([source])[0]) < longest, f"the end of it is not read: {one}"
+        assert one["text"] == _sentence(translator, source, beam), one
 
 
 @cache

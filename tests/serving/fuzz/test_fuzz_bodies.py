@@ -22,7 +22,7 @@ from tasks.detection.predict import Predictor as Detector
 
 LARGE = 10_000_000
 """Bytes: less than the limit of a body."""
-SOON_S = 2.0
+SOON_S = 5
 """Within which anybody else is answered, on a machine that does much else."""
 FORM = "multipart/form-data; boundary=edge"
 URLENCODED = "application/x-www-form-urlencoded"

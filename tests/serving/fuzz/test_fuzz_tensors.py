@@ -16,13 +16,14 @@ from running import Running
 from tiers import tiers
 from unharmed import is_refused
 from v2 import HEADER, Message, meaning, outputs
-from v2_requests import NAMES, requests, spoiled
+from v2_requests import NAMES, NUMBERS, near_misses, requests, spoiled
 
 from tasks.detection.predict import Predictor as Detector
 from tasks.translation.predict import Predictor as Translator
 
 Right = Callable[[Message, httpx.Response], None]
 DEEP = 200_000
+TENSORS = "/v2/models/detection/infer"
 KEYS = ["inputs", "name", "data", "shape", "datatype", "parameters", "outputs", "other"]
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -55,12 +56,15 @@ def right(detector: Detector, translator: Translator) -> Right:
 
     def check(message: Message, answer: httpx.Response) -> None:
         values, asked = meaning(message), message.content.get("parameters") or {}
+        assert isinstance(message.content.get("id", ""), str | None)
         if message.model == "translation":
             texts = [translation(translator, value.decode(), asked.get("beam")).encode() for value in values]
             expected = {"translation": np.array(texts, object)}
         else:
-            images = [np.rint(value).astype(np.uint8) if isinstance(value, np.ndarray) else value for value in values]
-            expected = arrays(detector, images, asked.get("min_score", 0.0))
+            score = asked.get("min_score", 0.0)
+            assert type(score) in (int, float)
+            assert 0 <= score <= 1
+            expected = arrays(detector, [rounded(value) for value in values], score)
         content, found = outputs(answer)
         assert content.get("id") == message.content.get("id")
         assert content["model_name"] == message.model
@@ -73,7 +77,14 @@ def right(detector: Detector, translator: Translator) -> Right:
     return check
 
 
-@tiers(50, 2000)
+def rounded(value: Any) -> Any:
+    if not isinstance(value, np.ndarray):
+        return value
+    assert ((value >= 0) & (value <= 255)).all(), "accepted though pixels lie beyond 0 to 255"
+    return np.rint(value).astype(np.uint8)
+
+
+@tiers(80, 2000)
 def test_what_the_protocol_allows_is_predicted(server: Running, right: Right, tries: settings) -> None:
     @tries
     @given(requests())
@@ -85,12 +96,24 @@ def test_what_the_protocol_allows_is_predicted(server: Running, right: Right, tr
     check()
 
 
-@tiers(200, 10_000)
+@tiers(300, 10_000)
 def test_a_spoiled_request_is_refused_or_predicted_for_what_it_is(
     server: Running, right: Right, tries: settings
 ) -> None:
     @tries
     @given(spoiled())
+    def check(message: Message) -> None:
+        answer = message.send(server.http)
+        if not is_refused(answer):
+            right(message, answer)
+
+    check()
+
+
+@tiers(200, 10_000)
+def test_a_near_miss_is_refused_or_predicted_for_what_it_is(server: Running, right: Right, tries: settings) -> None:
+    @tries
+    @given(near_misses())
     def check(message: Message) -> None:
         answer = message.send(server.http)
         if not is_refused(answer):
@@ -117,7 +140,7 @@ def test_any_other_bytes_are_refused(server: Running, tries: settings) -> None:
     @given(st.binary(max_size=40), st.none() | lengths)
     def check(content: bytes, length: str | None) -> None:
         headers = {} if length is None else {HEADER: length}
-        assert is_refused(server.http.post("/v2/models/detection/infer", content=content, headers=headers))
+        assert is_refused(server.http.post(TENSORS, content=content, headers=headers))
 
     check()
 
@@ -132,16 +155,25 @@ def test_a_wrong_length_of_the_header_never_moves_its_end(server: Running, tries
     @tries
     @given(st.integers(-5, len(head) + 10) | st.integers())
     def check(length: int) -> None:
-        answer = server.http.post("/v2/models/detection/infer", content=head + b"\n\n\n", headers={HEADER: str(length)})
+        answer = server.http.post(TENSORS, content=head + b"\n\n\n", headers={HEADER: str(length)})
         assert is_refused(answer) == (length != len(head))
 
     check()
+    assert is_refused(server.http.post(TENSORS, content=PIXEL % b"[1,2,3]", headers={HEADER: "200"}))
 
 
 @pytest.mark.parametrize("content", NESTED.values(), ids=NESTED)
-@pytest.mark.parametrize("path", ["/v2/models/detection/infer", "/v1/detect", "/v1/translate"])
+@pytest.mark.parametrize("path", [TENSORS, "/v1/detect", "/v1/translate"])
 def test_deeply_nested_json_is_refused(server: Running, path: str, content: bytes) -> None:
     assert is_refused(server.http.post(path, content=content, headers={"Content-Type": "application/json"}))
+
+
+@pytest.mark.parametrize("number", NUMBERS, ids=repr)
+@pytest.mark.parametrize("datatype", ["UINT8", "FP32"])
+def test_what_is_no_value_of_a_pixel_is_refused(server: Running, datatype: str, number: Any) -> None:
+    entry = {"name": "pixels", "datatype": datatype, "shape": [1, 1, 1, 3], "data": [1, number, 3]}
+    answer = Message("detection", {"inputs": [entry]}).send(server.http)
+    assert is_refused(answer) == (datatype != "FP32" or number != 3.5)
 
 
 @pytest.mark.parametrize("number", HUGE.values(), ids=HUGE)
@@ -157,6 +189,6 @@ def test_deeply_nested_json_is_refused(server: Running, path: str, content: byte
 )
 def test_numbers_beyond_all_bounds_are_refused(server: Running, place: str, number: str) -> None:
     content = (place % number).encode()
-    answer = server.http.post("/v2/models/detection/infer", content=content)
+    answer = server.http.post(TENSORS, content=content)
     allowed = number[0] in "01" and "FP32" in place and "99999" not in number.replace("-99999", "")
     assert is_refused(answer) != allowed

@@ -118,3 +118,46 @@ def _places(draw: st.DrawFn, content: dict[str, Any]) -> tuple[Any, Any]:
         place = place[key]
         key = draw(st.sampled_from(sorted(place) if isinstance(place, dict) else range(len(place))))
     return place, key
+
+
+NUMBERS = [-1, -0.01, 255.5, 256, 3.5, 2**31, 2**63, 2**64, 10**30, 1e39, 1e308, True, None, "1", [1]]
+FLOATS = [float("nan"), float("inf"), float("-inf"), -1.0, -0.1, 255.1, 256.0, 3e38, 1e-45]
+SIZES = [-1, 0, 1, 2, 4, 2**31 - 1, 2**31, 2**32, 2**62, 1.0, "1", None, True]
+
+
+@st.composite
+def near_misses(draw: st.DrawFn) -> Message:
+    """A request with one thing wrong that all checks but one let pass."""
+    message = draw(requests())
+    content, blob = copy.deepcopy(message.content), message.blob
+    (entry,) = content["inputs"]
+    wrong = draw(st.sampled_from(["shape", "dimension", "data", "data"]))
+    if wrong == "shape":
+        entry["shape"][draw(st.integers(0, len(entry["shape"]) - 1))] = draw(st.sampled_from(SIZES))
+    elif wrong == "dimension":
+        entry["shape"] = draw(st.sampled_from([[1, *entry["shape"]], [*entry["shape"], 1], entry["shape"][::-1], []]))
+    elif blob:
+        blob = draw(_wrong_floats(blob) if entry["datatype"] == "FP32" else _wrong_bytes(blob))
+        entry["parameters"]["binary_data_size"] = len(blob)
+    elif entry["datatype"] == "BYTES":
+        i = draw(st.integers(0, len(entry["data"]) - 1))
+        entry["data"][i] = draw(st.sampled_from(["*", "a", "aGk", "aGk=\n", "aGk= ", "日本", entry["data"][i][:-1]]))
+    else:
+        place: Any = entry["data"]
+        while isinstance(place[0], list):
+            place = place[draw(st.integers(0, len(place) - 1))]
+        place[draw(st.integers(0, len(place) - 1))] = draw(st.sampled_from(NUMBERS))
+    return Message(message.model, content, blob)
+
+
+@st.composite
+def _wrong_floats(draw: st.DrawFn, blob: bytes) -> bytes:
+    values = np.frombuffer(blob, "<f4").copy()
+    values[draw(st.integers(0, len(values) - 1))] = draw(st.sampled_from(FLOATS))
+    return draw(st.sampled_from([values.tobytes(), values.tobytes()[:-1], values.astype("<f8").tobytes()]))
+
+
+@st.composite
+def _wrong_bytes(draw: st.DrawFn, blob: bytes) -> bytes:
+    at = draw(st.integers(0, len(blob)) | st.just(0))
+    return blob[:at] + draw(st.binary(max_size=5)) + blob[at + draw(st.integers(0, 5)) :]

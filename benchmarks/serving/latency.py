@@ -1,0 +1,90 @@
+"""How long an answer takes at 70 % load, against an idle server.
+
+The tail is that of the machine as well: where another process, or a hypervisor, takes the CPU for some milliseconds,
+every request behind them waits. So it is measured in short rounds, each with its own idle server and its own capacity,
+and rounds in which others took more than `QUIET` of the CPU are printed, but not counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import astuple, dataclass
+from statistics import median
+
+import psutil
+
+from benchmarks.serving import load
+from benchmarks.serving.subject import CONNECTIONS, Server, Subject
+
+SHARE = 0.7
+QUIET = 0.02
+PATIENCE = 6
+"""So many times the rounds that are asked for are tried, to find so many quiet ones."""
+HEAD = "  others  capacity/s | idle p50   p99 | even p50   p99 | Poisson p50   p99  (ms)"
+
+
+@dataclass(frozen=True)
+class Round:
+    """Latencies in milliseconds."""
+
+    others: float
+    """Share of the CPU that went to other processes and other machines."""
+    capacity: float
+    idle_50: float
+    idle_99: float
+    even_50: float
+    even_99: float
+    poisson_50: float
+    poisson_99: float
+
+    def line(self) -> str:
+        return (
+            f"  {self.others:6.1%}  {self.capacity:10.1f} | {self.idle_50:8.1f} {self.idle_99:5.1f} | "
+            f"{self.even_50:8.1f} {self.even_99:5.1f} | {self.poisson_50:11.1f} {self.poisson_99:5.1f}"
+        )
+
+
+def latency(given: Subject, server: Server, seconds: float, rounds: int) -> None:
+    """Printed. seconds: of each of a round's two loads; the rest of it takes as long again."""
+    requests = given.requests()
+    asyncio.run(load.closed(server.port, requests, 2, CONNECTIONS))
+    print(f"{given.task}: {SHARE:.0%} of the capacity, evenly spaced and as a Poisson process\n{HEAD}", flush=True)
+    tried: list[Round] = []
+    while len(tried) < PATIENCE * rounds and len(quiet := [r for r in tried if r.others <= QUIET]) < rounds:
+        tried.append(_round(server, requests, seconds))
+        print(tried[-1].line(), flush=True)
+    quiet = [r for r in tried if r.others <= QUIET]
+    for name, counted in (("quiet", quiet), ("all", tried)):
+        if counted:
+            print(f"  {name} rounds ({len(counted)}), median: {_verdict(counted)}")
+    if not quiet:
+        print(f"  in every round others took more than {QUIET:.0%} of the CPU")
+
+
+def _verdict(counted: list[Round]) -> str:
+    even, poisson = (median(getattr(r, f"{kind}_99") / r.idle_50 for r in counted) for kind in ("even", "poisson"))
+    own = median(r.even_99 / r.idle_99 for r in counted)
+    return (
+        f"p99 {even:.2f} of idle p50 (asked 2), {own:.2f} of idle p99; Poisson {poisson:.2f} of idle p50\n"
+        + Round(*map(median, zip(*map(astuple, counted), strict=True))).line()
+    )
+
+
+def _round(server: Server, requests: list[load.Request], seconds: float) -> Round:
+    port, before = server.port, _cpu(server)
+    capacity = asyncio.run(load.closed(port, requests, seconds / 2, CONNECTIONS)).rate
+    idle = asyncio.run(load.closed(port, requests, seconds / 2, 1))
+    even = asyncio.run(load.opened(port, requests, seconds, SHARE * capacity))
+    poisson = asyncio.run(load.opened(port, requests, seconds, SHARE * capacity, poisson=True))
+    others, total = (after - earlier for after, earlier in zip(_cpu(server), before, strict=True))
+    tails = [result.milliseconds(percent) for result in (idle, even, poisson) for percent in (50, 99)]
+    return Round(others / total, capacity, *tails)
+
+
+def _cpu(server: Server) -> tuple[float, float]:
+    """Seconds that the CPU worked for anyone but the server and this process; and all, idle ones too."""
+    spent = psutil.cpu_times()
+    family = [psutil.Process(), server.process, *server.process.children(recursive=True)]
+    ours = sum(times.user + times.system for times in (process.cpu_times() for process in family))
+    idle = spent.idle + getattr(spent, "iowait", 0.0)
+    return sum(spent[:8]) - idle - ours, sum(spent[:8])  # the columns behind are parts of `user` and `nice`
