@@ -10,5 +10,8 @@ def tiers(quick: int, slow: int) -> pytest.MarkDecorator:
     """The argument `tries` decorates what `given` made."""
     few = settings(max_examples=quick, derandomize=True, deadline=None)
     many = settings(max_examples=slow, deadline=None, print_blob=True)
-    params = [pytest.param(few, id="quick"), pytest.param(many, id="slow", marks=pytest.mark.slow)]
+    params = [
+        pytest.param(few, id="quick"),
+        pytest.param(many, id="slow", marks=[pytest.mark.slow, pytest.mark.timeout(3600)]),
+    ]
     return pytest.mark.parametrize("tries", params)
