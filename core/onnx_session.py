@@ -10,10 +10,11 @@ from pathlib import Path
 
 import onnxruntime as ort
 
+from core import gpu
 from core.errors import ModelError
 from core.files import read_json, sha256, write_json
+from core.gpu import CPU
 
-CPU = "CPUExecutionProvider"
 CHECKSUMS = "checksums.json"
 
 
@@ -26,10 +27,13 @@ def session(path: Path, threads: int = 0, provider: str = CPU) -> ort.InferenceS
     """Open a graph.
 
     threads: intra-op threads, 0 leaves the choice to ONNX Runtime (all cores).
-    provider: the execution provider that must be active; a silent fallback to the CPU is an error.
+    provider: the execution provider that must be active; a silent fallback to the CPU is an error, with or without the
+    strict mode of `core.gpu`, which decides what a caller asks for (`gpu.provider`).
     Raises: ModelError when the file is missing, changed or damaged, or the provider is not there.
     """
     _check(path)
+    if provider == gpu.CUDA:
+        gpu.preload()
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -41,9 +45,14 @@ def session(path: Path, threads: int = 0, provider: str = CPU) -> ort.InferenceS
         raise ModelError(
             f"{path} cannot be loaded by ONNX Runtime {ort.__version__}: {cause}; export it again"
         ) from None
-    if provider not in opened.get_providers():
-        active = opened.get_providers()
-        raise ModelError(f"{path}: {provider} is not active, only {active}; install its libraries or ask for {CPU}")
+    active = opened.get_providers()
+    if provider not in active:
+        why = gpu.of_onnxruntime() if provider == gpu.CUDA else []
+        reasons = "; ".join(map(str, why)) or f"install its libraries or ask for {CPU}"
+        raise ModelError(f"{path}: {provider} is not active, only {active}: {reasons}")
+    # Without cuDNN the provider is active all the same, and convolutions are computed on the CPU or not at all.
+    if provider == gpu.CUDA and (lacking := gpu.of_libraries(getattr(ort, "cuda_version", None))):
+        raise ModelError(f"{path}: {provider} is active but not whole: {'; '.join(map(str, lacking))}")
     return opened
 
 

@@ -1,6 +1,6 @@
 """Peak memory of a model that only predicts: measured in a process of its own, since peaks never go down.
 
-python -m evaluation.memory TASK MODEL_FOLDER DATASET COUNT THREADS   prints megabytes (10^6 bytes)
+python -m evaluation.memory TASK MODEL_FOLDER DATASET COUNT THREADS PROVIDER   prints megabytes (10^6 bytes)
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from pathlib import Path
 
 from core import task
 from core.errors import ModelError
+from core.gpu import CPU
 
 
-def peak_mb(name: str, folder: Path, dataset: Path, count: int, threads: int = 0) -> float:
+def peak_mb(name: str, folder: Path, dataset: Path, count: int, threads: int = 0, provider: str = CPU) -> float:
     """Peak resident memory of a fresh process that loads the model and predicts `count` inputs of `val` one by one."""
-    command = [sys.executable, "-m", "evaluation.memory", name, str(folder), str(dataset), str(count), str(threads)]
+    command = [sys.executable, "-m", "evaluation.memory", name, *map(str, (folder, dataset, count, threads)), provider]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         words = done.stderr.strip().splitlines() or [f"it ended with {done.returncode} and no message"]
@@ -24,9 +25,9 @@ def peak_mb(name: str, folder: Path, dataset: Path, count: int, threads: int = 0
 
 
 def main() -> None:
-    name, folder, dataset, count, threads = sys.argv[1:]
+    name, folder, dataset, count, threads, provider = sys.argv[1:]
     role = task.load(name, "predict")
-    predictor = role.Predictor(Path(folder), threads=int(threads))
+    predictor = role.Predictor(Path(folder), threads=int(threads), provider=provider)
     for value in role.inputs(Path(dataset), "val", int(count)):
         predictor([value])
     # Not getrusage: its peak survives exec, so it would be that of the process that started this one.

@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from core import gpu
+from core.errors import StillhouseError
 from core.task import Limits
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -27,7 +29,7 @@ class Settings:
     """ONNX Runtime's threads for one batch; 0: all cores."""
     instances: int = 1
     """Batches of one model computed side by side."""
-    provider: str = "CPUExecutionProvider"
+    provider: str = gpu.CPU
     """Of ONNX Runtime, which is not imported here: the supervisor stays small and is there at once."""
     max_batch: int | None = None
     """Items computed together; None: what the task recommends."""
@@ -68,9 +70,21 @@ def parse(arguments: Sequence[str]) -> tuple[Settings, int | None]:
         if name in packages:
             parser.error(f"two packages are named {name!r}; name one of them: NAME={path}")
         packages[name] = Path(path).absolute()
+    given.provider = _provider(parser, given.provider)
     options = {name: value for name, value in vars(given).items() if name in Settings.__dataclass_fields__}
     limits = Limits(given.max_items, given.max_pixels, given.max_characters)
     return Settings(**{**options, "packages": packages, "limits": limits, "token": _token(parser, given)}), given.fd
+
+
+def _provider(parser: argparse.ArgumentParser, given: str | None) -> str:
+    """What the command line names, else the CPU's, in the strict mode CUDA's."""
+    try:
+        wanted = gpu.provider()
+    except StillhouseError as error:
+        parser.error(str(error))
+    if wanted == gpu.CUDA and given not in (None, gpu.CUDA):
+        parser.error(f"--provider is {given}, but {gpu.VARIABLE}=1 demands {gpu.CUDA}; leave one of them out")
+    return given or wanted
 
 
 def _token(parser: argparse.ArgumentParser, given: argparse.Namespace) -> str | None:
@@ -95,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--port", type=_integer(0, 65535), default=default.port, help="%(default)s; 0: any free one")
     add("--threads", type=_integer(0, 1024), default=default.threads, help="of one batch; 0: all cores")
     add("--instances", type=_integer(1, 64), default=default.instances, help="batches of a model side by side")
-    add("--provider", default=default.provider, help="of ONNX Runtime; %(default)s")
+    add("--provider", help=f"of ONNX Runtime; {gpu.CPU}, with {gpu.VARIABLE}=1 {gpu.CUDA}")
     add("--max-batch", type=_integer(1, 4096), help="items computed together; default: the task's")
     add("--max-wait-ms", type=_number(0, 10_000), default=default.max_wait_ms, help="for a fuller batch; %(default)s")
     add("--queue", type=_integer(1, 1_000_000), default=default.queue, help="requests that wait a model; %(default)s")

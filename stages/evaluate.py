@@ -10,7 +10,7 @@ run     python -m stages.evaluate detection base int8
 
 from __future__ import annotations
 
-from core import paths, stage, task, tracking
+from core import gpu, paths, stage, task, tracking
 from core.files import write_json, write_jsonl
 from evaluation import latency, memory, quality
 from evaluation.quality import Scored
@@ -25,9 +25,10 @@ def evaluate(ctx: stage.Context) -> None:
     folder = paths.model(ctx.task, ctx.variant, ctx.precision)
     ctx.run.dataset("test", dataset)
 
-    shipped = role.Predictor(folder, threads=ctx.threads)
+    provider = gpu.provider(ctx.precision)
+    shipped = role.Predictor(folder, threads=ctx.threads, provider=provider)
     others = {
-        mode: role.Predictor(folder, threads=ctx.threads, **options)
+        mode: role.Predictor(folder, threads=ctx.threads, provider=provider, **options)
         for mode, options in getattr(role, "MODES", {}).items()
     }
     val = quality.score(role, scoring, {"": shipped}, dataset, "val", ctx.params, ctx.seed)
@@ -51,8 +52,8 @@ def evaluate(ctx: stage.Context) -> None:
     settings = ctx.params.evaluate
     with tracking.silence():
         timing = latency.measure(shipped, val.inputs, settings.latency_runs, settings.warmup_runs)
-    timing["memory_mb"] = memory.peak_mb(ctx.task, folder, dataset, MEMORY_INPUTS, ctx.threads)
-    timing["threads"] = ctx.threads
+    timing["memory_mb"] = memory.peak_mb(ctx.task, folder, dataset, MEMORY_INPUTS, ctx.threads, provider)
+    timing["threads"], timing["provider"] = ctx.threads, provider
     write_json(ctx.out / "latency.json", timing)
 
     show(ctx, test)

@@ -72,7 +72,7 @@ def fit(
     _quiet()
     trainer = pl.Trainer(
         max_epochs=train.epochs,
-        accelerator="auto" if torch.cuda.is_available() else "cpu",
+        accelerator=hardware.accelerator(),
         devices=train.devices,
         strategy=train.strategy,
         precision=hardware.precision(train.precision),

@@ -120,3 +120,22 @@ def test_a_weak_token_is_not_repeated(
     error = capsys.readouterr().err
     assert "must be 16 or more printable ASCII characters, no space" in error
     assert not token or token not in error
+
+
+def test_the_strict_mode_serves_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert parse(["p"])[0].provider == "CPUExecutionProvider"
+    monkeypatch.setenv("STILLHOUSE_REQUIRE_GPU", "1")
+    assert parse(["p"])[0].provider == "CUDAExecutionProvider"
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [("1", "STILLHOUSE_REQUIRE_GPU=1 demands CUDAExecutionProvider"), ("yes", "STILLHOUSE_REQUIRE_GPU is 'yes'")],
+)
+def test_the_strict_mode_and_another_provider_are_a_contradiction(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], value: str, told: str
+) -> None:
+    monkeypatch.setenv("STILLHOUSE_REQUIRE_GPU", value)
+    with pytest.raises(SystemExit):
+        parse(["p", "--provider", "CPUExecutionProvider"])
+    assert told in capsys.readouterr().err
