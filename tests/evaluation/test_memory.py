@@ -11,7 +11,7 @@ ballast = bytearray(400 * 10**6)
 code = (
     "from pathlib import Path; from types import SimpleNamespace as N; from core import task; import sys\\n"
     "task.load = lambda name, role: N(Predictor=lambda f, threads, provider: None, inputs=lambda d, s, n: [])\\n"
-    "from evaluation import memory; sys.argv = ['memory', 'toy', '.', '.', '1', '1', 'CPUExecutionProvider']; memory.main()\\n"
+    "from evaluation import memory; sys.argv = 'memory toy . . 1 1 CPUExecutionProvider'.split(); memory.main()\\n"
 )
 print(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
 """
