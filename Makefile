@@ -7,12 +7,14 @@ STAMP := .venv/.installed
 WITHOUT_TORCH := $(addprefix --no-emit-package ,torch triton cuda-bindings cuda-pathfinder cuda-toolkit $(addprefix \
 	nvidia-,cublas cuda-cupti cuda-nvrtc cuda-runtime cudnn-cu13 cufft cufile curand cusolver cusparse \
 	cusparselt-cu13 nccl-cu13 nvjitlink nvshmem-cu13 nvtx))
+COMPOSE := docker compose --file docker/compose.yaml --env-file docker/.env --profile $(or $(PROFILE),cpu)
 LOCK := cd requirements && uv pip compile --generate-hashes --python-version 3.11 --python-platform linux \
 	--no-emit-index-url --no-header --quiet
 export DVC_NO_ANALYTICS := 1
 export DO_NOT_TRACK := 1
 
-.PHONY: help setup repro flow flow-ui serve deploy repair benchmark test test-slow lint ui preset lock clean
+.PHONY: help setup repro flow flow-ui serve deploy repair benchmark image stack-up stack-run stack-logs stack-down \
+	test test-slow test-containers lint ui preset lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -46,8 +48,30 @@ repair: $(STAMP) ## mend what a killed DVC left (make repro and make flow do it 
 benchmark: $(STAMP) ## NAME=parallel|overhead|planning|sample: the flow against dvc repro
 	$(BIN)/python -m benchmarks.flow $(NAME)
 
+image: ## NAME=serve|serve-gpu|train|train-cpu: build it with docker or podman (ARGS="--base IMAGE")
+	$(PYTHON) docker/build.py $(NAME) $(ARGS)
+
+stack-up: docker/.env ## the stack of docker/compose.yaml: databases, MLflow, Prefect, worker, server (PROFILE=gpu)
+	$(COMPOSE) up --detach --wait
+
+stack-run: ## the pipeline at this commit, by the stack's worker (ARGS="package@detection")
+	$(COMPOSE) --profile submit run --rm submit $(ARGS)
+
+stack-logs: ## what its services say
+	$(COMPOSE) logs --follow
+
+stack-down: ## stop it; its volumes stay
+	$(COMPOSE) --profile submit down
+
+docker/.env:
+	$(PYTHON) docker/secrets.py
+
 test: $(STAMP) lint ## format, lint, types, tests
 	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder
+
+test-containers: $(STAMP) ## images and the stack, really built and run (needs podman, buildah, runc, mmdebstrap; root)
+	$(BIN)/pip install --quiet --require-hashes --no-deps -r requirements/containers.txt
+	$(BIN)/python -m pytest -m containers tests/docker
 
 test-slow: $(STAMP) ## the heavy tier: the sample chain, kills, several processes
 	$(BIN)/python -m pytest -m slow

@@ -18,7 +18,7 @@ from pipelines.deploy.declared import DockerPool, KubernetesPool, Pool, ProcessP
 
 DOCKER = DockerPool(
     type="docker",
-    image="stillhouse:cuda",
+    image="stillhouse-train:latest",
     gpus=2,
     memory="32g",
     shared_memory="8g",
@@ -28,7 +28,7 @@ DOCKER = DockerPool(
     limit=1,
 )
 KUBERNETES = KubernetesPool(
-    type="kubernetes", image="stillhouse:cuda", gpus=1, memory="32g", shared_memory="512m", cpus="4", namespace="ml"
+    type="kubernetes", image="stillhouse-train:latest", gpus=1, memory="32g", shared_memory="512m", cpus="4", namespace="ml"
 )
 
 
@@ -47,7 +47,7 @@ def test_a_docker_pool_asks_for_image_gpus_and_environment(client: SyncPrefectCl
     found = client.read_work_pool("gpu")
     assert (found.type, found.concurrency_limit) == ("docker", 1)
     container = job(client, "gpu", {"env": {"STILLHOUSE_DVC_REMOTE": "store"}})
-    assert container.image == "stillhouse:cuda"
+    assert container.image == "stillhouse-train:latest"
     assert container.container_create_kwargs == {
         "device_requests": [{"count": 2, "capabilities": [["gpu"]]}],
         "shm_size": "8g",
@@ -93,7 +93,7 @@ def test_a_kubernetes_pool_asks_for_image_gpus_and_environment(client: SyncPrefe
     assert found.namespace == found.job_manifest["metadata"]["namespace"] == "ml"
     pod = found.job_manifest["spec"]["template"]["spec"]
     (container,) = pod["containers"]
-    assert container["image"] == "stillhouse:cuda"
+    assert container["image"] == "stillhouse-train:latest"
     assert container["resources"] == {
         "limits": {"cpu": "4", "memory": "32Gi", "nvidia.com/gpu": 1},
         "requests": {"cpu": "4", "memory": "32Gi"},
