@@ -70,8 +70,8 @@ test: $(STAMP) lint ## format, lint, types, tests
 	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 
 test-containers: $(STAMP) ## images and the stack, really built and run (needs podman, buildah, runc, mmdebstrap; root)
-	$(BIN)/pip install --quiet --require-hashes --no-deps -r requirements/containers.txt
-	$(BIN)/python -m pytest -m containers tests/docker
+	$(BIN)/pip install --quiet --require-hashes --no-deps -r requirements/containers.lock
+	$(BIN)/python -m pytest -m containers tests/docker $(ARGS)
 
 test-slow: $(STAMP) ## the heavy tier: the sample chain, kills, several processes
 	$(BIN)/python -m pytest -m slow
@@ -93,6 +93,7 @@ lock: ## requirements/*.lock anew from requirements/*.in (needs uv)
 	$(LOCK) train.in gpu.in torch.txt -c dev.lock -o train.lock
 	$(LOCK) serve.in cpu.in -c dev.lock -o serve.lock
 	$(LOCK) serve.in gpu.in -c train.lock -o serve-gpu.lock
+	$(LOCK) containers.in -c dev.lock -o containers.lock
 
 clean: ## remove outputs and state, keep .venv
 	rm -rf $(filter-out data/sources/,$(wildcard data/*/)) models evaluations reports packages deploy .stillhouse .dvc/cache .dvc/tmp dvc.lock

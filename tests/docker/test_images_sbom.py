@@ -33,7 +33,7 @@ def parts(text: str, prefix: str) -> set[tuple[str, str]]:
 
 
 def test_it_is_valid(bill: tuple[Built, str]) -> None:
-    schema = pytest.importorskip("cyclonedx.schema", reason="pip install -r requirements/containers.txt")
+    schema = pytest.importorskip("cyclonedx.schema", reason="pip install -r requirements/containers.lock")
     from cyclonedx.validation.json import JsonStrictValidator
 
     validator = JsonStrictValidator(schema.SchemaVersion.V1_6)

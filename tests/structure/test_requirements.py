@@ -9,7 +9,7 @@ import pytest
 from imports import ROOT
 
 FOLDER = ROOT / "requirements"
-LOCKS = sorted(path.name for path in FOLDER.glob("*.lock") if path.name != "none.lock")
+LOCKS = sorted(path.name for path in FOLDER.glob("*.lock") if path.name not in ("none.lock", "containers.lock"))
 OTHER_BUILDS = ("onnxruntime-gpu", "torch", "triton", "nvidia-", "cuda-")
 """What only an image for GPUs has."""
 
