@@ -55,13 +55,13 @@ stack-up: docker/.env ## the stack of docker/compose.yaml: databases, MLflow, Pr
 	$(COMPOSE) up --detach --wait
 
 stack-run: ## the pipeline at this commit, by the stack's worker (ARGS="package@detection")
-	$(COMPOSE) --profile submit run --rm submit $(ARGS)
+	$(COMPOSE) --profile submit run --rm --no-deps submit $(ARGS)
 
 stack-logs: ## what its services say
 	$(COMPOSE) logs --follow
 
 stack-down: ## stop it; its volumes stay
-	$(COMPOSE) --profile submit down
+	$(COMPOSE) --profile cpu --profile gpu --profile submit down
 
 docker/.env:
 	$(PYTHON) docker/secrets.py

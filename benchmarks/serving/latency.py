@@ -20,7 +20,7 @@ SHARE = 0.7
 QUIET = 0.02
 PATIENCE = 6
 """So many times the rounds that are asked for are tried, to find so many quiet ones."""
-HEAD = "  others  capacity/s | idle p50   p99 | even p50   p99 | Poisson p50   p99  (ms)"
+HEAD = "  others  capacity/s | idle p50   p99 | light p50   p99 | even p50   p99 | Poisson p50   p99  (ms)"
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,11 @@ class Round:
     capacity: float
     idle_50: float
     idle_99: float
+    light_50: float
+    """At 70 % of what one client that waits for each answer gets: no batch is needed."""
+    light_99: float
     even_50: float
+    """At 70 % of the capacity, which is that of full batches."""
     even_99: float
     poisson_50: float
     poisson_99: float
@@ -40,12 +44,13 @@ class Round:
     def line(self) -> str:
         return (
             f"  {self.others:6.1%}  {self.capacity:10.1f} | {self.idle_50:8.1f} {self.idle_99:5.1f} | "
+            f"{self.light_50:9.1f} {self.light_99:5.1f} | "
             f"{self.even_50:8.1f} {self.even_99:5.1f} | {self.poisson_50:11.1f} {self.poisson_99:5.1f}"
         )
 
 
 def latency(given: Subject, server: Server, seconds: float, rounds: int) -> None:
-    """Printed. seconds: of each of a round's two loads; the rest of it takes as long again."""
+    """Printed. seconds: of each load; the rest of a round takes as long as one of them."""
     requests = given.requests()
     asyncio.run(load.closed(server.port, requests, 2, CONNECTIONS))
     print(f"{given.task}: {SHARE:.0%} of the capacity, evenly spaced and as a Poisson process\n{HEAD}", flush=True)
@@ -62,10 +67,13 @@ def latency(given: Subject, server: Server, seconds: float, rounds: int) -> None
 
 
 def _verdict(counted: list[Round]) -> str:
-    even, poisson = (median(getattr(r, f"{kind}_99") / r.idle_50 for r in counted) for kind in ("even", "poisson"))
-    own = median(r.even_99 / r.idle_99 for r in counted)
+    light, even, poisson = (
+        f"{median(getattr(r, f'{kind}_99') / r.idle_50 for r in counted):.2f} of idle p50, "
+        f"{median(getattr(r, f'{kind}_99') / r.idle_99 for r in counted):.2f} of idle p99"
+        for kind in ("light", "even", "poisson")
+    )
     return (
-        f"p99 {even:.2f} of idle p50 (asked 2), {own:.2f} of idle p99; Poisson {poisson:.2f} of idle p50\n"
+        f"p99 {even} (asked 2); Poisson {poisson}; light {light}\n"
         + Round(*map(median, zip(*map(astuple, counted), strict=True))).line()
     )
 
@@ -74,10 +82,11 @@ def _round(server: Server, requests: list[load.Request], seconds: float) -> Roun
     port, before = server.port, _cpu(server)
     capacity = asyncio.run(load.closed(port, requests, seconds / 2, CONNECTIONS)).rate
     idle = asyncio.run(load.closed(port, requests, seconds / 2, 1))
+    light = asyncio.run(load.opened(port, requests, seconds, SHARE * idle.rate))
     even = asyncio.run(load.opened(port, requests, seconds, SHARE * capacity))
     poisson = asyncio.run(load.opened(port, requests, seconds, SHARE * capacity, poisson=True))
     others, total = (after - earlier for after, earlier in zip(_cpu(server), before, strict=True))
-    tails = [result.milliseconds(percent) for result in (idle, even, poisson) for percent in (50, 99)]
+    tails = [result.milliseconds(percent) for result in (idle, light, even, poisson) for percent in (50, 99)]
     return Round(others / total, capacity, *tails)
 
 

@@ -52,7 +52,8 @@ def warnings(deployment: Deployment, pool: Pool, root: Path) -> list[str]:
     if isinstance(repository, Repository) and repository.commit == "head":
         if _git(root, "status", "--porcelain", "--untracked-files=no"):
             found.append("this folder has changes that are not committed; the runs will not have them")
-        if not _git(root, "branch", "--remotes", "--contains", "HEAD"):
+        itself = Path(url(repository.url, root).removeprefix("file://")) == root.resolve()
+        if not itself and not _git(root, "branch", "--remotes", "--contains", "HEAD"):
             found.append("the commit of this folder is on no remote branch; push it before the first run")
     if isinstance(repository, Repository) and isinstance(pool, ContainerPool):
         place = url(repository.url, root)

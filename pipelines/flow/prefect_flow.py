@@ -25,7 +25,7 @@ from prefect.logging.handlers import APILogWorker
 from prefect.states import Cancelled, Completed, Failed, State
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
-from pipelines.deploy import remote
+from pipelines.deploy import remote, served
 from pipelines.flow import artifacts
 from pipelines.flow.execution import Execution, Options, opened
 from pipelines.flow.outcome import Cause, Result
@@ -84,6 +84,9 @@ def pipeline(
     finally:
         if store:  # also after a failure: what finished is restored by the next run
             remote.push(store)
+        if (folder := served.named()) is not None:  # after the push: what is served can be traced
+            for version in served.put(Path("packages"), folder):
+                get_run_logger().info("%s: put where the server looks", version)
 
 
 def follow(execution: Execution) -> State[Any]:

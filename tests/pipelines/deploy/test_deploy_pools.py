@@ -28,7 +28,13 @@ DOCKER = DockerPool(
     limit=1,
 )
 KUBERNETES = KubernetesPool(
-    type="kubernetes", image="stillhouse-train:latest", gpus=1, memory="32g", shared_memory="512m", cpus="4", namespace="ml"
+    type="kubernetes",
+    image="stillhouse-train:latest",
+    gpus=1,
+    memory="32g",
+    shared_memory="512m",
+    cpus="4",
+    namespace="ml",
 )
 
 

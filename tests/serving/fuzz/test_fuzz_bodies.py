@@ -129,12 +129,12 @@ def test_a_spoiled_form_is_refused_or_means_the_same(
 
 
 def scores(content: bytes) -> list[float]:
-    """What a changed form may have meant as `min_score`: what it says, or nothing."""
+    """What a changed form may have meant as `min_score`: nothing, what was there, or what is there now."""
     said = content.rpartition(b'name="min_score"\r\n\r\n')[2].partition(b"\r\n--edge")[0]
     try:
-        return [0.0, float(said)]
+        return [0.0, 0.2, float(said)]
     except ValueError:
-        return [0.0]
+        return [0.0, 0.2]
 
 
 @tiers(100, 3000)

@@ -1,0 +1,70 @@
+"""Finished packages for a server that watches a folder: each comes whole or not at all.
+
+The flow calls `put` after a run when the variable STILLHOUSE_PACKAGES names the folder. There `NAME` is a link to
+`.versions/NAME-SEAL`, exchanged in one step, so that the server sees the old package or the new one. The one before
+stays: for the server while it still reads it, and for going back.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from core import passport
+from core.errors import StillhouseError
+from core.files import read_json
+
+VARIABLE = "STILLHOUSE_PACKAGES"
+VERSIONS = ".versions"
+DIGITS = 12
+"""Of the seal, as the server names versions."""
+
+
+def named() -> Path | None:
+    """The folder that is watched, None: packages stay where they were made."""
+    return Path(os.environ[VARIABLE]) if os.environ.get(VARIABLE) else None
+
+
+def put(packages: Path, served: Path) -> list[str]:
+    """Put every package of a folder where the server looks; returns what is new there, as NAME-SEAL.
+
+    Raises: StillhouseError when a package does not hold, or the folder cannot be written; what was served stays.
+    """
+    new = []
+    for package in sorted(path.parent for path in packages.glob(f"*/{passport.NAME}")):
+        if problems := passport.verify(package):
+            raise StillhouseError(f"{package}: the passport does not hold: {problems[0]}; package the model again")
+        try:
+            new += _put(package, served)
+        except OSError as error:
+            raise StillhouseError(
+                f"{package} cannot be put into {served}: {error.strerror}; is it a folder that this user "
+                "may write, with room in it?"
+            ) from None
+    return new
+
+
+def _put(package: Path, served: Path) -> list[str]:
+    link, versions = served / package.name, served / VERSIONS
+    version = f"{package.name}-{read_json(package / passport.NAME)['seal'][:DIGITS]}"
+    before = link.readlink().name if link.is_symlink() else None
+    if before == version:
+        return []
+    if link.exists() and not link.is_symlink():
+        raise StillhouseError(f"{link} was put there by hand; move it away, the next run puts its package there")
+    versions.mkdir(parents=True, exist_ok=True)
+    if not (versions / version).exists():
+        aside = versions / f"{version}.partial"
+        shutil.rmtree(aside, ignore_errors=True)  # of a run that was killed
+        shutil.copytree(package, aside)
+        os.sync()
+        aside.rename(versions / version)
+    new = served / f".{package.name}.partial"
+    new.unlink(missing_ok=True)
+    new.symlink_to(Path(VERSIONS, version))
+    new.replace(link)
+    for old in versions.glob(f"{package.name}-*"):
+        if old.name not in (version, before):
+            shutil.rmtree(old, ignore_errors=True)
+    return [version]
