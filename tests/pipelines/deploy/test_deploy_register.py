@@ -174,7 +174,8 @@ def test_a_clone_at_a_branch_or_commit(deploy: Any, client: SyncPrefectClient, f
         {
             "branch": {**gpu, "repository": {"url": "https://example.org/y.git", "branch": "main", "token": "git"}},
             "commit": {**gpu, "repository": {"url": "upstream", "commit": sha}},
-            "head": {**gpu, "repository": {"url": str(folder), "commit": "head"}},
+            "head": {**gpu, "repository": {"url": "upstream", "commit": "head"}},
+            "itself": {**gpu, "repository": {"url": str(folder), "commit": "head"}},
         }
     )
     assert steps(client.read_deployment_by_name("stillhouse/branch"))["git_clone"] == {
@@ -185,12 +186,13 @@ def test_a_clone_at_a_branch_or_commit(deploy: Any, client: SyncPrefectClient, f
     }
     named = steps(client.read_deployment_by_name("stillhouse/commit"))["git_clone"]
     assert (named["repository"], named["commit_sha"]) == ("https://example.org/x.git", sha)
+    assert "warning: itself: the commit" not in printed, "what is cloned from this very folder needs no other remote"
     found = client.read_deployment_by_name("stillhouse/head")
     assert steps(found)["git_clone"]["commit_sha"] == head
     assert found.job_variables == {"env": {"STILLHOUSE_DVC_REMOTE": "store"}}
-    assert f"warning: head: a container does not see {folder}" in printed
+    assert f"warning: itself: a container does not see {folder}" in printed
     assert "warning: head: the commit of this folder is on no remote branch" in printed
-    assert "warning: branch, commit, head: .dvc/config names no remote 'store'" in printed
+    assert "warning: branch, commit, head, itself: .dvc/config names no remote 'store'" in printed
 
 
 def refused(capsys: pytest.CaptureFixture[str]) -> str:
