@@ -17,7 +17,7 @@ export DO_NOT_TRACK := 1
 	test test-slow test-containers lint ui preset lock clean
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 setup: $(STAMP) ## .venv from the lock file
 $(STAMP): requirements/dev.lock requirements/torch.txt

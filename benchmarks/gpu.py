@@ -26,7 +26,7 @@ import torch
 from lightning.fabric.utilities import move_data_to_device
 
 from core import gpu, onnx_session, params, paths, task
-from core.doctor import driver
+from core.gpu import driver
 from evaluation import latency
 from training import hardware
 

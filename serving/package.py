@@ -11,8 +11,6 @@ from core.errors import DataError, ModelError, ParamsError
 from core.files import read_json
 from serving.settings import Settings
 
-VERSION = 12
-"""Hexadecimal digits of the passport's seal that name a version: equal content, equal version."""
 Fingerprint = frozenset[tuple[str, int, int, int]]
 """Path, inode, time of change and size of all files: a package may come file by file, in any order."""
 
@@ -55,7 +53,7 @@ def load(folder: Path, settings: Settings) -> Package:
         name,
         role,
         predictor,
-        content["seal"][:VERSION],
+        content["seal"][: passport.DIGITS],
         role.about(predictor),
         content,
         card.read_text(encoding="utf-8") if card.exists() else None,

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from core import gpu
-from core.doctor import driver, formats, libraries
+from core.doctor import formats
+from core.gpu import driver, libraries
 
 TOOLS = ("dvc", "mlflow", "prefect", "great_expectations", "lightning")
 

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from core import gpu
-from core.doctor import driver
-from core.gpu import Problem
+from core.gpu import Problem, driver
 
 ONE = "uninstall both, then install one of them: they are two distributions of one module"
 

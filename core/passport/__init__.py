@@ -25,6 +25,8 @@ __all__ = ["NAME", "chained", "read", "seal", "stamp", "verify"]
 
 NAME = "passport.json"
 FORMAT = 2
+DIGITS = 12
+"""Of the seal, hexadecimal, that name a version: equal content, equal version."""
 
 
 def seal(folder: Path, links: list[dict[str, Any]]) -> dict[str, Any]:

@@ -17,8 +17,6 @@ from core.files import read_json
 
 VARIABLE = "STILLHOUSE_PACKAGES"
 VERSIONS = ".versions"
-DIGITS = 12
-"""Of the seal, as the server names versions."""
 
 
 def named() -> Path | None:
@@ -47,7 +45,7 @@ def put(packages: Path, served: Path) -> list[str]:
 
 def _put(package: Path, served: Path) -> list[str]:
     link, versions = served / package.name, served / VERSIONS
-    version = f"{package.name}-{read_json(package / passport.NAME)['seal'][:DIGITS]}"
+    version = f"{package.name}-{read_json(package / passport.NAME)['seal'][: passport.DIGITS]}"
     before = link.readlink().name if link.is_symlink() else None
     if before == version:
         return []

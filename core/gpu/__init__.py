@@ -13,8 +13,8 @@ import os
 from functools import cache
 from typing import NamedTuple
 
-from core.doctor import driver, libraries
 from core.errors import StillhouseError
+from core.gpu import driver, libraries
 
 VARIABLE = "STILLHOUSE_REQUIRE_GPU"
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
