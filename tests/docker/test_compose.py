@@ -15,7 +15,7 @@ import pytest
 import stack
 
 ROOT = pipeline_copy.ROOT
-SECRETS = ROOT / "docker" / "secrets.py"
+SECRETS = ROOT / "docker" / "passwords.py"
 PROFILES = ("cpu", "gpu")
 PUBLISHED = {"mlflow": 5000, "prefect": 4200, "server": 8080, "server-gpu": 8080}
 SERVICES = {
@@ -135,7 +135,7 @@ def test_without_passwords_it_refuses_and_says_what_to_run(tmp_path: Path) -> No
     assert done.returncode != 0
     for name in ("POSTGRES_PASSWORD", "MLFLOW_DB_PASSWORD", "PREFECT_DB_PASSWORD", "OBJECTS_ADMIN_SECRET"):
         assert name in done.stderr
-    assert "python docker/secrets.py" in done.stderr
+    assert "python docker/passwords.py" in done.stderr
 
 
 def test_another_address_and_port_need_one_variable_each(tmp_path: Path) -> None:

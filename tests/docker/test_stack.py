@@ -65,7 +65,7 @@ def stack(
     engine.run(["sh", str(pipeline_copy.ROOT / "docker" / "standins" / "build.sh")], timeout=900)
     given = dict(pair.split("=", 1) for pair in os.environ.get("STILLHOUSE_TEST_IMAGES", "").split(",") if pair)
     ours = {name: given.get(name) or request.getfixturevalue("image")(name).tag for name in ("train-cpu", "serve")}
-    subprocess.run([sys.executable, str(source / "docker" / "secrets.py"), str(folder / ".env")], check=True)
+    subprocess.run([sys.executable, str(source / "docker" / "passwords.py"), str(folder / ".env")], check=True)
     with stacks.service(engine) as address:
         environment = {
             **engine.environment,
@@ -96,7 +96,8 @@ def test_it_comes_up_healthy_and_the_server_waits_for_its_first_package(stack: S
     for service in ("postgres", "objects", "mlflow", "prefect", "worker", "server"):
         eventually(lambda name=service: stack.engine.call("healthcheck", "run", stack.container(name)))
         state = stack.inspect(service)
-        assert state["State"]["Running"] and state["RestartCount"] == 0, stack.logs()
+        story = f"{service}, restarted {state['RestartCount']} times: {state['State']}\n{stack.logs()}"
+        assert state["State"]["Running"] and state["RestartCount"] == 0, story
         assert state["HostConfig"]["ReadonlyRootfs"] is True
         assert stack.execute(service, "id", "-u").strip() != "0"
     assert stack.get("SERVER_PORT", "/v2/health/live").status_code == 200

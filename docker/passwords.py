@@ -1,7 +1,6 @@
-"""Write docker/.env: a random password for everything in the stack, once. `python docker/secrets.py`.
+"""Write docker/.env: a random password for everything in the stack, once. `python docker/passwords.py`.
 
-An existing file is never changed: the databases were made with its passwords. Standard library only; the module of
-that library that is called like this file is not needed for it.
+An existing file is never changed: the databases were made with its passwords. Standard library only.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ def main(path: Path = FILE) -> int:
     except FileExistsError:
         return check(path)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write("# Made by docker/secrets.py. Other variables of docker/compose.yaml may stand here too.\n")
+        file.write("# Made by docker/passwords.py. Other variables of docker/compose.yaml may stand here too.\n")
         file.writelines(f"{name}={os.urandom(BYTES).hex()}\n" for name in NAMES)
     print(f"{path}: written; keep it: the volumes of the stack open with these passwords only")
     return 0
