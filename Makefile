@@ -69,8 +69,9 @@ docker/.env:
 test: $(STAMP) lint ## format, lint, types, tests
 	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 
-test-containers: $(STAMP) ## images and the stack, really built and run (needs podman, buildah, runc, mmdebstrap; root)
+test-containers: $(STAMP) ## images and the stack, really built and run (needs mmdebstrap, docker or podman; root)
 	$(BIN)/pip install --quiet --require-hashes --no-deps -r requirements/containers.lock
+	if command -v npm >/dev/null; then npm ci --silent --prefix requirements/npm; fi
 	$(BIN)/python -m pytest -m containers tests/docker $(ARGS)
 
 test-slow: $(STAMP) ## the heavy tier: the sample chain, kills, several processes

@@ -8,13 +8,14 @@ run     python -m stages.augment detection
 from __future__ import annotations
 
 from core import paths, stage, task
+from core.brief import brief
 from core.files import write_json
 
 
 def augment(ctx: stage.Context) -> None:
     summary = task.load(ctx.task, "augment").augment(paths.clean(ctx.task), ctx.out, ctx.params, ctx.seed)
     write_json(ctx.out / "summary.json", summary)
-    print(f"{ctx.name}: {summary}")
+    print(f"{ctx.name}: {brief(summary)}")
 
 
 if __name__ == "__main__":

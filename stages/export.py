@@ -17,6 +17,7 @@ import onnx
 import torch
 
 from core import checkpoint, onnx_session, paths, stage, task
+from core.brief import brief
 from core.errors import ModelError
 from core.files import write_json
 
@@ -39,7 +40,7 @@ def export(ctx: stage.Context) -> None:
     differences = graphs.parity(model, ctx.out, paths.clean(ctx.task), ctx.params)
     write_json(ctx.out / "parity.json", {"tolerance": ctx.params.export.tolerance, "max_abs_difference": differences})
     ctx.run.metrics({f"parity/{name}": value for name, value in differences.items()})
-    print(f"{ctx.name}: torch against ONNX Runtime, largest absolute difference: {differences}")
+    print(f"{ctx.name}: torch against ONNX Runtime, largest absolute difference: {brief(differences)}")
     if beyond := {n: d for n, d in differences.items() if not d <= ctx.params.export.tolerance}:
         raise ModelError(
             f"{ctx.name}: ONNX Runtime differs from torch by {beyond}, {ctx.task}.export.tolerance allows "

@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 from core import ingest, paths, stage, task
+from core.brief import brief
 from core.files import read_jsonl, write_json
 
 
@@ -27,7 +28,7 @@ def prepare(ctx: stage.Context) -> None:
     summary["rejected"] = len(read_jsonl(rejected)) if rejected.exists() else 0
     write_json(ctx.out / "summary.json", summary)
     ctx.run.note("\n".join(f"{key}: {value}" for key, value in summary.items()))
-    print(f"{ctx.name}: {summary}")
+    print(f"{ctx.name}: {brief(summary)}")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ run     python -m stages.quantize detection base int8
 from __future__ import annotations
 
 from core import onnx_session, paths, stage, task
+from core.brief import brief
 from core.files import write_json
 
 
@@ -23,7 +24,7 @@ def quantize(ctx: stage.Context) -> None:
         for name, folder in (("fp32_mb", source), (f"{ctx.precision}_mb", ctx.out))
     }
     ctx.run.metrics(sizes | {k: v for k, v in notes.items() if isinstance(v, int | float) and not isinstance(v, bool)})
-    print(f"{ctx.name}: {notes | {k: round(v, 2) for k, v in sizes.items()}}")
+    print(f"{ctx.name}: {brief(notes | sizes)}")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from core import paths, stage, task
+from core.brief import brief
 from core.errors import DataError
 from core.files import read_json, read_jsonl, write_json, write_jsonl
 from validation import suites
@@ -45,7 +46,8 @@ def validate(ctx: stage.Context) -> None:
     if problems := checks.refuse(ctx.out / "dataset", ctx.params):
         raise DataError(f"{ctx.task}: " + "; ".join(problems))
     write_json(ctx.out / "validation.json", report)
-    print(f"{ctx.name}: {report['rows']} rows, {report['bad']} in quarantine {report['reasons'] or ''}")
+    reasons = f" ({brief(report['reasons'])})" if report["reasons"] else ""
+    print(f"{ctx.name}: {report['rows']:,} rows, {report['bad']} in quarantine{reasons}")
     for row in quarantine[:SHOWN]:
         print(f"  quarantined: {_name(row)}")
     for warning in report["clean"].get("warnings", []):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core import checkpoint, stage
+from core.brief import brief
 from core.files import write_json
 from training.fit import Fitted
 
@@ -28,7 +29,7 @@ def write(
     picture(fitted.curves, ctx.out / "curves.png")
     ctx.run.artifact(ctx.out / "curves.png")
     ctx.run.metrics({f"result/{k}": v for k, v in result.items() if isinstance(v, int | float)})
-    print(f"{ctx.name}: {result} in {fitted.seconds:.0f} s")
+    print(f"{ctx.name}: {brief(result)}; {fitted.seconds:.0f} s")
 
 
 def parameters(model: nn.Module) -> int:

@@ -40,14 +40,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     console = Console()
     try:
-        deploy(options.file, options.dry, options.prune, console)
+        _commands(*deploy(options.file, options.dry, options.prune, console), console)
     except StillhouseError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
 
 
-def deploy(path: Path, dry: bool, prune: bool, console: Console) -> None:
-    """Register what `path` declares. Raises: StillhouseError; what was registered before it stays."""
+def deploy(path: Path, dry: bool, prune: bool, console: Console) -> tuple[Declared, list[Wanted]]:
+    """Register what `path` declares, and return it.
+
+    Raises: StillhouseError; what was registered before it stays.
+    """
     root = Path.cwd()
     pipeline, sensor = flowfile.read(flowfile.PIPELINE), flowfile.read(flowfile.SENSOR)
     declared = file.load(path, pipeline.parameters)
@@ -68,7 +71,7 @@ def deploy(path: Path, dry: bool, prune: bool, console: Console) -> None:
         console.print(f"warning: {', '.join(names)}: {warning}", highlight=False, soft_wrap=True)
     if dry:
         console.print("nothing was changed (--dry)")
-    _commands(declared, wanted, console)
+    return declared, wanted
 
 
 def _apply(declared: Declared, wanted: list[Wanted], dry: bool, prune: bool) -> list[Outcome]:

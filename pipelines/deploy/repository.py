@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from configparser import ConfigParser, Error
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from core.errors import StillhouseError, suggest
 from pipelines.deploy.declared import ContainerPool, Deployment, DockerPool, Pool, Repository
 
+MACHINE = ("DVC_SYSTEM_CONFIG_DIR", "DVC_GLOBAL_CONFIG_DIR")
 FOLDER = "stillhouse"
 """What the clone is called, in the folder where a worker starts a run."""
 
@@ -70,12 +72,13 @@ def warnings(deployment: Deployment, pool: Pool, root: Path) -> list[str]:
 
 
 def remotes(root: Path) -> list[str]:
-    """DVC remotes that the repository names."""
+    """DVC remotes that the repository names, or this machine where a variable says so (the stack's does)."""
     config = ConfigParser(interpolation=None)
+    folders = [os.environ.get(name) for name in MACHINE]
     try:
-        config.read(root / ".dvc" / "config", encoding="utf-8")
+        config.read([Path(folder, "config") for folder in (root / ".dvc", *folders) if folder], encoding="utf-8")
     except Error as error:
-        raise StillhouseError(f".dvc/config cannot be read: {error}") from None
+        raise StillhouseError(f"DVC's config cannot be read: {error}") from None
     return [section.split('"')[1] for section in config.sections() if section.startswith("'remote \"")]
 
 

@@ -75,13 +75,14 @@ def _start(client: SyncPrefectClient, options: argparse.Namespace) -> FlowRun:
 def follow(client: SyncPrefectClient, run: UUID) -> State[Any]:
     """Print a run's log until it ends; returns its last state. Raises: StillhouseError when the server stays away."""
     printed, said, away = 0, "", 0.0
+    stages: dict[UUID, str] = {}
     while True:
         try:
             state = client.read_flow_run(run).state
             if state is not None and not state.is_final() and _word(state) != said:
                 said = _word(state)
                 print(f"-- {said}", flush=True)
-            for line in _lines(client, run, printed):
+            for line in _lines(client, run, printed, stages):
                 printed += 1
                 print(line, flush=True)
             if state is not None and state.is_final():
@@ -98,11 +99,16 @@ def _word(state: State[Any]) -> str:
     return str(state.name or state.type.value).lower()
 
 
-def _lines(client: SyncPrefectClient, run: UUID, offset: int) -> Iterator[str]:
+def _lines(client: SyncPrefectClient, run: UUID, offset: int, stages: dict[UUID, str]) -> Iterator[str]:
+    """What was logged since, each line with the stage that it is about. stages: names known; grows."""
     chosen = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run]))
     while logs := client.read_logs(chosen, limit=PAGE, offset=offset, sort=LogSort.TIMESTAMP_ASC):
         for log in logs:
-            yield f"{log.timestamp:%H:%M:%S} {log.message}"
+            name, task = "", log.task_run_id
+            if task is not None:
+                name = stages.get(task) or stages.setdefault(task, client.read_task_run(task).name)
+            of = f"{name}: " if name and not log.message.startswith(f"{name}:") else ""
+            yield f"{log.timestamp:%H:%M:%S} {of}{log.message}"
         offset += len(logs)
 
 

@@ -37,6 +37,8 @@ CANCEL_POLL_S = 5.0
 MOST_LINES = 2000
 """Of one attempt's log that go to Prefect; the file has all."""
 MOST_DRAWN = 300
+HINTS = {"Use `dvc push` to send your updates to remote storage.", "Updating lock file 'dvc.lock'"}
+"""What DVC says after every stage to whoever typed `dvc repro`."""
 
 following: ContextVar[Execution | None] = ContextVar("following", default=None)
 """The execution that `pipeline` is to follow; None: it starts one."""
@@ -185,7 +187,7 @@ def _state(attempt: Attempt, record: Record) -> State[Any]:
 
 
 def _lines(path: Path) -> Iterator[str | None]:
-    """New whole lines of a growing file, of a progress bar the last state; None when there is no more for now."""
+    """New whole lines of a growing file, without HINTS; of a progress bar the last state; None: no more for now."""
     rest = ""
     while not path.exists():
         yield None
@@ -197,7 +199,8 @@ def _lines(path: Path) -> Iterator[str | None]:
                 continue
             *whole, rest = (rest + chunk).split("\n")
             for line in whole:
-                if shown := line.rstrip("\r").rsplit("\r", 1)[-1].rstrip():
+                shown = line.rstrip("\r").rsplit("\r", 1)[-1].rstrip()
+                if shown and shown not in HINTS:
                     yield shown
 
 

@@ -7,6 +7,7 @@ log, passes SIGTERM on to its stage and lets DVC end in order, and is ended by t
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import select
@@ -105,6 +106,7 @@ def _run(arguments: list[str], log: str, environment: dict[str, str], flow: int)
     os.environ.update(environment)
     sys.argv = arguments
     register_dvc()
+    logging.getLogger("dvc.repo.scm_context").setLevel(logging.WARNING)  # `git add dvc.lock`, after every single stage
     signal.signal(signal.SIGTERM, _Stopping(Path(log), arguments[-1]))
     threading.Thread(target=_end_with, args=(flow,), daemon=True).start()
     from dvc.cli import main  # noqa: PLC0415 - imported in the fork server already, never in the flow

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -12,7 +13,8 @@ import packages_tiny
 import pipeline_copy
 import pytest
 from built import BASE, PLANTED, STRAY, TAG, Built
-from engine import Engine, missing
+from engine import Engine
+from engines import choose
 from filelock import FileLock
 
 LOCK = Path(tempfile.gettempdir(), "stillhouse-test-images.lock")
@@ -29,9 +31,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    if reason := missing():
-        pytest.skip(reason)
-    return Engine.make(tmp_path_factory.mktemp("engine"))
+    found = choose()
+    if isinstance(found, str):
+        pytest.skip(found)
+    return found.make(tmp_path_factory.mktemp("engine"))
 
 
 @pytest.fixture(scope="session")
@@ -62,9 +65,9 @@ def image(engine: Engine, base: str, tree: Path) -> Callable[[str], Built]:
         # pip takes a name that is never asked for; it makes the settings that go into the build recognisable
         secret = {"PIP_TRUSTED_HOST": f"{PLANTED}.invalid"}
         with FileLock(LOCK):
-            hot = Engine(engine.folder, engine.environment | secret)
+            hot = replace(engine, environment=engine.environment | secret)
             printed = hot.build(tree, name, base, TAG)
-        return Built(name, f"localhost/stillhouse-{name}:{TAG}", printed)
+        return Built(name, engine.tag(name, TAG), printed)
 
     return build
 

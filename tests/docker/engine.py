@@ -1,69 +1,73 @@
-"""podman for tests, on a machine without systemd, bridges, or a Docker daemon: settings that work, calls that check."""
+"""What runs containers for the tests: Docker or podman, whichever works here, with calls that check."""
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
-from typing import Any
-
-SETTINGS = """
-[engine]
-cgroup_manager = "cgroupfs"
-runtime = "runc"
-events_logger = "file"
-[containers]
-default_ulimits = ["nofile=4096:4096", "nproc=4096:4096"]
-"""
-TOOLS = ("podman", "runc", "mmdebstrap")
-LOCKED_DOWN = (
-    "--read-only",
-    "--read-only-tmpfs=false",
-    "--tmpfs=/tmp",
-    "--cap-drop=all",
-    "--security-opt=no-new-privileges",
-)
-"""How an image of ours is meant to run: a read-only root, no capability, no way to more rights."""
-
-
-@cache
-def missing() -> str | None:
-    """Why nothing can be built here; None: it can."""
-    if lacking := [tool for tool in TOOLS if shutil.which(tool) is None]:
-        return f"{', '.join(lacking)}: not installed (Debian: apt-get install {' '.join(TOOLS)} buildah)"
-    if os.geteuid() != 0:
-        return "images are built as root here, without user namespaces"
-    return None
+from typing import Any, ClassVar, Self
 
 
 @dataclass(frozen=True)
-class Engine:
+class Engine(ABC):
     """`folder` takes the engine's settings; images stay in its own storage, so that they are built once."""
 
     folder: Path
     environment: dict[str, str] = field(default_factory=dict)
 
+    program: ClassVar[str]
+    locked_down: ClassVar[tuple[str, ...]] = (
+        "--read-only",
+        "--tmpfs=/tmp",
+        "--cap-drop=all",
+        "--security-opt=no-new-privileges",
+    )
+    """How an image of ours is meant to run: a read-only root, no capability, no way to more rights."""
+    registry: ClassVar[str] = ""
+    """Before the name of an image that was built here."""
+
     @classmethod
-    def make(cls, folder: Path) -> Engine:
-        settings = folder / "containers.conf"
-        settings.write_text(SETTINGS, encoding="utf-8")
-        environment = {**os.environ, "ENGINE": "podman", "CONTAINERS_CONF": str(settings), "BUILDAH_ISOLATION": "chroot"}
-        probe = subprocess.run(["podman", "info"], env=environment, capture_output=True, check=False)
-        if probe.returncode:  # no overlay here: whole copies, slower, but always possible
-            environment["STORAGE_DRIVER"] = "vfs"
-        return cls(folder, environment)
+    @abstractmethod
+    def missing(cls) -> str | None:
+        """Why nothing can be built with it here; None: it can."""
+
+    @classmethod
+    @abstractmethod
+    def make(cls, folder: Path) -> Self: ...
+
+    @abstractmethod
+    def healthy(self, container: str) -> bool:
+        """Run a container's health check, once and now."""
+
+    @abstractmethod
+    def mounted(self, image: str) -> AbstractContextManager[Path]:
+        """The image's root file system as a folder, to be read."""
+
+    @abstractmethod
+    def remove(self, container: str) -> None:
+        """With what it runs, and whether it is there or not."""
+
+    @abstractmethod
+    def stackless(self) -> str | None:
+        """Why Docker Compose cannot start a stack here; None: it can."""
+
+    @abstractmethod
+    def composed(self, folder: Path) -> AbstractContextManager[Engine]:
+        """The engine as Docker Compose may use it: its `environment` says how it is reached."""
+
+    @abstractmethod
+    def checked(self, containers: Callable[[], list[str]]) -> AbstractContextManager[None]:
+        """While the block lasts, these containers' health checks run every now and then."""
 
     def call(self, *arguments: str, check: bool = True, timeout: float = 600) -> subprocess.CompletedProcess[str]:
-        return self.run([shutil.which("podman") or "podman", *arguments], check, timeout)
+        return self.run([self.program, *arguments], check, timeout)
 
     def run(
         self, command: Sequence[str], check: bool = True, timeout: float = 600, **more: Any
@@ -76,10 +80,14 @@ class Engine:
             raise AssertionError(f"{' '.join(command)} ended with {done.returncode}:\n{output}")
         return done
 
-    def build(self, root: Path, name: str, base: str, tag: str, timeout: float = 1500) -> str:
+    def tag(self, name: str, version: str) -> str:
+        """What an image built here is called."""
+        return f"{self.registry}stillhouse-{name}:{version}"
+
+    def build(self, root: Path, name: str, base: str, version: str, timeout: float = 1500) -> str:
         """`python docker/build.py` of the tree `root`; what it printed."""
         command = [sys.executable, str(root / "docker" / "build.py"), name]
-        options = ["--engine", "podman", "--base", base, "--tag", tag]
+        options = ["--engine", self.program, "--base", base, "--tag", version]
         return self.run([*command, *options], timeout=timeout).stdout
 
     def inspect(self, image: str) -> dict[str, Any]:
@@ -88,7 +96,7 @@ class Engine:
 
     def once(self, image: str, *command: str, options: Sequence[str] = (), **more: Any) -> str:
         """Output of a command in a container that is gone afterwards; in place of the image's entry point."""
-        entry = ["--entrypoint", json.dumps([command[0]])]
+        entry = ["--entrypoint", command[0]]
         return self.call("run", "--rm", "--network=none", *entry, *options, image, *command[1:], **more).stdout
 
     @contextmanager
@@ -102,21 +110,17 @@ class Engine:
             error.add_note(self.call("logs", name, check=False).stderr[-4000:])
             raise
         finally:
-            self.call("rm", "--force", "--time", "5", name, check=False)
+            self.remove(name)
 
     def wait_healthy(self, name: str, seconds: float = 60) -> None:
-        """Until the image's health check passes; without systemd nothing else runs it. Raises: TimeoutError."""
+        """Until the image's health check passes. Raises: TimeoutError."""
         end = time.monotonic() + seconds
-        while self.call("healthcheck", "run", name, check=False).returncode:
+        while not self.healthy(name):
             if time.monotonic() > end:
                 raise TimeoutError(f"{name}: not healthy within {seconds} s")
             time.sleep(0.2)
 
-    @contextmanager
-    def mounted(self, image: str) -> Iterator[Path]:
-        """The image's root file system as a folder."""
-        path = Path(self.call("image", "mount", image).stdout.strip())
-        try:
-            yield path
-        finally:
-            self.call("image", "unmount", image, check=False)
+    def read(self, container: str, path: str) -> bytes:
+        """A file of a container that runs."""
+        command = [self.program, "exec", container, "cat", path]
+        return subprocess.run(command, env=self.environment, capture_output=True, check=True).stdout

@@ -1,17 +1,13 @@
-"""The stack of docker/compose.yaml under Docker Compose, with podman in the place of Docker's daemon."""
+"""The stack of docker/compose.yaml under Docker Compose."""
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,28 +18,6 @@ from engine import Engine
 FILE = Path("docker", "compose.yaml")
 ONCE = {"volumes", "buckets", "submit"}
 """Services that end by themselves."""
-CHECK_S = 2.0
-NETWORKS = """
-[network]
-network_backend = "netavark"
-"""
-"""Bridges with names for their containers; Debian's podman takes another one by itself when its storage is older."""
-
-
-def missing() -> str | None:
-    """Why the stack cannot be started here; None: it can."""
-    if binary() is None:
-        return "no Docker Compose; `make test-containers` installs it"
-    folders = os.pathsep.join((os.environ["PATH"], "/usr/lib/podman", "/usr/libexec/podman", "/usr/sbin"))
-    lacking = [tool for tool in ("netavark", "aardvark-dns", "iptables") if shutil.which(tool, path=folders) is None]
-    return f"not installed: {', '.join(lacking)} (Debian packages of these names)" if lacking else None
-
-
-def networked(engine: Engine, folder: Path) -> Engine:
-    """The same podman with networks of its own, in which containers find each other by name."""
-    settings = folder / "containers.conf"
-    settings.write_text(Path(engine.environment["CONTAINERS_CONF"]).read_text(encoding="utf-8") + NETWORKS)
-    return replace(engine, folder=folder, environment=engine.environment | {"CONTAINERS_CONF": str(settings)})
 
 
 def binary() -> str | None:
@@ -99,7 +73,7 @@ class Stack:
             words = ["run", "--name", name, "--no-deps", "-T", "submit", *arguments]
             return self.compose(*words, check=False, timeout=timeout)
         finally:
-            self.engine.call("rm", "--force", "--time", "5", name, check=False)
+            self.engine.remove(name)
 
     def container(self, service: str) -> str:
         return f"{self.project}-{service}-1"
@@ -112,12 +86,14 @@ class Stack:
         return self.engine.call("exec", self.container(service), *command, check=check, timeout=60).stdout
 
     def logs(self) -> str:
-        names = [line for line in self.engine.call("ps", "-a", "--format={{.Names}}").stdout.split() if self.mine(line)]
+        names = self.containers("-a")
         ended = [self.engine.call("logs", "--tail=15", name, check=False) for name in names]
         return "\n".join(f"== {name}\n{log.stdout}{log.stderr}" for name, log in zip(names, ended, strict=True))[-9000:]
 
-    def mine(self, container: str) -> bool:
-        return container.startswith(f"{self.project}-")
+    def containers(self, *options: str) -> list[str]:
+        """Names of those that run; of all with `-a`."""
+        listing = self.engine.call("ps", *options, "--format={{.Names}}", check=False).stdout.split()
+        return [name for name in listing if name.startswith(f"{self.project}-")]
 
     def url(self, variable: str) -> str:
         return f"http://127.0.0.1:{self.environment[variable]}"
@@ -140,43 +116,3 @@ class Stack:
             aws_secret_access_key=secret[f"OBJECTS_{user.upper()}_SECRET"],
             region_name="us-east-1",
         )
-
-
-@contextmanager
-def service(engine: Engine) -> Iterator[str]:
-    """podman's answer to Docker's API; yields its address for DOCKER_HOST."""
-    address = f"unix://{engine.folder}/podman.sock"
-    log = (engine.folder / "service.log").open("wb")
-    process = subprocess.Popen(
-        ["podman", "system", "service", "--time=0", address], env=engine.environment, stdout=log, stderr=log
-    )
-    try:
-        end = time.monotonic() + 30
-        while not (engine.folder / "podman.sock").exists():
-            assert time.monotonic() < end and process.poll() is None, (engine.folder / "service.log").read_text()
-            time.sleep(0.1)
-        yield address
-    finally:
-        process.terminate()
-        process.wait(20)
-        log.close()
-
-
-@contextmanager
-def checked(stack: Stack) -> Iterator[None]:
-    """Health checks run every few seconds, as they do by themselves where there is systemd, or Docker."""
-    over = threading.Event()
-
-    def loop() -> None:
-        while not over.wait(CHECK_S):
-            listing = stack.engine.call("ps", "--format={{.Names}}", check=False)
-            for name in filter(stack.mine, listing.stdout.split()):
-                stack.engine.call("healthcheck", "run", name, check=False, timeout=60)
-
-    thread = threading.Thread(target=loop, name="health checks", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join(90)

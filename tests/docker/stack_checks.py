@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import secrets
-import subprocess
 import time
 from collections.abc import Callable
 from typing import Any
@@ -60,10 +59,7 @@ def prediction(stack: Stack) -> dict[str, Any]:
     """The served model's answer for a golden sample of its package."""
     sample = json.loads(stack.execute("worker", "cat", "/packages/detection/golden/samples.json"))[0]["file"]
     path = f"/packages/detection/golden/{sample}"
-    name = stack.container("server")
-    picture = subprocess.run(
-        ["podman", "exec", name, "cat", path], env=stack.engine.environment, capture_output=True, check=True
-    ).stdout
+    picture = stack.engine.read(stack.container("server"), path)
     answer = stack.post("SERVER_PORT", "/v1/detect", files={"image": picture}).raise_for_status()
     found: dict[str, Any] = answer.json()
     assert found["model"] == "detection" and isinstance(found["boxes"], list)
@@ -75,7 +71,7 @@ def database(stack: Stack) -> None:
 
 
 def working(stack: Stack) -> None:
-    stack.engine.call("healthcheck", "run", stack.container("worker"))
+    assert stack.engine.healthy(stack.container("worker"))
 
 
 def alive(stack: Stack) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 from built import Built
-from engine import LOCKED_DOWN, Engine
+from engine import Engine
 
 PATHS = ("/packages/detection", "/packages/translation")
 
@@ -29,7 +29,7 @@ def golden(package: Path) -> list[dict[str, object]]:
 def client(engine: Engine, image: Callable[[str], Built], packages: dict[str, Path]) -> Iterator[httpx.Client]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    options = [*LOCKED_DOWN, "--network=host", *mounts(packages)]
+    options = [*engine.locked_down, "--network=host", *mounts(packages)]
     with (
         engine.started(
             image("serve").tag, *PATHS, "--host=127.0.0.1", f"--port={port}", "--threads=1", options=options
@@ -80,12 +80,11 @@ def test_the_health_check_follows_the_server(
 ) -> None:
     """At the port that the image exposes, in a network of its own; and without a server it says so."""
     tag = image("serve").tag
-    options = [*LOCKED_DOWN, "--network=none", *mounts(packages)]
+    options = [*engine.locked_down, "--network=none", *mounts(packages)]
     with engine.started(tag, *PATHS, "--threads=1", options=options) as name:
         engine.wait_healthy(name)
-    idle = ["--entrypoint", json.dumps(["sleep", "60"])]
-    with engine.started(tag, options=[*options, *idle]) as name:
-        assert engine.call("healthcheck", "run", name, check=False).returncode
+    with engine.started(tag, "60", options=[*options, "--entrypoint", "sleep"]) as name:
+        assert not engine.healthy(name)
 
 
 def test_without_a_package_it_explains_itself(engine: Engine, image: Callable[[str], Built]) -> None:
@@ -95,7 +94,7 @@ def test_without_a_package_it_explains_itself(engine: Engine, image: Callable[[s
 
 def test_it_stops_when_told(engine: Engine, image: Callable[[str], Built], packages: dict[str, Path]) -> None:
     """As process 1 it gets SIGTERM itself: it drains and ends by itself, with 0, not by a kill 10 s later."""
-    options = [*LOCKED_DOWN, "--network=none", *mounts(packages)]
+    options = [*engine.locked_down, "--network=none", *mounts(packages)]
     with engine.started(image("serve").tag, *PATHS, options=options) as name:
         end = time.monotonic() + 60
         while "model ready" not in engine.call("logs", name).stderr:

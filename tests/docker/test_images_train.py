@@ -10,11 +10,9 @@ from pathlib import Path
 import pipeline_copy
 import pytest
 from built import Built
-from engine import LOCKED_DOWN, Engine
+from engine import Engine
 
 VOLUME = "stillhouse-test-workspace"
-HOMELESS = (*LOCKED_DOWN, "--env=HOME=/tmp")
-"""As the stack runs it: of all folders only /tmp and the workspace can be written."""
 CHAIN = """
 set -e
 rm -rf /workspace/clone
@@ -24,6 +22,11 @@ python -m pipelines.preset tiny
 python -m pipelines.repro
 dvc repro
 """
+
+
+def homeless(engine: Engine) -> tuple[str, ...]:
+    """As the stack runs it: of all folders only /tmp and the workspace can be written."""
+    return (*engine.locked_down, "--env=HOME=/tmp")
 
 
 @pytest.fixture
@@ -49,7 +52,7 @@ def workspace(engine: Engine) -> Iterator[Path]:
 @pytest.mark.timeout(2400)
 def test_the_sample_chain_runs(engine: Engine, image: Callable[[str], Built], source: Path, workspace: Path) -> None:
     """Every stage of both tasks; then DVC finds nothing to do; the packages predict in the server's image."""
-    options = [*HOMELESS, f"--volume={VOLUME}:/workspace", f"--volume={source}:/source:ro"]
+    options = [*homeless(engine), f"--volume={VOLUME}:/workspace", f"--volume={source}:/source:ro"]
     printed = engine.once(image("train-cpu").tag, "sh", "-c", CHAIN, options=options, timeout=2000)
     assert "Data and pipelines are up to date." in printed
     made = workspace / "clone" / "packages"
@@ -66,7 +69,7 @@ def _served(engine: Engine, tag: str, made: Path) -> None:
         "print(json.load(r.urlopen(q))['translations'][0]['text'])"
     )
     sample = json.loads((made / "translation" / "golden" / "samples.json").read_text(encoding="utf-8"))[0]
-    options = [*LOCKED_DOWN, "--network=none", f"--volume={made}:/packages:ro"]
+    options = [*engine.locked_down, "--network=none", f"--volume={made}:/packages:ro"]
     with engine.started(tag, "/packages/detection", "/packages/translation", options=options) as name:
         engine.wait_healthy(name)
         assert engine.call("exec", name, "python", "-c", code, sample["input"]).stdout.strip() == sample["output"]
@@ -74,7 +77,7 @@ def _served(engine: Engine, tag: str, made: Path) -> None:
 
 def test_the_doctor_runs_where_there_is_no_clone(engine: Engine, image: Callable[[str], Built]) -> None:
     """The image's own code is there for an empty workspace; its default command."""
-    options = [*HOMELESS, "--network=none"]
+    options = [*homeless(engine), "--network=none"]
     done = engine.call("run", "--rm", *options, image("train-cpu").tag)
     assert "onnxruntime" in done.stdout
 
@@ -88,15 +91,15 @@ def test_a_clone_runs_its_own_code(engine: Engine, image: Callable[[str], Built]
     "command", ["prefect version", "mlflow --version", "dvc --version", "git --version", "tini -h"]
 )
 def test_the_stacks_tools_start(engine: Engine, image: Callable[[str], Built], command: str) -> None:
-    assert engine.once(image("train-cpu").tag, *command.split(), options=HOMELESS).strip()
+    assert engine.once(image("train-cpu").tag, *command.split(), options=homeless(engine)).strip()
 
 
 def test_the_health_check_fails_on_a_workspace_that_cannot_be_written(
     engine: Engine, image: Callable[[str], Built], tmp_path: Path
 ) -> None:
     tag = image("train-cpu").tag
-    for volume, code in ((VOLUME, 0), (f"{tmp_path}", 1)):
-        options = [*LOCKED_DOWN, "--network=none", f"--volume={volume}:/workspace"]
+    for volume, healthy in ((VOLUME, True), (f"{tmp_path}", False)):
+        options = [*engine.locked_down, "--network=none", f"--volume={volume}:/workspace"]
         with engine.started(tag, "sleep", "60", options=options) as name:
-            assert bool(engine.call("healthcheck", "run", name, check=False).returncode) == bool(code), volume
+            assert engine.healthy(name) is healthy, volume
     engine.call("volume", "rm", "--force", VOLUME, check=False)

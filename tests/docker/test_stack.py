@@ -27,10 +27,7 @@ from engine import Engine
 from stack import Stack
 from stack_checks import CHECKS, artifact, eventually, flow_runs, prediction, runs
 
-pytestmark = [
-    pytest.mark.skipif(stacks.missing() is not None, reason=str(stacks.missing())),
-    pytest.mark.timeout(1500),
-]
+pytestmark = pytest.mark.timeout(1500)
 
 PORTS = ("MLFLOW_PORT", "PREFECT_PORT", "SERVER_PORT")
 TARGET = "package@detection"
@@ -60,26 +57,24 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def stack(
     engine: Engine, source: Path, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Stack]:
+    if reason := engine.stackless() if stacks.binary() else "no Docker Compose; `make test-containers` installs it":
+        pytest.skip(reason)
     folder = tmp_path_factory.mktemp("stack")
-    engine = stacks.networked(engine, folder)
     engine.run(["sh", str(pipeline_copy.ROOT / "docker" / "standins" / "build.sh")], timeout=900)
     given = dict(pair.split("=", 1) for pair in os.environ.get("STILLHOUSE_TEST_IMAGES", "").split(",") if pair)
     ours = {name: given.get(name) or request.getfixturevalue("image")(name).tag for name in ("train-cpu", "serve")}
     subprocess.run([sys.executable, str(source / "docker" / "passwords.py"), str(folder / ".env")], check=True)
-    with stacks.service(engine) as address:
-        environment = {
-            **engine.environment,
-            "DOCKER_HOST": address,
-            "COMPOSE_PARALLEL_LIMIT": "1",  # podman loses networks that are made side by side
-            "POSTGRES_IMAGE": "localhost/stillhouse-postgres:standin",
-            "OBJECTS_IMAGE": "localhost/stillhouse-objects:standin",
-            "TRAIN_CPU_IMAGE": ours["train-cpu"],
-            "SERVE_IMAGE": ours["serve"],
-            **{name: str(_free()) for name in PORTS},
-        }
-        found = Stack(engine, source, folder / ".env", f"stack{secrets.token_hex(4)}", environment)
+    values = {
+        "POSTGRES_IMAGE": "localhost/stillhouse-postgres:standin",
+        "OBJECTS_IMAGE": "localhost/stillhouse-objects:standin",
+        "TRAIN_CPU_IMAGE": ours["train-cpu"],
+        "SERVE_IMAGE": ours["serve"],
+        **{name: str(_free()) for name in PORTS},
+    }
+    with engine.composed(folder) as composed:
+        found = Stack(composed, source, folder / ".env", f"stack{secrets.token_hex(4)}", composed.environment | values)
         try:
-            with stacks.checked(found):
+            with composed.checked(found.containers):
                 found.up()
                 yield found
         finally:
@@ -92,9 +87,13 @@ def _free() -> int:
         return int(probe.getsockname()[1])
 
 
+def healthy(stack: Stack, service: str) -> None:
+    assert stack.engine.healthy(stack.container(service)), stack.logs()
+
+
 def test_it_comes_up_healthy_and_the_server_waits_for_its_first_package(stack: Stack) -> None:
     for service in ("postgres", "objects", "mlflow", "prefect", "worker", "server"):
-        eventually(lambda name=service: stack.engine.call("healthcheck", "run", stack.container(name)))
+        eventually(lambda name=service: healthy(stack, name))
         state = stack.inspect(service)
         story = f"{service}, restarted {state['RestartCount']} times: {state['State']}\n{stack.logs()}"
         assert state["State"]["Running"] and state["RestartCount"] == 0, story
@@ -206,8 +205,6 @@ def test_data_outlives_the_containers(stack: Stack) -> None:
     before = facts()
     assert before[0] and before[1]
     stack.compose("down", "--timeout", "20")
-    assert not [
-        name for name in stack.engine.call("ps", "-aq", "--format={{.Names}}").stdout.split() if stack.mine(name)
-    ]
+    assert not stack.containers("-a")
     stack.up()
     assert eventually(facts) == before

@@ -195,6 +195,16 @@ def test_a_clone_at_a_branch_or_commit(deploy: Any, client: SyncPrefectClient, f
     assert "warning: branch, commit, head, itself: .dvc/config names no remote 'store'" in printed
 
 
+def test_a_remote_of_the_machines_own_config_is_no_surprise(
+    deploy: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = {"a": {"pool": "local", "remote": "store"}}
+    assert "names no remote 'store'" in deploy(entry)
+    (tmp_path / "config").write_text("['remote \"store\"']\n    url = s3://dvc\n")
+    monkeypatch.setenv("DVC_SYSTEM_CONFIG_DIR", str(tmp_path))
+    assert "names no remote" not in deploy(entry)
+
+
 def refused(capsys: pytest.CaptureFixture[str]) -> str:
     return capsys.readouterr().err
 
