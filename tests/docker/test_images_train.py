@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from built import Built
 from engine import Engine
 
 VOLUME = "stillhouse-test-workspace"
+READY = "import urllib.request as r; r.urlopen('http://127.0.0.1:8080/v2/health/ready')"
 CHAIN = """
 set -e
 rm -rf /workspace/clone
@@ -71,7 +73,10 @@ def _served(engine: Engine, tag: str, made: Path) -> None:
     sample = json.loads((made / "translation" / "golden" / "samples.json").read_text(encoding="utf-8"))[0]
     options = [*engine.locked_down, "--network=none", f"--volume={made}:/packages:ro"]
     with engine.started(tag, "/packages/detection", "/packages/translation", options=options) as name:
-        engine.wait_healthy(name)
+        end = time.monotonic() + 60
+        while engine.call("exec", name, "python", "-c", READY, check=False).returncode:
+            assert time.monotonic() < end, engine.call("logs", name).stderr
+            time.sleep(0.2)
         assert engine.call("exec", name, "python", "-c", code, sample["input"]).stdout.strip() == sample["output"]
 
 
