@@ -62,7 +62,8 @@ def parse(arguments: Sequence[str]) -> tuple[Settings, int | None]:
         parser.error("--host is empty, which would be all addresses; expected one, e.g. 127.0.0.1 or 0.0.0.0")
     packages: dict[str, Path] = {}
     for word in given.packages:
-        name, path = word.split("=", 1) if "=" in word else (Path(word).resolve().name, word)
+        folder = Path(os.path.abspath(word))  # noqa: PTH100 - not resolve(): a link gives its own name
+        name, path = word.split("=", 1) if "=" in word else (folder.name, word)
         if not path:
             parser.error(f"{word}: there is no folder behind the name; expected NAME=PACKAGE")
         if not NAME.fullmatch(name):

@@ -94,6 +94,12 @@ def test_a_package_is_named_as_its_folder(path: str) -> None:
     assert list(parse([path])[0].packages) == ["detection"]
 
 
+def test_a_package_behind_a_link_is_named_as_the_link(tmp_path: Path) -> None:
+    """The stack's worker puts packages that way: `detection` is a link to `.versions/detection-SEAL`."""
+    (tmp_path / "detection").symlink_to(tmp_path / ".versions" / "detection-3e4e5b13b60f")
+    assert list(parse([str(tmp_path / "detection")])[0].packages) == ["detection"]
+
+
 def test_a_path_may_hold_what_a_name_may_not() -> None:
     settings, _ = parse(["m=runs/lr=0.1/x"])
     assert settings.packages == {"m": Path("runs/lr=0.1/x").absolute()}
