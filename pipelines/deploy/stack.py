@@ -11,6 +11,7 @@ import argparse
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -20,7 +21,7 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.client.schemas.sorting import LogSort
-from prefect.exceptions import PrefectHTTPStatusError
+from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from rich.console import Console
 
 from core.errors import StillhouseError
@@ -104,12 +105,18 @@ def _lines(client: SyncPrefectClient, run: UUID, offset: int, stages: dict[UUID,
     chosen = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run]))
     while logs := client.read_logs(chosen, limit=PAGE, offset=offset, sort=LogSort.TIMESTAMP_ASC):
         for log in logs:
-            name, task = "", log.task_run_id
-            if task is not None:
-                name = stages.get(task) or stages.setdefault(task, client.read_task_run(task).name)
+            name = _stage(client, log.task_run_id, stages)
             of = f"{name}: " if name and not log.message.startswith(f"{name}:") else ""
             yield f"{log.timestamp:%H:%M:%S} {of}{log.message}"
         offset += len(logs)
+
+
+def _stage(client: SyncPrefectClient, task: UUID | None, stages: dict[UUID, str]) -> str:
+    """The stage that a task run follows; empty for what the flow says, and while the server does not know the run."""
+    if task is not None and task not in stages:
+        with suppress(ObjectNotFound):  # task runs reach the server after the first of their logs
+            stages[task] = client.read_task_run(task).name
+    return stages.get(task, "") if task else ""
 
 
 if __name__ == "__main__":

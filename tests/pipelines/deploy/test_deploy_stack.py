@@ -33,6 +33,7 @@ def run(client: SyncPrefectClient) -> FlowRun:
     run = client.create_flow_run(followed)
     of_stage = client.create_task_run(stage, run.id, dynamic_key="0", name="train@detection")
     said = [(None, "Beginning"), (of_stage.id, "epoch 1"), (of_stage.id, "train@detection: best 0.4")]
+    said.append((uuid4(), "of a task run that the server does not know yet"))  # they come later than their logs
     said += [(None, f"line {number}") for number in range(LINES)]
     began = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
     logs = [
@@ -60,6 +61,7 @@ def test_every_line_once_and_in_order_with_its_stage(
         "03:04:05 Beginning",
         "03:04:05 train@detection: epoch 1",
         "03:04:05 train@detection: best 0.4",
+        "03:04:05 of a task run that the server does not know yet",
         *[f"03:04:05 line {number}" for number in range(LINES)],
     ]
 
