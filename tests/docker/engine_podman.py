@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from engine import Engine
 
@@ -58,6 +58,11 @@ class Podman(Engine):
         if probe.returncode:  # no overlay here: whole copies, slower, but always possible
             environment["STORAGE_DRIVER"] = "vfs"
         return cls(folder, environment)
+
+    def inspect(self, image: str) -> dict[str, Any]:
+        found = super().inspect(image)
+        found["Config"]["Healthcheck"] = found.get("Healthcheck")  # where Docker has it
+        return found
 
     def healthy(self, container: str) -> bool:
         return self.call("healthcheck", "run", container, check=False, timeout=60).returncode == 0
