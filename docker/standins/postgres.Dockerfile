@@ -1,7 +1,6 @@
 # PostgreSQL from Debian's packages, for a machine that reaches no registry: what docker/compose.yaml asks of the official
 # image, and no more. docker/standins/build.sh makes BASE, which holds the packages.
-# The folder of the socket is as open as in that image: a tmpfs takes the mode of the folder below it, if there is one, and
-# Docker forgets the mode asked for when a container starts for the second time (moby issue 20437).
+# The folder of the socket has the owner and the rights that it has there: a new volume takes them over.
 ARG BASE
 # hadolint ignore=DL3006
 FROM ${BASE}
