@@ -18,7 +18,7 @@ def _value(value: Any) -> str:
     if isinstance(value, Mapping):
         return brief(value)
     if isinstance(value, list | tuple | set):
-        return " ".join(_value(entry) for entry in value)
+        return " | ".join(_value(entry) for entry in value)  # an entry may hold spaces and commas
     if isinstance(value, bool) or value is None:
         return {True: "yes", False: "no", None: ""}[value]
     if isinstance(value, int):
