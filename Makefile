@@ -43,7 +43,7 @@ deploy: $(STAMP) ## register pipelines/deployments.yaml with the Prefect server 
 	$(BIN)/python -m pipelines.deploy $(ARGS)
 
 repair: $(STAMP) ## mend what a killed DVC left (make repro and make flow do it by themselves)
-	$(BIN)/python -m core.repair
+	$(BIN)/python -m ops.repair
 
 benchmark: $(STAMP) ## NAME=parallel|overhead|planning|sample: the flow against dvc repro
 	$(BIN)/python -m benchmarks.flow $(NAME)

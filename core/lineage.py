@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import re
 import subprocess
@@ -16,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from core import matrix
 from core import params as params_module
 from core.errors import StillhouseError
 
@@ -37,7 +37,7 @@ def locked() -> dict[str, Any]:
         return dict((content or {}).get("stages", {}))
     except (yaml.YAMLError, UnicodeDecodeError, AttributeError) as error:
         raise StillhouseError(
-            f"dvc.lock is damaged ({str(error).splitlines()[0]}): `python -m core.repair` mends it"
+            f"dvc.lock is damaged ({str(error).splitlines()[0]}): `python -m ops.repair` mends it"
         ) from None
 
 
@@ -61,15 +61,14 @@ def inputs_key(name: str) -> str:
 
 
 def instances() -> dict[str, tuple[dict[str, Any], dict[str, str]]]:
-    """Every stage instance of `dvc.yaml` by name: its definition and its matrix item."""
+    """Every stage instance of `dvc.yaml` by name: its definition and its item of `matrix.yaml`."""
     stages = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"]
-    values = params_module.read(Path("params.yaml"))
-    found = {}
-    for name, stage in stages.items():
-        axes = {axis: values[str(of).strip("${}")] for axis, of in stage.get("matrix", {}).items()}
-        for chosen in itertools.product(*axes.values()):
-            found[f"{name}@{'-'.join(chosen)}"] = (stage, dict(zip(axes, chosen, strict=True)))
-    return found
+    items = matrix.read()
+    return {
+        f"{name}@{key}": (stage["do"], item)
+        for name, stage in stages.items()
+        for key, item in (items.get(name, {}).items() if "foreach" in stage else ())
+    }
 
 
 def digest(path: Path) -> str:
@@ -111,7 +110,7 @@ def _git(*arguments: str) -> str:
 
 
 def fill(text: str, item: Mapping[str, str]) -> str:
-    """`${item.task}` and the like replaced by the matrix item."""
+    """`${item.task}` and the like replaced by what the item of `matrix.yaml` says."""
     return re.sub(r"\$\{item\.(\w+)\}", lambda match: item[match[1]], text)
 
 

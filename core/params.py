@@ -7,18 +7,17 @@ what all tasks share. No field has a default: `params.yaml` shows every knob tha
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from core import task as tasks_module
 from core.errors import ParamsError, suggest
 
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{0,31}$")]
-"""A name that becomes part of a DVC stage, a command line and a path: nothing else may stand in a `cmd`."""
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+"""A name that becomes part of a DVC stage, a command line and a path: nothing else may stand in a `cmd`. No `-`, which
+joins names in a stage's key."""
 Probability = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1)]
 
@@ -130,14 +129,40 @@ class CompareParams(Section):
 
 
 class TaskParams(Section):
-    """What every task has; each task's `Params` narrows these sections and adds its own."""
+    """What every task has; each task's `Params` narrows these sections and adds its own.
 
+    A section `augment`, `prune`, `distill` or `quantize` gives the task the stage of that name; `prune` and `distill`
+    map names of variants to their settings.
+    """
+
+    precisions: list[Literal["fp32", "int8", "fp16"]] = Field(min_length=1)
+    """Evaluated and compared; what is not fp32 is made by the stage `quantize`."""
     data: SourceParams
     validation: ValidateParams = Field(alias="validate")  # `validate` is taken by pydantic
     train: TrainParams
     export: ExportParams
     evaluate: EvaluateParams
     compare: CompareParams
+
+    @field_validator("precisions")
+    @classmethod
+    def _once(cls, value: list[str]) -> list[str]:
+        return _unique(value)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> TaskParams:
+        made = [*(getattr(self, "prune", None) or {}), *(getattr(self, "distill", None) or {})]
+        if "base" in made or len(set(made)) < len(made):
+            raise ValueError("a variant is named once only, in `prune` or in `distill`, and not `base`")
+        if set(self.precisions) - {"fp32"} and getattr(self, "quantize", None) is None:
+            raise ValueError(f"precisions: found {self.precisions}, expected ['fp32']: there is no section `quantize`")
+        return self
+
+
+def _unique(value: list[str]) -> list[str]:
+    if len(set(value)) < len(value):
+        raise ValueError("an entry stands twice")
+    return value
 
 
 class Head(Section):
@@ -149,29 +174,11 @@ class Head(Section):
     environment: str = Field(pattern=r"^requirements/[a-z][a-z0-9-]*\.lock$")
     """The lock file that every stage depends on."""
     tasks: list[Name] = Field(min_length=1)
-    pruned: list[Name]
-    distilled: list[Name]
-    variants: list[Name] = Field(min_length=1)
-    quantized: list[Literal["int8", "fp16"]]
-    precisions: list[Literal["fp32", "int8", "fp16"]] = Field(min_length=1)
 
-    @field_validator("*")
+    @field_validator("tasks")
     @classmethod
-    def _unique(cls, value: Any) -> Any:
-        if isinstance(value, list) and len(set(value)) < len(value):
-            raise ValueError("an entry stands twice")
-        return value
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Head:
-        made = {"base", *self.pruned, *self.distilled}
-        if len(made) != 1 + len(self.pruned) + len(self.distilled):
-            raise ValueError("a variant is named once only, in `pruned` or in `distilled`, and not `base`")
-        if unknown := [v for v in self.variants if v not in made]:
-            raise ValueError(f"`variants` names {unknown}, which nothing makes; valid: {sorted(made)}")
-        if missing := [p for p in self.precisions if p not in ("fp32", *self.quantized)]:
-            raise ValueError(f"`precisions` names {missing}, which `quantized` does not list")
-        return self
+    def _once(cls, value: list[str]) -> list[str]:
+        return _unique(value)
 
 
 def load(path: Path = Path("params.yaml")) -> tuple[Head, dict[str, TaskParams]]:
@@ -194,16 +201,16 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def parse(text: str, path: Path) -> dict[str, Any]:
-    """YAML as plain values; tags, duplicate keys and anything but a mapping are refused. `path` is for messages."""
+    """YAML as plain values; tags, duplicate keys and anything but a mapping are refused. `path` is for messages.
+
+    Raises: ParamsError.
+    """
+    from core import strict_yaml
+
     try:
-        value = yaml.load(text, Loader=_Strict)  # noqa: S506 - a SafeLoader that also refuses duplicate keys
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f" line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise ParamsError([f"{path}{place}: {getattr(error, 'problem', error)}"]) from None
-    if not isinstance(value, dict):
-        raise ParamsError([f"{path} must hold a mapping, found {type(value).__name__}"])
-    return value
+        return strict_yaml.mapping(text)
+    except ValueError as error:
+        raise ParamsError([f"{path} {error}"]) from None
 
 
 def check(values: dict[str, Any]) -> tuple[Head, dict[str, TaskParams]]:
@@ -228,23 +235,10 @@ def check(values: dict[str, Any]) -> tuple[Head, dict[str, TaskParams]]:
             problems.append(f"tasks: unknown task {name!r}; {suggest(name, known)}")
         elif name not in sections:
             problems.append(f"{name}: `tasks` lists it, but its section is missing")
-    if head is not None:
-        problems += _missing_variants(head, parsed)
     if problems:
         raise ParamsError(problems)
     assert head is not None
     return head, {name: parsed[name] for name in head.tasks}
-
-
-def _missing_variants(head: Head, parsed: Mapping[str, TaskParams]) -> list[str]:
-    """Every variant that the head names needs its settings in every task."""
-    wanted = [("prune", name) for name in head.pruned] + [("distill", name) for name in head.distilled]
-    return [
-        f"{task}.{step}.{variant}: missing; the top of the file names this variant"
-        for task, section in parsed.items()
-        for step, variant in wanted
-        if task in head.tasks and variant not in getattr(section, step)
-    ]
 
 
 def typed(model: type[Any], value: Any, prefix: str, problems: list[str]) -> Any:
@@ -286,32 +280,3 @@ def _fields(model: Any, loc: tuple[Any, ...]) -> list[str]:
 def _flatten(annotation: Any) -> list[Any]:
     args = getattr(annotation, "__args__", None)
     return [leaf for arg in args for leaf in _flatten(arg)] if args else [annotation]
-
-
-class _Strict(yaml.SafeLoader):
-    """A SafeLoader to which a key that stands twice is an error, not a silent winner."""
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
-            if key_node.tag == "tag:yaml.org,2002:merge":
-                continue
-            key = self.construct_object(key_node, deep=True)
-            if isinstance(key, list | dict):
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"a key must be a word, found {key!r}", key_node.start_mark
-                )
-            if key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key!r} stands twice", key_node.start_mark
-                )
-            seen.add(key)
-        return super().construct_mapping(node, deep)
-
-
-# YAML 1.1 reads 1e-3 as text; read it as the number it is.
-_Strict.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
-    list("-+0123456789."),
-)

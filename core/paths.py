@@ -33,6 +33,11 @@ def augmented(task: str) -> Path:
     return Path("data", task, "augmented")
 
 
+def trained_on(task: str, copies: bool) -> Path:
+    """The dataset whose train split is learnt: the augmented one where the task makes copies, else the clean one."""
+    return augmented(task) / "dataset" if copies else clean(task)
+
+
 def checkpoint(task: str, variant: str) -> Path:
     """Architecture and weights of one variant, with its training curves."""
     return Path("models", task, variant, "checkpoint")

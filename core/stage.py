@@ -25,12 +25,13 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from core import integrity, paths, tracking
+from core import matrix, paths
 from core import params as params_module
 from core.errors import StillhouseError
 from core.family import die_with_parent
 from core.files import replacing
-from core.repair.guard import guard
+from ops import integrity, tracking
+from ops.repair.guard import guard
 
 WAIT_FOR_TWIN_S = 3600
 
@@ -104,7 +105,7 @@ def execute(
     output: of `core.paths`, takes the same arguments as the stage and names the folder that it makes.
     Raises: StillhouseError for what the user can mend.
     """
-    if not 1 <= len(arguments) <= 3 or not all(re.fullmatch(r"[a-z][a-z0-9]{0,31}", word) for word in arguments):
+    if not 1 <= len(arguments) <= 3 or not all(re.fullmatch(r"[a-z][a-z0-9_]{0,31}", word) for word in arguments):
         raise StillhouseError(f"stage {stage} takes TASK [VARIANT [PRECISION]], found {list(arguments)}")
     head, tasks = params_module.load()
     task, variant, precision = (*arguments, None, None)[:3]
@@ -112,6 +113,11 @@ def execute(
     if task not in tasks:
         raise StillhouseError(f"{stage}: task {task!r} is not in `tasks` of params.yaml: {head.tasks}")
     name = instance(stage, task, variant, precision)
+    if "DVC_STAGE" in os.environ and not matrix.fits(tasks):
+        raise StillhouseError(
+            f"{matrix.FILE} does not list the stages that params.yaml asks for: run `python -m pipelines.matrix` (or "
+            "`make repro`, which does it by itself), then the same command again"
+        )
     _seed(head.seed)
     if os.environ.get("LOCAL_RANK", "0") != "0":  # a process that Lightning started beside this stage: it only computes
         with tempfile.TemporaryDirectory(prefix="stillhouse-") as scratch:

@@ -1,7 +1,11 @@
-"""What a task is: a folder `tasks/<task>/` with one module per role, each a plain module of functions.
+"""What a task is: a folder `tasks/<task>/` with one module a role, each a plain module of functions.
+
+Six roles a task writes itself: `params`, `prepare`, `checks`, `model`, `predict`, `score`. Of `augment`, `data`,
+`graphs`, `quantize` and `serve` it takes its modality's, `modalities/<MODALITY>/<role>`, unless it has its own; `show`
+and `explain` it may leave out. `MODALITY` stands in `params`.
 
 A stage asks for the role it needs, `load(task, "score")`, and never asks which task it runs; so editing a task's metric
-re-runs the stages that load `score`, and not its training. Shapes and meanings of every function are below; there is no
+re-runs the stages that load `score`, and nothing else. Shapes and meanings of every function are below; there is no
 base class to inherit and no registry to fill: a folder with these modules is a task.
 """
 
@@ -9,8 +13,9 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 from core.errors import ParamsError, suggest
 
@@ -23,22 +28,65 @@ if TYPE_CHECKING:
     import torch
     from torch.utils.data import DataLoader
 
-Role = Literal[
-    "params", "prepare", "checks", "augment", "data", "model", "graphs", "quantize", "predict", "score", "show", "serve"
-]
+Required = Literal["params", "prepare", "checks", "model", "predict", "score"]
+"""What a task writes itself."""
+Inherited = Literal["augment", "data", "graphs", "quantize", "serve"]
+"""What is its modality's unless it has its own."""
+Optional = Literal["show", "explain"]
+"""What it may leave out."""
+Role = Required | Inherited | Optional
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def names() -> list[str]:
     """The tasks there are: folders of `tasks/` with a `params.py`."""
-    root = Path(__file__).resolve().parent.parent / "tasks"
-    return sorted(folder.parent.name for folder in root.glob("*/params.py"))
+    return sorted(folder.parent.name for folder in (ROOT / "tasks").glob("*/params.py"))
 
 
 def load(task: str, role: Role) -> Any:
-    """The module `tasks.<task>.<role>`. Raises: ParamsError when there is no such task."""
+    """The task's module of a role, or its modality's.
+
+    Raises: ParamsError when there is no such task, or neither has the role.
+    """
+    return importlib.import_module(".".join(_found(task, role).with_suffix("").parts))
+
+
+def has(task: str, role: Role) -> bool:
+    """Whether the task or its modality has a role."""
+    return _place(task, role) is not None
+
+
+def place(task: str, role: Role) -> Path:
+    """Where the module that `load` gives lies, relative to the repository: `tasks/<task>/<role>.py`, or a folder."""
+    return _found(task, role)
+
+
+def modality(task: str) -> str:
+    """The folder of `modalities/` that a task builds on."""
+    return str(load(task, "params").MODALITY)
+
+
+def _found(task: str, role: Role) -> Path:
+    found = _place(task, role)
+    if found is None:
+        raise ParamsError([f"the task {task!r} has no role {role!r}, and its modality {modality(task)!r} gives none"])
+    return found
+
+
+@cache
+def _place(task: str, role: Role) -> Path | None:
     if task not in names():
         raise ParamsError([f"unknown task {task!r}; {suggest(task, names())}"])
-    return importlib.import_module(f"tasks.{task}.{role}")
+    own = _within(Path("tasks", task), role)
+    return own or (_within(Path("modalities", modality(task)), role) if role in get_args(Inherited) else None)
+
+
+def _within(folder: Path, role: Role) -> Path | None:
+    """A folder that holds a role's helpers alone, and nothing in its `__init__.py`, is not the role."""
+    file, start = folder / f"{role}.py", folder / role / "__init__.py"
+    if (ROOT / file).is_file():
+        return file
+    return folder / role if (ROOT / start).is_file() and (ROOT / start).stat().st_size else None
 
 
 @dataclass(frozen=True)

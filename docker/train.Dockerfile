@@ -80,7 +80,10 @@ RUN set -eu; \
 
 FROM ground AS code
 COPY docker/sbom.py LICENSE /app/
+COPY compression /app/compression
 COPY core /app/core
+COPY modalities /app/modalities
+COPY ops /app/ops
 COPY evaluation /app/evaluation
 COPY pipelines /app/pipelines
 COPY presets /app/presets
@@ -95,7 +98,7 @@ RUN python3.11 -m compileall -q --invalidation-mode unchecked-hash /app
 FROM ground
 # What changes seldom comes first: a change of code makes the last few layers again, in seconds.
 # /app is the last place where modules are looked for (stillhouse.pth): a clone in /workspace runs its own code, and in an
-# empty one `python -m core.doctor` still works.
+# empty one `python -m ops.doctor` still works.
 COPY --from=builder /opt/venv /opt/venv
 # CUDA's libraries come from wheels (train.lock), on which torch and onnxruntime-gpu agree. torch finds them by itself; ONNX
 # Runtime when torch was imported before, after onnxruntime.preload_dlls(), or, as here, when the loader is told where
@@ -131,4 +134,4 @@ USER 10001:10001
 HEALTHCHECK --interval=30s --timeout=10s --start-period=10s --retries=3 \
     CMD ["python", "-c", "import tempfile as t; [t.TemporaryFile(dir=d).write(b'0') for d in ('/tmp', '/workspace')]"]
 ENTRYPOINT ["tini", "-g", "--"]
-CMD ["python", "-m", "core.doctor"]
+CMD ["python", "-m", "ops.doctor"]

@@ -101,7 +101,7 @@ Signature: `{comparison["signature"]}`
 ## Origin
 
 Code: commit `{facts.links["code"]}`. `passport.json` has the whole chain from the raw data to these files, and every
-ONNX file carries it: `python -m core.passport trace FILE.onnx` prints the way back.
+ONNX file carries it: `python -m ops.passport trace FILE.onnx` prints the way back.
 """
 
 
@@ -123,7 +123,7 @@ def _usage(task: str, use: Use) -> str:
     return f"""Check that every byte is as it was packaged, then serve it:
 
 ```sh
-python -m core.passport verify FOLDER
+python -m ops.passport verify FOLDER
 python -m serving FOLDER
 curl {sent} http://127.0.0.1:8080/v1/{use.verb}
 ```

@@ -19,6 +19,7 @@ from ruamel.yaml import YAML
 from core import params
 from core.errors import ParamsError, StillhouseError, suggest
 from core.files import write_text
+from pipelines import matrix
 
 PRESETS = Path("presets")
 NULL = "tag:yaml.org,2002:null"
@@ -63,6 +64,7 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         tasks = apply(arguments.name, arguments.data)
+        matrix.refresh(params.load()[1])
     except StillhouseError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)

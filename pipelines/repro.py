@@ -14,9 +14,10 @@ import tempfile
 import uuid
 from pathlib import Path
 
-from core import params, repair, tracking
+from core import params
 from core.errors import StillhouseError
-from pipelines import sources, summary
+from ops import repair, tracking
+from pipelines import matrix, sources, summary
 
 QUIET = {
     "DVC_NO_ANALYTICS": "1",
@@ -30,6 +31,7 @@ def main() -> None:
     try:
         ready()
         head, tasks = params.load()
+        matrix.refresh(tasks)
         for task in sources.refresh(tasks):
             print(f"{task}: the raw data changed since the last run")
     except StillhouseError as error:

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from core import ingest
 from core.files import read_json, write_json
 from core.params import TaskParams
+from ops import ingest
 
 FOLDER = Path("data", "sources")
 

@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 
-from core import tracking
+from ops import tracking
 
 
 def main() -> None:

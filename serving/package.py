@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core import drift, passport, task
+from core import task
 from core.errors import DataError, ModelError, ParamsError
 from core.files import read_json
+from ops import drift, passport
 from serving.settings import Settings
 
 Fingerprint = frozenset[tuple[str, int, int, int]]
@@ -27,7 +28,7 @@ class Package:
     card: str | None
     """HTML."""
     statistics: dict[str, Any] | None
-    """Of the inputs that the model learned from, see `core.drift`."""
+    """Of the inputs that the model learned from, see `ops.drift`."""
 
 
 def load(folder: Path, settings: Settings) -> Package:

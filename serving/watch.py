@@ -1,4 +1,4 @@
-"""Drift: the distribution of the last served inputs against that of the training inputs; see `core.drift`."""
+"""Drift: the distribution of the last served inputs against that of the training inputs; see `ops.drift`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
-from core.drift import bin_of, psi
+from ops.drift import bin_of, psi
 
 WINDOW = 1000
 """Inputs that count."""

@@ -7,13 +7,15 @@ run     python -m stages.compare detection
 
 from __future__ import annotations
 
-from core import paths, stage
+from itertools import product
+
+from core import matrix, paths, stage
 from core.files import read_json, write_json, write_text
 from evaluation import candidates, gate, pareto, report, tables
 
 
 def compare(ctx: stage.Context) -> None:
-    pairs = [(variant, precision) for variant in ctx.head.variants for precision in ctx.head.precisions]
+    pairs = list(product(matrix.variants(ctx.params), ctx.params.precisions))
     rows = [candidates.read(paths.evaluation(ctx.task, *pair), *pair) for pair in pairs]
     candidates.mark_front(rows)
     chosen = gate.choose(rows, ctx.params.compare.budget)

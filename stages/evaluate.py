@@ -10,10 +10,11 @@ run     python -m stages.evaluate detection base int8
 
 from __future__ import annotations
 
-from core import gpu, paths, stage, task, tracking
+from core import gpu, paths, stage, task
 from core.files import write_json, write_jsonl
 from evaluation import latency, memory, quality
 from evaluation.quality import Scored
+from ops import tracking
 
 MEMORY_INPUTS = 8
 

@@ -11,12 +11,13 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from core import drift, lineage, onnx_session, passport, paths, stage, task
+from core import lineage, matrix, onnx_session, paths, stage, task
 from core.errors import GateError
 from core.files import read_json, sha256, write_json, write_text
 from core.params import SourceParams
-from core.tracking import ledger
 from evaluation import card
+from ops import drift, passport
+from ops.tracking import ledger
 
 GOLDEN = 5
 """Validation inputs that travel with the model, with what it must predict for them."""
@@ -93,7 +94,7 @@ def pin(name: str, source: SourceParams) -> str | None:
 def makers(ctx: stage.Context, row: dict[str, Any]) -> list[str]:
     """Names of the stage instances that made a candidate, first to last."""
     variant, precision = row["variant"], row["precision"]
-    own = {"prune": ctx.head.pruned, "distill": ctx.head.distilled, "export": [variant]}
+    own = {"prune": matrix.pruned(ctx.params), "distill": matrix.distilled(ctx.params), "export": [variant]}
     names = [f"train@{ctx.task}", *(f"{s}@{ctx.task}-{variant}" for s, made in own.items() if variant in made)]
     if precision != "fp32":
         names.append(f"quantize@{ctx.task}-{variant}-{precision}")

@@ -10,9 +10,10 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from core import ingest, paths, stage, task
+from core import paths, stage, task
 from core.brief import brief
 from core.files import read_jsonl, write_json
+from ops import ingest
 
 
 def prepare(ctx: stage.Context) -> None:

@@ -10,11 +10,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from core import passport, paths, stage, task
+from core import paths, stage, task
 from core.errors import ModelError
 from core.files import read_json
-from core.tracking import model
 from evaluation import triton
+from ops import passport
+from ops.tracking import model
 
 ALIAS = "champion"
 

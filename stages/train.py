@@ -7,7 +7,7 @@ run     python -m stages.train detection
 
 from __future__ import annotations
 
-from core import paths, stage, task
+from core import matrix, paths, stage, task
 from core.checkpoint import Checkpoint
 from training import hardware, parts, results
 from training.fit import fit
@@ -16,10 +16,10 @@ from training.fit import fit
 def train(ctx: stage.Context) -> None:
     hardware.prepare(ctx.threads, ctx.seed)
     role = task.load(ctx.task, "model")
-    augmented = paths.augmented(ctx.task) / "dataset"
-    ctx.run.dataset("train", augmented)
+    learnt = paths.trained_on(ctx.task, matrix.augments(ctx.params))
+    ctx.run.dataset("train", learnt)
     params = ctx.params.model_copy(update={"train": parts.smaller(ctx.params.train)})
-    loaders = task.load(ctx.task, "data").loaders(paths.clean(ctx.task), augmented, params, ctx.seed, None)
+    loaders = task.load(ctx.task, "data").loaders(paths.clean(ctx.task), learnt, params, ctx.seed, None)
     arch = role.architecture(ctx.params, loaders.assets)
     model = role.build(arch, initial=True)
     fitted = fit(ctx, role, model, loaders, lambda net, batch: role.loss(net, batch, ctx.params), ctx.params.train)

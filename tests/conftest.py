@@ -29,11 +29,11 @@ LONGEST = (
     "tests/serving/",
     "tests/training/",
     "tests/tasks/",
-    "tests/core/test_tracking",
+    "tests/ops/test_tracking",
     "tests/test_",
 )
 """First to last: minutes to seconds."""
-TOGETHER = ("tests/tasks/", "tests/pipelines/", "tests/core/repair/", "tests/serving/")
+TOGETHER = ("tests/tasks/", "tests/pipelines/", "tests/ops/repair/", "tests/serving/")
 """Folders whose tests share what their conftest makes for a whole session."""
 WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // WORKERS)))

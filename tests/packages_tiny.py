@@ -10,9 +10,10 @@ from typing import Any
 import detection_tiny
 import translation_tiny
 
-from core import drift, onnx_session, passport, task
+from core import onnx_session, task
 from core.files import write_json, write_text
-from core.passport import graph as stamped
+from ops import drift, passport
+from ops.passport import graph as stamped
 
 CARD = "<!doctype html><html lang=en><title>{name}</title><h1>{name}</h1><p>A toy.</p></html>"
 

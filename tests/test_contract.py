@@ -15,9 +15,10 @@ from pathlib import Path
 import pipeline_copy
 import pytest
 import triton_config
-import yaml
 
-from core import params, paths, tracking
+from core import matrix, paths
+from core.params import load
+from ops import tracking
 
 pytestmark = pytest.mark.timeout(1200)  # the fixture runs a whole pipeline
 TASKS = ["detection", "translation"]
@@ -31,20 +32,17 @@ def finished(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(copy.folder)
         patch.setattr(sys, "argv", [])
-        head = params.read(Path("params.yaml"))
-        stages = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"]
         with tracking.sending():
-            for name, stage in stages.items():
-                axes = [head[value[2:-1]] for key, value in stage["matrix"].items() if key != "task"]
-                for item in itertools.product(*axes):
-                    sys.argv = [f"stages.{name}", task, *item]
-                    runpy.run_module(f"stages.{name}", run_name="__main__")
+            for stage, keys in matrix.read().items():
+                for item in (item for item in keys.values() if item["task"] == task):
+                    sys.argv = [f"stages.{stage}", task, *(item[axis] for axis in matrix.AXES if axis in item)]
+                    runpy.run_module(f"stages.{stage}", run_name="__main__")
         yield task
 
 
 def test_every_variant_and_precision_is_scored(finished: str) -> None:
-    head, _ = params.load()
-    for variant, precision in itertools.product(head.variants, head.precisions):
+    params = load()[1][finished]
+    for variant, precision in itertools.product(matrix.variants(params), params.precisions):
         folder = paths.evaluation(finished, variant, precision)
         metrics = json.loads((folder / "metrics.json").read_text())
         assert metrics["metrics"], folder
@@ -58,8 +56,8 @@ def test_every_variant_and_precision_is_scored(finished: str) -> None:
 
 def test_the_report_names_every_candidate(finished: str) -> None:
     comparison = json.loads((paths.report(finished) / "comparison.json").read_text())
-    head, _ = params.load()
-    assert len(comparison["rows"]) == len(head.variants) * len(head.precisions)
+    params = load()[1][finished]
+    assert len(comparison["rows"]) == len(matrix.variants(params)) * len(params.precisions)
     html = (paths.report(finished) / "report.html").read_text(encoding="utf-8")
     assert all(row["variant"] in html for row in comparison["rows"])
     plain = html.replace("http://www.w3.org", "")
@@ -67,7 +65,8 @@ def test_the_report_names_every_candidate(finished: str) -> None:
 
 
 def test_the_package_predicts_what_it_promised(finished: str) -> None:
-    from core import passport, task
+    from core import task
+    from ops import passport
 
     package = paths.package(finished)
     assert passport.verify(package) == []
@@ -120,8 +119,9 @@ def test_the_card_states_the_licences_and_has_a_page(finished: str) -> None:
 
 
 def test_a_graph_found_alone_leads_home(finished: str, tmp_path: Path) -> None:
-    from core import lineage, passport
-    from core.passport import trace
+    from core import lineage
+    from ops import passport
+    from ops.passport import trace
 
     for path in (paths.package(finished) / "model").glob("*.onnx"):
         alone = Path(shutil.copy(path, tmp_path))
@@ -177,7 +177,7 @@ def test_the_choice_was_made_on_validation_figures(finished: str) -> None:
 def test_each_stage_has_one_run(finished: str) -> None:
     from mlflow import MlflowClient
 
-    from core import tracking
+    from ops import tracking
 
     client = MlflowClient(tracking.uri())
     (experiment,) = client.search_experiments(filter_string="name = 'stillhouse'")

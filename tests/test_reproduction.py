@@ -27,7 +27,9 @@ def ran(done: subprocess.CompletedProcess[str]) -> set[str]:
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Copy:
     """The tiny preset with the default's stages, run once from end to end."""
     copy = pipeline_copy.make(tmp_path_factory.mktemp("repro"))
-    copy.params({"quantized": ["int8"], "precisions": ["fp32", "int8"]})
+    for task in ("detection", "translation"):
+        copy.params({f"{task}.precisions": ["fp32", "int8"]})
+    copy.run("python", "-m", "pipelines.matrix")
     copy.dvc("repro")
     return copy
 

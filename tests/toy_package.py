@@ -10,8 +10,9 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
-from core import onnx_session, passport
+from core import onnx_session
 from core.files import write_json
+from ops import passport
 from tasks.detection.predict import Predictor
 
 VALUES: dict[str, Any] = {

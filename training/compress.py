@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from torch import nn
 
-from core import checkpoint, paths, stage, task
+from core import checkpoint, matrix, paths, stage, task
 from core.checkpoint import Checkpoint
 from core.task import Loaders
 from training import hardware, parts
@@ -26,10 +26,10 @@ def begin(ctx: stage.Context, train: Any) -> Base:
     """The base model of the context's task, and loaders for training as `train` (a section of params) says."""
     hardware.prepare(ctx.threads, ctx.seed)
     role, data = task.load(ctx.task, "model"), task.load(ctx.task, "data")
-    augmented = paths.augmented(ctx.task) / "dataset"
-    ctx.run.dataset("train", augmented)
+    learnt = paths.trained_on(ctx.task, matrix.augments(ctx.params))
+    ctx.run.dataset("train", learnt)
     base = checkpoint.load(paths.checkpoint(ctx.task, "base"))
     network = role.build(base.arch)
     network.load_state_dict(base.weights)
     params = ctx.params.model_copy(update={"train": parts.smaller(train)})
-    return Base(role, base, network, data.loaders(paths.clean(ctx.task), augmented, params, ctx.seed, base.assets))
+    return Base(role, base, network, data.loaders(paths.clean(ctx.task), learnt, params, ctx.seed, base.assets))

@@ -49,7 +49,7 @@ def obstacles() -> list[gpu.Problem]:
     version, built = str(torch.__version__), torch.version.cuda
     if built is None:
         return [gpu.cpu_torch(version)]
-    advice = "`python -m core.doctor` tells more"
+    advice = "`python -m ops.doctor` tells more"
     return gpu.of_driver("torch", built) or [gpu.Problem(f"torch {version} (CUDA {built}) finds no GPU", advice)]
 
 

@@ -28,7 +28,7 @@ from typing import Any
 from benchmarks.serving import load
 from benchmarks.serving.subject import ROOT, Subject, serving
 from core import task
-from core.tracking import model
+from ops.tracking import model
 
 START_S = 120
 

@@ -11,9 +11,9 @@ import os
 import shutil
 from pathlib import Path
 
-from core import passport
 from core.errors import StillhouseError
 from core.files import read_json
+from ops import passport
 
 VARIABLE = "STILLHOUSE_PACKAGES"
 VERSIONS = ".versions"

@@ -19,12 +19,12 @@ from urllib.parse import urljoin
 
 import requests
 
-from core import ingest
 from core.errors import SourceError
-from core.ingest import addresses
-from core.ingest import git as git_source
-from core.ingest.local import files_below
 from core.params import SourceParams
+from ops import ingest
+from ops.ingest import addresses
+from ops.ingest import git as git_source
+from ops.ingest.local import files_below
 
 TIMEOUT_S = 60
 REDIRECTS = 5
@@ -106,7 +106,7 @@ def newest_commit(url: str, branch: str | None, allow_private: bool) -> str:
     elif not allow_private and (where := git_source.remote_name(url)):
         addresses.refuse_private(where)
     reference = f"refs/heads/{branch}" if branch else "HEAD"
-    # The rules of core.ingest.git: no prompts, no other protocols, no redirects to where nobody looked.
+    # The rules of ops.ingest.git: no prompts, no other protocols, no redirects to where nobody looked.
     settings = ("protocol.ext.allow=never", "http.followRedirects=false", "credential.interactive=false")
     environment = {
         **{key: value for key, value in os.environ.items() if key not in git_source.HERE},

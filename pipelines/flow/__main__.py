@@ -14,8 +14,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from core import tracking
 from core.errors import StillhouseError
+from ops import tracking
 from pipelines import summary
 from pipelines.flow import view
 from pipelines.flow.execution import Execution, Options, alone, opened, planned

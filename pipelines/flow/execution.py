@@ -14,8 +14,9 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from core import params, paths, tracking
-from pipelines import sources
+from core import params, paths
+from ops import tracking
+from pipelines import matrix, sources
 from pipelines.flow import plan as plan_module
 from pipelines.flow.plan import Plan
 from pipelines.flow.scheduler import Scheduler
@@ -84,6 +85,7 @@ def planned(options: Options) -> tuple[Plan, tuple[str, ...]]:
     if not options.bare:
         head, known = params.load()
         tasks = tuple(head.tasks)
+        matrix.refresh(known)
         for task in sources.refresh(known):
             print(f"{task}: the raw data changed since the last run")
     return plan_module.make(options.targets, force=options.force, downstream=options.downstream), tasks

@@ -23,7 +23,7 @@ from typing import Any
 import psutil
 
 from core.family import die_with_parent
-from core.repair import register_dvc
+from ops.repair import register_dvc
 from pipelines.flow.outcome import last
 
 GRACE_S = 30.0

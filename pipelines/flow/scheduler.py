@@ -11,7 +11,7 @@ from enum import Enum
 from multiprocessing import connection
 from pathlib import Path
 
-from core.repair import repair
+from ops.repair import repair
 from pipelines.flow.history import History
 from pipelines.flow.outcome import CURABLE, Cause, Outcome, Result, judge
 from pipelines.flow.plan import Plan

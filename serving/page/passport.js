@@ -20,7 +20,7 @@ export function showPassport(name, passport) {
       el('summary', {}, `${files.length} files and their sha256`),
       facts(passport.files ?? {})),
     el('p', {}, 'Whoever has the package can check it without a network:'),
-    el('pre', {}, 'python -m core.passport verify FOLDER'),
+    el('pre', {}, 'python -m ops.passport verify FOLDER'),
   ], { actions: [download] });
 }
 

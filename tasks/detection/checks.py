@@ -16,15 +16,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.files import read_json, write_json
+from core.files import read_json, sha256, write_json
 from core.task import Expectation
-from tasks.detection.common import drift
-from tasks.detection.common.probe import GOOD, Probe, digest, probe
+from modalities import shift
+from modalities.images.inputs.probe import GOOD, Probe, probe
+from modalities.splits import SPLITS
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SPLITS = ("train", "val", "test")
 OVERHANG = 0.5
 AS_STATED = "as stated"
 FINITE = "finite"
@@ -118,7 +118,7 @@ def clean(dataset: Path, bad: Mapping[str, set[Any]], folder: Path, params: Any)
         write_json(folder / f"{split}.json", cleaned)
         counts[split] = {"images": len(images), "boxes": len(annotations), "left_out": dict(dropped)}
         contents[split] = cleaned
-    return counts | {"warnings": drift.warnings(contents)}
+    return counts | {"warnings": warnings(contents)}
 
 
 def refuse(dataset: Path, params: Any) -> list[str]:
@@ -134,6 +134,30 @@ def refuse(dataset: Path, params: Any) -> list[str]:
             "add examples, or list the classes to be learnt in data.classes"
         )
     return problems
+
+
+def warnings(contents: Mapping[str, dict[str, Any]]) -> list[str]:
+    """Held-out splits whose classes or sizes of boxes are not as train's. contents: COCO dictionaries by split."""
+    names = {entry["id"]: entry["name"] for entry in contents["train"]["categories"]}
+    counts = {
+        split: Counter(names[entry["category_id"]] for entry in content["annotations"])
+        for split, content in contents.items()
+    }
+    sizes = {split: _sizes(content) for split, content in contents.items()}
+    found = []
+    for split in ("val", "test"):
+        found += shift.of_shares(split, counts[split], counts["train"], "classes", "boxes")
+        found += shift.of_figures(
+            split, sizes[split], sizes["train"], "boxes", "size", "{:.0%}".format, "of the image's side"
+        )
+    return found
+
+
+def _sizes(content: dict[str, Any]) -> list[float]:
+    """Square roots of the boxes' shares of their images' areas."""
+    areas = {image["id"]: image["width"] * image["height"] for image in content["images"]}
+    boxes = content["annotations"]
+    return [(entry["bbox"][2] * entry["bbox"][3] / areas[entry["image_id"]]) ** 0.5 for entry in boxes]
 
 
 def _by_image(content: dict[str, Any]) -> dict[Any, list[dict[str, Any]]]:
@@ -219,7 +243,7 @@ def _leaks(dataset: Path, contents: dict[str, Any]) -> list[str]:
     hashes: dict[str, dict[str, str]] = {split: {} for split in SPLITS}
     for split, content in contents.items():
         for image in content["images"]:
-            hashes[split][digest(dataset / "images" / image["file_name"])] = image["file_name"]
+            hashes[split][sha256(dataset / "images" / image["file_name"])] = image["file_name"]
     problems = []
     for one, other in (("train", "val"), ("train", "test"), ("val", "test")):
         if shared := sorted(set(hashes[one]) & set(hashes[other])):

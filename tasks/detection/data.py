@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from core.task import Loaders
-from tasks.detection.common.classes import classes, write
-from tasks.detection.common.coco import read_split
-from tasks.detection.common.images import decode, fit
-from tasks.detection.common.jitter import jitter
+from modalities.images.data.jitter import jitter
+from modalities.images.inputs.canonical import read_split
+from modalities.images.inputs.classes import classes, write
+from modalities.images.inputs.decode import decode, fit
 
 CACHE_BYTES = 2 * 10**9
 MIN_SIDE = 2.0

@@ -17,7 +17,7 @@ from torch import nn
 from core.files import write_json
 from core.onnx_session import session
 from core.task import Graph
-from tasks.detection.common.images import FILL, decode, fit
+from modalities.images.inputs.decode import FILL, decode, fit
 from tasks.detection.model.detect import Detector
 from tasks.detection.model.folding import fold
 from tasks.detection.predict import FORMAT, GRAPH, inputs, network_input

@@ -19,6 +19,7 @@ from core.params import (
     ValidateParams,
 )
 
+MODALITY = "images"
 SAMPLE_LICENSE = (
     "CC BY 4.0 (digits: E. Alpaydin, C. Kaynak, Optical Recognition of Handwritten Digits, UCI) and CC BY 2.0 "
     "(photographs: danielbuechele and vultilion, flickr.com), both as scikit-learn carries them"

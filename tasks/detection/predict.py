@@ -17,8 +17,8 @@ from PIL import Image, UnidentifiedImageError
 from core.errors import DataError, ModelError
 from core.files import read_json
 from core.onnx_session import CPU, session
-from tasks.detection.common.coco import read_split
-from tasks.detection.common.images import FORMATS, decode, fit
+from modalities.images.inputs.canonical import read_split
+from modalities.images.inputs.decode import FORMATS, decode, fit
 
 EXAMPLE = "picture.jpg"
 """An input, for the model card."""

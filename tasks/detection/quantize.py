@@ -20,10 +20,11 @@ import onnx
 from numpy.typing import NDArray
 
 from core.errors import ModelError
-from tasks.detection.common import coco
-from tasks.detection.common.half import halve
-from tasks.detection.common.images import decode, fit
+from modalities.images.inputs import canonical
+from modalities.images.inputs.decode import decode, fit
+from compression.half import halve
 from tasks.detection.predict import GRAPH, Predictor, inputs, network_input
+from tasks.detection.score import coco
 
 QUANTIZED = ["Conv", "Clip", "Relu", "Add"]
 """Activations and sums with the convolutions: alone, each convolution would go back to float and lose by it."""
@@ -60,7 +61,7 @@ def quantize(source: Path, folder: Path, precision: str, dataset: Path, params: 
 
 def mean_precision(predictor: Predictor, dataset: Path, split: str = "val") -> float:
     """mAP of a split."""
-    records, categories = coco.read_split(dataset, split)
+    records, categories = canonical.read_split(dataset, split)
     paths = inputs(dataset, split)
     predictions = [boxes for i in range(0, len(paths), CHUNK) for boxes in predictor(paths[i : i + CHUNK])]
     evaluation = coco.evaluate(predictions, records, [category["id"] for category in categories])

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from tasks.detection.common.images import decode
+from modalities.images.inputs.decode import decode
 
 SHOWN_SCORE = 0.4
 """Weaker boxes are left out of the pictures, not out of the score."""

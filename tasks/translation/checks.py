@@ -7,7 +7,6 @@ Equal pairs inside one split are allowed: how often a sentence occurs is part of
 from __future__ import annotations
 
 import shutil
-import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,17 +14,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.task import Expectation
-from tasks.translation.common import languages
-from tasks.translation.common.scripts import script_share
+from modalities import shift
+from modalities.splits import SPLITS
+from modalities.text.inputs import languages
+from modalities.text.inputs.normal import key
+from modalities.text.inputs.scripts import script_share
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SPLITS = ("train", "val", "test")
+SIDES = ("source", "target")
 FEWEST = 10
 """Pairs below which a split measures nothing."""
-DRIFT = 0.2
-"""Kolmogorov-Smirnov distance of sentence lengths, train against a held-out split, from which a warning is due."""
 CONTROL = r"[\x00-\x1f\x7f-\x9f\ufffd]"
 """Control characters, and the replacement character that a wrong decoding leaves."""
 
@@ -55,7 +55,7 @@ def expectations(params: Any, tables: Mapping[str, pd.DataFrame]) -> dict[str, l
     """See `core.task.Checks`."""
     limits = params.validation
     checks = []
-    for side in ("source", "target"):
+    for side in SIDES:
         name = getattr(params.data, f"{side}_language")
         checks += [
             Expectation(
@@ -118,7 +118,7 @@ def clean(dataset: Path, bad: Mapping[str, set[Any]], folder: Path, params: Any)
         kept[split] = pairs[~pairs["id"].isin(bad.get("pairs", set()))]
         kept[split].to_parquet(folder / f"{split}.parquet", index=False)
     shutil.copyfile(dataset / languages.ASSET, folder / languages.ASSET)
-    return {**{split: len(pairs) for split, pairs in kept.items()}, "warnings": drift(kept)}
+    return {**{split: len(pairs) for split, pairs in kept.items()}, "warnings": warnings(kept)}
 
 
 def refuse(dataset: Path, params: Any) -> list[str]:
@@ -144,28 +144,27 @@ def refuse(dataset: Path, params: Any) -> list[str]:
 
 def shared(pairs: pd.DataFrame) -> pd.Series:
     """Whether another split has the same source sentence; case, width and spacing do not count, nor empty ones."""
-    keys = pairs["source"].map(lambda text: " ".join(unicodedata.normalize("NFKC", text).casefold().split()))
+    keys = pairs["source"].map(key)
     return (pairs["split"].groupby(keys).transform("nunique") > 1) & (keys != "")
 
 
-def drift(splits: Mapping[str, pd.DataFrame]) -> list[str]:
-    """Warnings; a distance is told only where it is also beyond chance (Kolmogorov-Smirnov, 0.1 %)."""
-    warnings = []
-    for split in ("val", "test"):
-        for side in ("source", "target"):
-            one, other = (np.sort(splits[name][side].str.len().to_numpy()) for name in ("train", split))
-            if not len(one) or not len(other):
-                continue
-            at = np.union1d(one, other)
-            shares = [np.searchsorted(lengths, at, "right") / len(lengths) for lengths in (one, other)]
-            distance = float(np.abs(shares[0] - shares[1]).max())
-            chance = 1.95 * np.sqrt(1 / len(one) + 1 / len(other))  # critical value at 0.001
-            if distance > max(DRIFT, chance):
-                warnings.append(
-                    f"{side} sentences of {split} differ in length from train's: medians {np.median(other):g} and "
-                    f"{np.median(one):g} characters (Kolmogorov-Smirnov {distance:.2f})"
-                )
-    return warnings
+def warnings(splits: Mapping[str, pd.DataFrame]) -> list[str]:
+    """Held-out splits whose sentences are not as long as train's."""
+    lengths = {split: {side: table[side].str.len() for side in SIDES} for split, table in splits.items()}
+    return [
+        sentence
+        for split in ("val", "test")
+        for side in SIDES
+        for sentence in shift.of_figures(
+            split,
+            lengths[split][side],
+            lengths["train"][side],
+            f"{side} sentences",
+            "length",
+            "{:g}".format,
+            "characters",
+        )
+    ]
 
 
 def _read(dataset: Path, split: str) -> pd.DataFrame:

@@ -18,8 +18,8 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from core.errors import DataError
 from core.task import Loaders
-from tasks.translation.common import languages, tokenizer
-from tasks.translation.common.tokenizer import BOS, EOS, PAD, Tokenizer
+from modalities.text.inputs import languages, tokenizer
+from modalities.text.inputs.tokenizer import BOS, EOS, PAD, Tokenizer
 
 Pair = tuple[list[int], list[int]]
 SLACK = 1.05

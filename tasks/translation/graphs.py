@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from core.files import write_json
 from core.onnx_session import session
 from core.task import Graph
-from tasks.translation.common import languages
-from tasks.translation.common.tokenizer import BOS, EOS
+from modalities.text.inputs import languages
+from modalities.text.inputs.tokenizer import BOS, EOS
 from tasks.translation.predict import Predictor, pad
 
 EXAMPLE = {"batch": 2, "source_length": 5, "past_length": 3}

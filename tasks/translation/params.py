@@ -20,6 +20,7 @@ from core.params import (
 )
 
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
+MODALITY = "text"
 SAMPLE_LICENSE = "Unicode-3.0 (phrases of the Unicode CLDR, as Babel carries them)"
 
 

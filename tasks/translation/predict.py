@@ -19,9 +19,9 @@ import numpy as np
 from core.errors import ModelError
 from core.files import read_json
 from core.onnx_session import CPU, session
-from tasks.translation.common import tokenizer
-from tasks.translation.common.search import Arrays, Hypothesis, search
-from tasks.translation.common.tokenizer import EOS, PAD, Tokenizer
+from modalities.text.inputs import tokenizer
+from modalities.text.inputs.tokenizer import EOS, PAD, Tokenizer
+from modalities.text.predict.search import Arrays, Hypothesis, search
 
 MODES: dict[str, dict[str, Any]] = {"greedy": {"beam": 1}}
 """Further ways to predict, which `evaluate` scores beside the one that ships: name -> options of `Predictor`."""

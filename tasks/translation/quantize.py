@@ -17,10 +17,11 @@ import onnx
 import pandas as pd
 
 from core.errors import ModelError
-from tasks.translation.common import bleu, languages, tokenizer
-from tasks.translation.common.search import Arrays, search
-from tasks.translation.common.tokenizer import EOS
+from modalities.text.inputs import languages, tokenizer
+from modalities.text.inputs.tokenizer import EOS
+from modalities.text.predict.search import Arrays, search
 from tasks.translation.predict import Predictor, pad
+from tasks.translation.score import bleu
 
 GRAPHS = ("encoder", "step")
 BESIDE = ("model.json", tokenizer.ASSET, languages.ASSET)

@@ -113,7 +113,7 @@ def test_a_session_computes_on_the_gpu(tmp_path: Path, half: bool) -> None:
 @on_a_gpu
 def test_the_strict_mode_is_content_with_a_gpu() -> None:
     environment = {**os.environ, gpu.VARIABLE: "1"}
-    command = [sys.executable, "-m", "core.doctor"]
+    command = [sys.executable, "-m", "ops.doctor"]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "computes on the GPU" in done.stdout

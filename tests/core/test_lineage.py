@@ -12,11 +12,19 @@ from core.errors import StillhouseError
 
 DVC_YAML = """
 stages:
+  plan: {cmd: python -m stages.plan}
   train:
-    matrix: {task: "${tasks}"}
-    cmd: python -m stages.train ${item.task}
-    params: [seed, "${item.task}.train"]
-    deps: [code, "data/${item.task}"]
+    foreach: ${matrix.train}
+    do:
+      cmd: python -m stages.train ${item.task}
+      params: [seed, "${item.task}.train"]
+      deps: ["${item.model}", "data/${item.task}"]
+"""
+MATRIX = """
+matrix:
+  tasks:
+    a: &a {task: a, model: code}
+  train: {a: *a, b: {<<: *a, task: b}}
 """
 
 
@@ -24,6 +32,7 @@ stages:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     Path("dvc.yaml").write_text(DVC_YAML)
+    Path("matrix.yaml").write_text(MATRIX)
     Path("params.yaml").write_text("seed: 1\ntasks: [a, b]\na: {train: {lr: 1}, data: {x: 1}}\nb: {train: {lr: 1}}\n")
     for name in ("code/one.py", "data/a/x", "data/b/x"):
         Path(name).parent.mkdir(parents=True, exist_ok=True)
@@ -96,7 +105,7 @@ def test_a_damaged_lock_says_what_to_do() -> None:
     """faults.md row 53."""
     for text in ("stages:\n  a: {outs: [", "stages: [", "- x"):
         Path("dvc.lock").write_text(text)
-        with pytest.raises(StillhouseError, match=r"dvc\.lock is damaged.*core\.repair"):
+        with pytest.raises(StillhouseError, match=r"dvc\.lock is damaged.*ops\.repair"):
             lineage.locked()
 
 

@@ -55,11 +55,11 @@ def test_all_problems_are_reported_together(values: dict[str, Any]) -> None:
         ("detection.validate.max_bad", 1.5, "detection.validate.max_bad: found 1.5, should be less than or equal to 1"),
         ("translation.data.format", "csv", "found 'csv', expected 'auto', 'text', 'tsv', 'jsonl' or 'tmx'"),
         ("tasks", ["detection; rm -rf /"], "tasks.0: found 'detection; rm -rf /', String should match pattern"),
-        ("variants", ["base", "$(id)"], "variants.1: found '$(id)', String should match pattern"),
-        ("variants", ["base", "slim"], "which nothing makes"),
-        ("precisions", ["fp32", "int4"], "expected 'fp32', 'int8' or 'fp16'"),
+        ("detection.prune", {"$(id)": {}}, "String should match pattern"),
+        ("detection.precisions", ["fp32", "int4"], "expected 'fp32', 'int8' or 'fp16'"),
+        ("detection.precisions", ["int8", "int8"], "detection.precisions: an entry stands twice"),
+        ("variants", ["base"], "variants: unknown key"),
         ("tasks", ["speech"], "tasks: unknown task 'speech'; valid: detection, translation"),
-        ("pruned", ["pruned", "slim"], "detection.prune.slim: missing"),
         ("detection.data.source", "https://example.org/x.zip", "needs `sha256`"),
         ("detection.data.source", "https://me:secret@example.org/x.zip", "put them into ~/.netrc"),
         ("detection.data.source", "git+https://token@example.org/x", "put them into ~/.netrc"),
@@ -78,9 +78,10 @@ def test_a_bad_value_is_named(values: dict[str, Any], place: str, value: Any, sa
     assert any(says in problem for problem in problems(values)), problems(values)
 
 
-def test_a_problem_of_the_whole_head_has_no_empty_place(values: dict[str, Any]) -> None:
-    values["variants"] = ["base", "slim"]
-    assert problems(values)[0].startswith("`variants` names ['slim']")
+@pytest.mark.parametrize("name", ["base", "pruned"])
+def test_a_variant_is_named_once(values: dict[str, Any], name: str) -> None:
+    values["detection"]["distill"] = {name: values["detection"]["distill"]["distilled"]}
+    assert problems(values) == ["detection: a variant is named once only, in `prune` or in `distill`, and not `base`"]
 
 
 def test_a_missing_seed_is_refused(values: dict[str, Any]) -> None:

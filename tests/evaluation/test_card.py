@@ -79,7 +79,7 @@ def test_it_says_how_to_call_the_model() -> None:
     text = card.render(facts(use=TEXT))
     # A shell's way to have an apostrophe within apostrophes.
     assert """-d '{"text": "It'"'"'s nine."}' http://127.0.0.1:8080/v1/translate""" in text
-    for words in ("python -m core.passport verify FOLDER", "python -m serving FOLDER", "from tasks.toy.predict import"):
+    for words in ("python -m ops.passport verify FOLDER", "python -m serving FOLDER", "from tasks.toy.predict import"):
         assert words in text
 
 

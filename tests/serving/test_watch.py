@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.drift import psi
+from ops.drift import psi
 from serving.watch import LEAST, WINDOW, Watch
 
 STATISTICS = {

@@ -13,7 +13,7 @@ from core import params
 from core.params import SourceParams
 from stages.package import makers, pin
 
-HEAD = SimpleNamespace(pruned=["slim"], distilled=["student"])
+PARAMS = SimpleNamespace(prune={"slim": None}, distill={"student": None})
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ HEAD = SimpleNamespace(pruned=["slim"], distilled=["student"])
     ],
 )
 def test_makers_lead_from_training_to_evaluation(variant: str, precision: str, between: list[str]) -> None:
-    context: Any = SimpleNamespace(task="toy", head=HEAD)
+    context: Any = SimpleNamespace(task="toy", params=PARAMS)
     row = {"variant": variant, "precision": precision}
     assert makers(context, row) == ["train@toy", *between, f"evaluate@toy-{variant}-{precision}"]
 

@@ -11,9 +11,10 @@ import pytest
 import toy_package
 import triton_config
 
-from core import passport, paths, tracking
+from core import paths
 from core.errors import ModelError
-from core.tracking.spool import Spool
+from ops import passport, tracking
+from ops.tracking.spool import Spool
 from stages import publish
 
 

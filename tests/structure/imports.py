@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+from core import task as task_module
+
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("core", "tasks", "training", "evaluation", "validation", "stages", "pipelines", "serving")
+PACKAGES = (
+    "compression",
+    "core",
+    "ops",
+    "modalities",
+    "tasks",
+    "training",
+    "evaluation",
+    "validation",
+    "stages",
+    "pipelines",
+    "serving",
+)
 
 
 def sources() -> list[Path]:
@@ -21,16 +36,27 @@ def _tree(path: Path) -> ast.Module:
 
 
 @cache
-def imported(path: Path) -> frozenset[str]:
-    """Dotted names that a file imports, at the top or inside functions, also those only for type checking."""
+def imported(path: Path, within: bool = True) -> frozenset[str]:
+    """Dotted names that a file imports, at the top or inside functions, also those only for type checking.
+
+    within: false: only what is imported when the module is.
+    """
     names: set[str] = set()
-    for node in ast.walk(_tree(path)):
+    for node in ast.walk(_tree(path)) if within else _at_once(_tree(path)):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names.add(node.module)
             names.update(f"{node.module}.{alias.name}" for alias in node.names)
     return frozenset(names)
+
+
+def _at_once(node: ast.AST) -> Iterator[ast.AST]:
+    for child in ast.iter_child_nodes(node):
+        checking = isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING"
+        if not checking and not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield child
+            yield from _at_once(child)
 
 
 def strings(path: Path) -> set[str]:
@@ -60,15 +86,23 @@ def file_of(name: str) -> Path | None:
     return next((p for p in (base.with_suffix(".py"), base / "__init__.py") if (ROOT / p).is_file()), None)
 
 
-def closure(path: Path, task: str) -> set[Path]:
-    """All product files that a stage file reaches for one task, through imports and roles."""
+def closure(path: Path, task: str, stop: tuple[str, ...] = ()) -> set[Path]:
+    """All product files that a file reaches for one task, through imports and roles; not through what `stop` begins."""
     seen: set[Path] = set()
     todo = [path]
     while todo:
         here = todo.pop()
-        if here in seen:
+        if here in seen or str(here).startswith(stop):
             continue
         seen.add(here)
-        names = imported(here) | {f"tasks.{task}.{role}" for role in roles(here)}
-        todo += [found for name in names if (found := file_of(name)) is not None]
+        todo += [found for name in imported(here) if (found := file_of(name)) is not None]
+        todo += [file for role in roles(here) if (file := role_file(task, role)) is not None]
     return seen
+
+
+def role_file(task: str, role: str) -> Path | None:
+    """The file of a role as `core.task.load` finds it; None where there is none."""
+    if not task_module.has(task, role):  # type: ignore[arg-type]
+        return None
+    place = task_module.place(task, role)  # type: ignore[arg-type]
+    return place if place.suffix else place / "__init__.py"

@@ -1,75 +1,98 @@
-"""`dvc.yaml` holds exactly the stages that there are, each with everything it depends on."""
+"""`dvc.yaml` and `matrix.yaml` hold the stages that there are, each with what it depends on and nothing else."""
 
 from __future__ import annotations
 
-import itertools
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
-from imports import ROOT, closure
+from imports import ROOT, closure, sources
 
-from core import paths
+from core import lineage, matrix, params, paths, stage
 
 STAGES: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+MATRIX: dict[str, Any] = yaml.safe_load((ROOT / "matrix.yaml").read_text(encoding="utf-8"))["matrix"]
 PARAMS: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-NOT_A_DEPENDENCY = {"stages/__init__.py", "tasks/__init__.py"}
+CODE = ("core", "ops", "modalities", "compression", "training", "evaluation", "validation", "tasks", "stages")
+WITHOUT_EFFECT = ("ops/tracking", "ops/integrity.py", "ops/repair")
+"""What every stage stands on and what can change no result: `core/stage.py` alone brings them in."""
 
 
-def instances(name: str) -> list[dict[str, str]]:
-    """The items of a stage's matrix."""
-    matrix = {key: PARAMS[str(value)[2:-1]] for key, value in STAGES[name]["matrix"].items()}
-    return [dict(zip(matrix, values, strict=True)) for values in itertools.product(*matrix.values())]
+def instances() -> Iterator[tuple[str, str, dict[str, str], dict[str, Any]]]:
+    """Stage, key, item of `matrix.yaml`, definition."""
+    for name, definition in STAGES.items():
+        for key, item in MATRIX.get(name, {}).items():
+            yield name, key, item, definition["do"]
 
 
-def fill(text: str, item: dict[str, str]) -> str:
-    text = text.replace("${environment}", PARAMS["environment"])
-    return re.sub(r"\$\{item\.(\w+)\}", lambda match: item[match[1]], text)
+def dependencies(item: dict[str, str], definition: dict[str, Any]) -> list[str]:
+    return [lineage.fill(dep, item).replace("${environment}", PARAMS["environment"]) for dep in definition["deps"]]
 
 
-ALL = [pytest.param(name, item, id="-".join([name, *item.values()])) for name in STAGES for item in instances(name)]
+def test_the_matrix_is_that_of_the_params() -> None:
+    _, tasks = params.check(params.read(ROOT / "params.yaml"))
+    assert (ROOT / "matrix.yaml").read_text(encoding="utf-8") == matrix.text(tasks), "run `python -m pipelines.matrix`"
 
 
 def test_stages_are_files() -> None:
     files = {path.stem for path in (ROOT / "stages").glob("*.py")} - {"__init__"}
-    assert files == set(STAGES)
+    assert files == set(STAGES) == {"plan", *matrix.STAGES}
+    assert set(MATRIX) == {"tasks", *matrix.STAGES}
 
 
-@pytest.mark.parametrize(("name", "item"), ALL)
-def test_every_import_is_a_dependency(name: str, item: dict[str, str]) -> None:
-    deps = [fill(dep, item) for dep in STAGES[name]["deps"]]
-    for path in closure(Path("stages", f"{name}.py"), item["task"]):
-        if str(path) in NOT_A_DEPENDENCY or path == Path("tasks", item["task"], "__init__.py"):
-            continue
-        assert any(str(path) == dep or dep in map(str, path.parents) for dep in deps), f"{name} imports {path}"
+def test_every_import_is_a_dependency() -> None:
+    missing = set()
+    for name, key, item, definition in instances():
+        deps = dependencies(item, definition)
+        for path in closure(Path("stages", f"{name}.py"), item["task"], stop=WITHOUT_EFFECT):
+            inside = any(str(path) == dep or dep in map(str, path.parents) for dep in deps)
+            if not inside and path.name != "__init__.py":
+                missing.add(f"{name}@{key} imports {path}")
+    assert not missing, "\n".join(sorted(missing))
 
 
-@pytest.mark.parametrize(("name", "item"), ALL)
-def test_code_dependencies_exist(name: str, item: dict[str, str]) -> None:
-    for dep in (fill(dep, item) for dep in STAGES[name]["deps"]):
-        if not dep.startswith(("data/", "models/", "evaluations/", "reports/", "packages/")):
-            assert (ROOT / dep).exists(), f"{name} depends on {dep}, which is not there"
+def test_every_code_dependency_is_imported() -> None:
+    """What no import leads to would run a stage again for nothing."""
+    idle = set()
+    for name, key, item, definition in instances():
+        reached = [str(path) for path in closure(Path("stages", f"{name}.py"), item["task"])]
+        for dep in dependencies(item, definition):
+            code = dep.startswith(tuple(f"{folder}/" for folder in CODE)) or dep in CODE
+            if code and not any(path == dep or path.startswith(f"{dep}/") for path in reached):
+                files = [path for path in sources() if str(path).startswith(dep) and path.name != "__init__.py"]
+                if files:  # an empty folder of a modality holds a place for another one's helpers
+                    idle.add(f"{name}@{key} depends on {dep}, which it does not use")
+    assert not idle, "\n".join(sorted(idle))
 
 
-@pytest.mark.parametrize("name", STAGES)
-def test_another_environment_runs_every_stage_again(name: str) -> None:
-    assert "${environment}" in STAGES[name]["deps"]
+def test_code_dependencies_exist() -> None:
+    made = ("data/", "models/", "evaluations/", "reports/", "packages/")
+    gone = {
+        f"{name}@{key}: {dep}"
+        for name, key, item, definition in instances()
+        for dep in dependencies(item, definition)
+        if not dep.startswith(made) and not (ROOT / dep).exists()
+    }
+    assert not gone, "\n".join(sorted(gone))
 
 
-@pytest.mark.parametrize(("name", "item"), ALL)
-def test_commands_hold_nothing_but_matrix_items(name: str, item: dict[str, str]) -> None:
+def test_another_environment_runs_every_stage_again() -> None:
+    assert all("${environment}" in definition["deps"] for _, _, _, definition in instances())
+
+
+def test_commands_hold_nothing_but_checked_names() -> None:
     """A value from params.yaml in a `cmd` would be run by the shell."""
-    command = STAGES[name]["cmd"]
-    assert re.fullmatch(rf"python -m stages\.{name}( \$\{{item\.\w+\}})+", command)
-    assert fill(command, item) == f"python -m stages.{name} " + " ".join(item.values())
+    for name, key, item, definition in instances():
+        assert re.fullmatch(rf"python -m stages\.{name}( \$\{{item\.(task|variant|precision)\}})+", definition["cmd"])
+        words = [item[axis] for axis in ("task", *matrix.AXES) if axis in item]
+        assert lineage.fill(definition["cmd"], item) == f"python -m stages.{name} " + " ".join(words)
+        assert f"{name}@{key}" == stage.instance(name, *words)
 
 
-@pytest.mark.parametrize(("name", "item"), ALL)
-def test_outputs_are_those_of_core_paths(name: str, item: dict[str, str]) -> None:
-    (text,) = STAGES[name]["outs"]
-    folder = {
+def test_outputs_are_those_of_core_paths() -> None:
+    folders = {
         "prepare": paths.prepared,
         "validate": paths.validated,
         "augment": paths.augmented,
@@ -82,5 +105,8 @@ def test_outputs_are_those_of_core_paths(name: str, item: dict[str, str]) -> Non
         "compare": paths.report,
         "package": paths.package,
         "publish": paths.deploy,
-    }[name]
-    assert fill(text, item) == str(folder(*item.values()))
+    }
+    for name, _, item, definition in instances():
+        (text,) = definition["outs"]
+        words = [item[axis] for axis in ("task", *matrix.AXES) if axis in item]
+        assert lineage.fill(text, item) == str(folders[name](*words))

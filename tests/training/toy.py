@@ -22,7 +22,7 @@ from training import fit as engine
 from training import hardware, resume
 
 MONITOR = "score"
-DVC_YAML = "stages:\n  train:\n    matrix: {task: '${tasks}'}\n    params: [seed]\n    deps: []\n"
+DVC_YAML = "stages:\n  train:\n    foreach: ${matrix.train}\n    do: {params: [seed]}\n"
 TRAIN = {
     "epochs": 4,
     "batch_size": 8,
@@ -95,7 +95,8 @@ def fit(
 ) -> engine.Fitted:
     """Fit in the working directory, which becomes a tiny repository."""
     Path("dvc.yaml").write_text(DVC_YAML)
-    Path("params.yaml").write_text("seed: 3\ntasks: [toy]\n")
+    Path("params.yaml").write_text("seed: 3\n")
+    Path("matrix.yaml").write_text("matrix: {train: {toy: {task: toy}}}\n")
     settings = SimpleNamespace(**(TRAIN | changes))
     hardware.prepare(1, 3)
     context: Any = SimpleNamespace(name="train@toy", params=None, run=Run())

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tasks.detection.common.classes import classes
+from modalities.images.inputs.classes import classes
 from tasks.detection.model.backbone import description, load_packaged
 from tasks.detection.model.distillation import soft_targets
 from tasks.detection.model.fcos import FCOS

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from tasks.detection.common import coco
 from tasks.detection.model.detect import Detector
+from tasks.detection.score import coco
 
 MONITOR = "map"
 

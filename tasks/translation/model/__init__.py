@@ -12,14 +12,15 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from tasks.translation.common import bleu, languages, tokenizer
-from tasks.translation.common.tokenizer import Tokenizer
+from modalities.text.backbones.gru import GRU
+from modalities.text.backbones.transformer import Transformer
+from modalities.text.inputs import languages, tokenizer
+from modalities.text.inputs.tokenizer import Tokenizer
 from tasks.translation.model.decode import greedy
 from tasks.translation.model.distillation import soft_targets
-from tasks.translation.model.gru import GRU
 from tasks.translation.model.losses import hard_targets, teacher_forced
 from tasks.translation.model.pruning import prune
-from tasks.translation.model.transformer import Transformer
+from tasks.translation.score import bleu
 
 __all__ = ["MONITOR", "architecture", "build", "loss", "metric", "parameter_groups", "prune", "soft_targets", "student"]
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tasks.translation.common.tokenizer import BOS, EOS, PAD, UNK
+from modalities.text.inputs.tokenizer import BOS, EOS, PAD, UNK
 
 
 @torch.no_grad()

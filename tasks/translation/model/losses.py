@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tasks.translation.common.tokenizer import PAD
+from modalities.text.inputs.tokenizer import PAD
 
 
 def teacher_forced(model: Any, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:

@@ -15,8 +15,8 @@ import torch_pruning
 from torch import nn
 
 from core.errors import ModelError
-from tasks.translation.model.gru import GRU
-from tasks.translation.model.transformer import CrossAttention, FeedForward, SelfAttention
+from modalities.text.backbones.gru import GRU
+from modalities.text.backbones.transformer import CrossAttention, FeedForward, SelfAttention
 
 
 def prune(model: nn.Module, arch: dict[str, Any], settings: Any) -> dict[str, Any]:

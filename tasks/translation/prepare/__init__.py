@@ -16,7 +16,9 @@ import pandas as pd
 
 from core.errors import SourceError
 from core.files import write_json, write_jsonl
-from tasks.translation.prepare import detect, splits
+from modalities.splits import SPLITS, assign
+from modalities.text.inputs.normal import key
+from modalities.text.prepare import detect
 from tasks.translation.prepare.sample import sample
 
 __all__ = ["prepare", "sample"]
@@ -29,15 +31,15 @@ def prepare(source: Path, folder: Path, params: Any, seed: int) -> dict[str, Any
     if not raw.pairs:
         first = f"; the first: {raw.rejected[0]}" if raw.rejected else ""
         raise SourceError(f"{source} holds no sentence pair ({len(raw.rejected)} rows could not be read{first})")
-    keys = [splits.key(pair.source) for pair in raw.pairs]
+    keys = [key(pair.source) for pair in raw.pairs]
     shares = (data.splits.val, data.splits.test)
-    chosen, notes = splits.assign([pair.split for pair in raw.pairs], keys, shares, seed)
+    chosen, notes = assign([pair.split for pair in raw.pairs], keys, shares, seed, noun="pairs")
 
     table = pd.DataFrame(raw.pairs, columns=["split", "source", "target", "file", "row"]).assign(
         split=pd.Series(chosen, dtype="str")
     )
     table.insert(0, "id", range(len(table)))
-    for split in splits.SPLITS:
+    for split in SPLITS:
         rows = table[table["split"] == split].drop(columns="split")
         rows.to_parquet(folder / f"{split}.parquet", index=False)
     removed = table[table["split"].isna()]
@@ -55,7 +57,7 @@ def prepare(source: Path, folder: Path, params: Any, seed: int) -> dict[str, Any
     counts = Counter(split for split in chosen if split)
     return {
         "format": name,
-        **{split: counts[split] for split in splits.SPLITS},
+        **{split: counts[split] for split in SPLITS},
         "removed": len(removed),
         "normalised": {key: count for key, count in sorted(raw.changes.items()) if count},
         "notes": [*notes, *raw.notes],

@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 
 from core.errors import DataError
 from core.task import Job, Limits, Tensor
-from tasks.translation.common.scripts import script_share
-from tasks.translation.common.search import Hypothesis
+from modalities.text.inputs.scripts import script_share
+from modalities.text.predict.search import Hypothesis
+from modalities.text.serve.texts import Part, check, parts
 from tasks.translation.predict import EXAMPLE, Predictor
 from tasks.translation.serve.messages import BEAMS, OPTIONS, Request, Response, whole
-from tasks.translation.serve.texts import Part, check, parts
 
 __all__ = ["OPTIONS", "Request", "Response"]  # of the role
 
@@ -162,7 +162,12 @@ def _job(
     for text, name in zip(texts, names, strict=True):
         check(text, name, predictor.info["languages"]["source"] if check_language else None, limits.characters)
     items: list[str] = []
-    state = State(predictor, [parts(text, predictor, items) for text in texts], alignment)
+    languages, limit = predictor.info["languages"], predictor.info["limits"]["max_tokens"] - 1  # <eos>
+
+    def subwords(part: str) -> int:
+        return len(predictor.tokenizer.encode([part])[0])
+
+    state = State(predictor, [parts(text, languages, limit, subwords, items) for text in texts], alignment)
     return Job(items, beam or predictor.decode["beam"], state)
 
 

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
 
+from modalities.text.serve.texts import CONTROLS
 from tasks.translation.predict import EXAMPLE
-from tasks.translation.serve.texts import CONTROLS
 
 OPTIONS = {
     "beam": "hypotheses searched side by side, 1 to 16; 1 is greedy (default: the model's own)",

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import toy_package
 
-from core import passport
 from core.errors import StillhouseError
 from core.files import read_json
+from ops import passport
 from pipelines.deploy import served
 
 

@@ -14,10 +14,10 @@ from hypothesis import settings as tries
 from hypothesis import strategies as st
 from PIL import Image
 
-from tasks.detection.augment import TRANSFORMS, augment, geometry, make
-from tasks.detection.augment.blend import erase
-from tasks.detection.augment.view import View, area, clip, settle
-from tasks.detection.common.coco import read_split
+from modalities.images.augment import TRANSFORMS, augment, geometry, make
+from modalities.images.augment.blend import erase
+from modalities.images.augment.view import View, area, clip, settle
+from modalities.images.inputs.canonical import read_split
 from tasks.detection.prepare import prepare
 
 SIZE = (40, 60)

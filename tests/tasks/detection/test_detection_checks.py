@@ -14,10 +14,9 @@ from detection_raw import coco, picture, save, settings, splits
 from PIL import Image
 
 from core.errors import SourceError
-from core.ingest.local import fingerprint
+from modalities.images.inputs.probe import probe
+from ops.ingest.local import fingerprint
 from tasks.detection import checks
-from tasks.detection.common import drift
-from tasks.detection.common.probe import probe
 from tasks.detection.prepare import prepare
 from validation import suites
 
@@ -169,20 +168,20 @@ def drifting(classes: float, side: float) -> dict[str, Any]:
 
 def test_drift_of_classes_and_sizes_is_a_warning() -> None:
     """faults.md row 44."""
-    assert drift.warnings(drifting(0.5, 20)) == []
-    (classes,) = drift.warnings(drifting(0.95, 20))
+    assert checks.warnings(drifting(0.5, 20)) == []
+    (classes,) = checks.warnings(drifting(0.95, 20))
     assert (
         classes.startswith("classes of test differ in frequency from train's")
         and "5% of the boxes there and 50%" in classes
     )
-    (sizes,) = drift.warnings(drifting(0.5, 60))
+    (sizes,) = checks.warnings(drifting(0.5, 60))
     assert sizes.startswith("boxes of test differ in size from train's")
 
 
 def test_drift_is_not_told_of_a_split_without_boxes() -> None:
     contents = drifting(0.5, 20)
     contents["val"]["annotations"] = []
-    assert drift.warnings(contents) == []
+    assert checks.warnings(contents) == []
 
 
 def clean_set(tmp_path: Path) -> Path:

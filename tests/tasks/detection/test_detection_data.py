@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 
+from modalities.images.data.jitter import jitter
+from modalities.images.inputs.decode import FILL, fit
 from tasks.detection import data
-from tasks.detection.common.images import FILL, fit
-from tasks.detection.common.jitter import jitter
 
 
 def test_batches_hold_what_the_module_says(squares: Path, settings: Any) -> None:

@@ -13,10 +13,10 @@ from PIL import Image
 
 from core.errors import SourceError
 from core.files import read_jsonl
-from tasks.detection.common.images import decode
+from modalities.images.inputs.decode import decode
+from modalities.images.prepare.upright import turn
+from modalities.splits import assign
 from tasks.detection.prepare import prepare
-from tasks.detection.prepare.images import turn
-from tasks.detection.prepare.splits import assign
 
 VOC = """<annotation><filename>{name}.jpg</filename><size><width>64</width><height>48</height></size>
 <object><name>{label}</name><bndbox><xmin>5</xmin><ymin>6</ymin><xmax>25</xmax><ymax>{bottom}</ymax></bndbox></object>
@@ -110,7 +110,7 @@ def test_equal_images_stay_in_one_split(tmp_path: Path) -> None:
 def test_splits_leave_every_class_in_train() -> None:
     labels = [{"rare"}, *({"common"} for _ in range(9))]
     for seed in range(10):
-        splits, _ = assign([None] * 10, list(range(10)), labels, (0.2, 0.2), seed)
+        splits, _ = assign([None] * 10, [str(i) for i in range(10)], (0.2, 0.2), seed, labels)
         assert splits[0] == "train"
 
 

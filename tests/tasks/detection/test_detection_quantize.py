@@ -15,7 +15,7 @@ from PIL import Image
 
 from core.errors import ModelError
 from tasks.detection import quantize as role
-from tasks.detection.common.half import halve
+from compression.half import halve
 from tasks.detection.predict import Predictor, inputs
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from detection_raw import settings, splits
 
+from modalities.images.inputs.decode import decode
 from tasks.detection import checks
-from tasks.detection.common.images import decode
 from tasks.detection.prepare import prepare, sample
 
 

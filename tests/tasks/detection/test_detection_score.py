@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tasks.detection import score
-from tasks.detection.common import coco, resample
+from tasks.detection.score import coco, resample
 
 CATEGORIES = [{"id": 1, "name": "cell"}, {"id": 2, "name": "dot"}, {"id": 5, "name": "rare"}]
 

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from core import params as params_module
-from tasks.translation.augment import augment, concatenate, sheet, token_dropout
-from tasks.translation.common.languages import Languages
+from modalities.text.augment import augment, concatenate, sheet, token_dropout
+from modalities.text.inputs.languages import Languages
 from tasks.translation.params import Params
 
 ROOT = Path(__file__).resolve().parents[3]

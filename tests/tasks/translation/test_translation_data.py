@@ -10,8 +10,8 @@ import torch
 import translation_tiny as tiny
 
 from core.errors import DataError
+from modalities.text.inputs.tokenizer import BOS, EOS, PAD, Tokenizer
 from tasks.translation import data
-from tasks.translation.common.tokenizer import BOS, EOS, PAD, Tokenizer
 
 
 def test_an_epoch_holds_every_pair_once(tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ import itertools
 import numpy as np
 import pytest
 
-from tasks.translation.common.search import Arrays, search
-from tasks.translation.common.tokenizer import BOS, EOS, PAD, UNK
+from modalities.text.inputs.tokenizer import BOS, EOS, PAD, UNK
+from modalities.text.predict.search import Arrays, search
 
 VOCABULARY = 7  # the four special ones, and 4, 5, 6
 

@@ -12,9 +12,9 @@ import translation_tiny as tiny
 from torch.nn import functional as F
 
 from core.errors import ModelError, TrainingError
+from modalities.text.backbones.dropout import Dropout
+from modalities.text.inputs.tokenizer import BOS, EOS, PAD
 from tasks.translation import model
-from tasks.translation.common.tokenizer import BOS, EOS, PAD
-from tasks.translation.model.dropout import Dropout
 from tasks.translation.model.losses import hard_targets
 
 KINDS = [

@@ -12,8 +12,10 @@ import pytest
 from core import params as params_module
 from core.errors import SourceError
 from core.files import read_jsonl
+from modalities.splits import SPLITS, assign
+from modalities.text.inputs.normal import key
 from tasks.translation.params import Params
-from tasks.translation.prepare import prepare, splits
+from tasks.translation.prepare import prepare
 
 ENGLISH = [f"sentence number {i}" for i in range(60)]
 JAPANESE = [f"文の番号は{i}です" for i in range(60)]
@@ -29,7 +31,7 @@ def settings(**data: Any) -> Params:
 def run(source: Path, out: Path, **data: Any) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:
     out.mkdir()
     summary = prepare(source, out, settings(**data), seed=3)
-    return summary, {split: pd.read_parquet(out / f"{split}.parquet") for split in splits.SPLITS}
+    return summary, {split: pd.read_parquet(out / f"{split}.parquet") for split in SPLITS}
 
 
 def text(folder: Path, name: str, english: list[str], japanese: list[str], end: str = "\n") -> None:
@@ -111,14 +113,14 @@ def test_train_and_dev_only_keep_dev_as_test_and_leave_no_leak(tmp_path: Path) -
 
 def test_equal_source_sentences_stay_together(tmp_path: Path) -> None:
     twice = [f"the same {i // 3}" for i in range(90)]
-    chosen, _ = splits.assign([None] * 90, [splits.key(s) for s in twice], (0.2, 0.2), seed=1)
+    chosen, _ = assign([None] * 90, [key(s) for s in twice], (0.2, 0.2), seed=1)
     where: dict[str, set[str | None]] = {}
     for sentence, split in zip(twice, chosen, strict=True):
         where.setdefault(sentence, set()).add(split)
     assert all(len(found) == 1 for found in where.values())
-    assert {split: chosen.count(split) for split in splits.SPLITS} == {"train": 54, "val": 18, "test": 18}
-    assert chosen == splits.assign([None] * 90, [splits.key(s) for s in twice], (0.2, 0.2), seed=1)[0]
-    assert chosen != splits.assign([None] * 90, [splits.key(s) for s in twice], (0.2, 0.2), seed=2)[0]
+    assert {split: chosen.count(split) for split in SPLITS} == {"train": 54, "val": 18, "test": 18}
+    assert chosen == assign([None] * 90, [key(s) for s in twice], (0.2, 0.2), seed=1)[0]
+    assert chosen != assign([None] * 90, [key(s) for s in twice], (0.2, 0.2), seed=2)[0]
 
 
 def test_a_line_that_is_not_utf8_is_rejected_with_its_place(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import sacrebleu
 import translation_tiny as tiny
 
 from tasks.translation import score
-from tasks.translation.common import bleu
+from tasks.translation.score import bleu
 
 ENGLISH = ["the cat sat on the mat .", "it is a guide to action", "he read the book because he was interested"]
 ENGLISH_OUT = ["the cat is on the mat .", "it is the guide to action", "he was interested in the book"]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tasks.translation.common.sentences import cut, split
+from modalities.text.serve.sentences import cut, split
 
 PARTS = st.sampled_from([*" \n\t\r.!?…。！？」』\"')(「a1A,、\u2028\u0301", "Dr.", "e.g.", "U.S.", "3.5", "The", "と"])
 TEXT = st.text() | st.lists(PARTS).map("".join)

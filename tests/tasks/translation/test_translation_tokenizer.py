@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from core.errors import DataError
-from tasks.translation.common import tokenizer
-from tasks.translation.common.tokenizer import BOS, EOS, PAD, UNK, Tokenizer
+from modalities.text.inputs import tokenizer
+from modalities.text.inputs.tokenizer import BOS, EOS, PAD, UNK, Tokenizer
 
 ROOT = Path(__file__).resolve().parents[3]
 TOKENIZED = [
@@ -56,7 +56,7 @@ def test_sampling_is_the_same_in_another_process(tmp_path: Path) -> None:
     model = tokenizer.train(TOKENIZED, 90)
     (tmp_path / "model").write_bytes(model)
     program = (
-        "import sys; from pathlib import Path; from tasks.translation.common.tokenizer import Tokenizer\n"
+        "import sys; from pathlib import Path; from modalities.text.inputs.tokenizer import Tokenizer\n"
         "print(Tokenizer(Path(sys.argv[1]).read_bytes()).sample(['he lived a hard life .'] * 40, 0.5, seed=3))"
     )
     command = [sys.executable, "-c", program, str(tmp_path / "model")]

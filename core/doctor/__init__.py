@@ -1,4 +1,0 @@
-"""What of driver, CUDA, cuDNN, torch and ONNX Runtime is here, and whether it fits: `python -m core.doctor`.
-
-Nothing here imports torch, onnx or pydantic at its top: the doctor works in the server's image, too.
-"""

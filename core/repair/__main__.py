@@ -1,8 +1,0 @@
-"""`python -m core.repair`: mend what a killed DVC left here."""
-
-from core.repair import keep, repair
-
-if __name__ == "__main__":
-    mended = repair()
-    keep()
-    print("\n".join(mended) or "nothing to mend")

@@ -1,0 +1,50 @@
+"""YAML as plain values, without what makes a file mean something else than it says: tags, a key that stands twice."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import yaml
+
+
+def mapping(text: str) -> dict[str, Any]:
+    """The mapping that a document holds. Raises: ValueError that says where and what is wrong."""
+    try:
+        value = yaml.load(text, Loader=_Strict)  # noqa: S506 - a SafeLoader that also refuses duplicate keys
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise ValueError(f"{place}: {getattr(error, 'problem', error)}") from None
+    if not isinstance(value, dict):
+        raise ValueError(f"must hold a mapping, found {type(value).__name__}")
+    return value
+
+
+class _Strict(yaml.SafeLoader):
+    """A SafeLoader to which a key that stands twice is an error, not a silent winner."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                continue
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, list | dict):
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"a key must be a word, found {key!r}", key_node.start_mark
+                )
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} stands twice", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+# YAML 1.1 reads 1e-3 as text; read it as the number it is.
+_Strict.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
+    list("-+0123456789."),
+)

@@ -1,0 +1,104 @@
+"""The clean train split and `copies` transformed copies of each image, all from the seed.
+
+reads   the clean dataset's train.json and images/
+writes  dataset/ (train.json, images/ with the originals and augmented/*.jpg), contact_sheet.png
+
+Every transform of every copy has a generator of its own, so switching one off leaves the others as they were. Order:
+mosaic; flip, rotation, scale and crop as one map; mixup; colour; erasing. Boxes are clipped to the image, and dropped
+when less than 30 % of their area is left to see.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from core.files import read_json, write_json
+from modalities.images.augment import blend, geometry
+from modalities.images.augment.sheet import contact_sheet
+from modalities.images.augment.view import View, settle
+from modalities.images.inputs.canonical import read_split
+from modalities.images.inputs.decode import decode
+
+TRANSFORMS = ("flip", "rotate", "scale", "crop", "colour", "erase", "mixup", "mosaic")
+SHOWN = 12
+"""Images on the contact sheet."""
+QUALITY = 95
+
+
+def augment(dataset: Path, folder: Path, params: Any, seed: int) -> dict[str, Any]:
+    """Write the augmented train split; return counts. See the module and `core.task`."""
+    content = read_json(dataset / "train.json")
+    records, categories = read_split(dataset, "train")
+    target = folder / "dataset" / "images"
+    (target / "augmented").mkdir(parents=True, exist_ok=True)
+    for image in content["images"]:
+        shutil.copyfile(dataset / "images" / image["file_name"], target / image["file_name"])
+    copies = [(index, copy) for copy in range(1, params.augment.copies + 1) for index in range(len(records))]
+    shown = set(np.linspace(0, len(copies) - 1, min(SHOWN, len(copies))).astype(int).tolist())
+    views: list[View] = []
+    image_id = max((image["id"] for image in content["images"]), default=0)
+    box_id = max((entry["id"] for entry in content["annotations"]), default=0)
+    before = len(content["annotations"])
+    for position, (index, copy) in enumerate(copies):
+        view = make(records, index, copy, params.augment, seed)
+        image_id += 1
+        source = content["images"][index]
+        name = f"augmented/{source['id']:06d}-{copy:03d}.jpg"
+        Image.fromarray(view.pixels).save(target / name, format="JPEG", quality=QUALITY, subsampling=0)
+        height, width = view.size
+        origin = {"source_file": source["source_file"], "source_row": source["source_row"]}
+        content["images"].append({"id": image_id, "file_name": name, "width": width, "height": height, **origin})
+        for box, label in zip(view.boxes.tolist(), view.labels.tolist(), strict=True):
+            box_id += 1
+            entry = {"id": box_id, "image_id": image_id, "category_id": label, **_bbox(box), **origin}
+            content["annotations"].append(entry)
+        if position in shown:
+            views.append(view)
+    write_json(folder / "dataset" / "train.json", content)
+    views = views or [load(record) for record in records[:SHOWN]]
+    contact_sheet(views, {entry["id"]: entry["name"] for entry in categories}, folder / "contact_sheet.png")
+    return {
+        "images": len(records),
+        "augmented_images": len(copies),
+        "boxes": before,
+        "augmented_boxes": len(content["annotations"]) - before,
+        "transforms": {name: getattr(params.augment, name) for name in TRANSFORMS},
+    }
+
+
+def make(records: list[dict[str, Any]], index: int, copy: int, settings: Any, seed: int) -> View:
+    """Copy number `copy` of image `index`, with the boxes that are left."""
+    key = (seed, records[index]["id"], copy)
+    rngs = {name: np.random.default_rng((*key, number)) for number, name in enumerate(TRANSFORMS)}
+    view = load(records[index])
+    if rngs["mosaic"].random() < settings.mosaic:
+        others = rngs["mosaic"].integers(0, len(records), 3)
+        view = blend.mosaic([view, *(load(records[other]) for other in others)], rngs["mosaic"])
+    view = geometry.warp(view, geometry.draw(view.size, settings, rngs))
+    if rngs["mixup"].random() < settings.mixup:
+        view = blend.mixup(view, load(records[rngs["mixup"].integers(0, len(records))]), rngs["mixup"])
+    if rngs["colour"].random() < settings.colour:
+        from modalities.images.augment.colour import colour  # kornia takes seconds to import
+
+        view = colour(view, settings, rngs["colour"])
+    if rngs["erase"].random() < settings.erase:
+        view = blend.erase(view, rngs["erase"])
+    return settle(view)
+
+
+def load(record: dict[str, Any]) -> View:
+    """An image as it is. Crowds, which mark no single object, are left out."""
+    single = ~record["crowd"]
+    boxes = record["boxes"][single]
+    return View(decode(record["file"]), boxes, record["labels"][single], np.ones(len(boxes)))
+
+
+def _bbox(box: list[float]) -> dict[str, Any]:
+    x1, y1, x2, y2 = (round(value, 3) for value in box)
+    width, height = round(x2 - x1, 3), round(y2 - y1, 3)
+    return {"bbox": [x1, y1, width, height], "area": round(width * height, 3), "iscrowd": 0}

@@ -1,0 +1,195 @@
+"""Raw images and what is said of them, in any format that a reader knows -> the canonical dataset.
+
+writes  images/, train.json, val.json, test.json (COCO JSON: pixels, boxes as x, y, width, height, ids from 1, unique
+        over all splits), rejected.jsonl when rows were neither an image nor a box, removed.jsonl: images left out since
+        a held-out split has the same bytes
+
+Nothing bad is dropped here: an image that is missing or damaged keeps the size that the source states, and a box whose
+numbers are not finite has null in their place and the original text in `stated`; the role `checks` finds them.
+`source_file` and `source_row` of images and annotations say where each came from.
+
+Where an image carries an EXIF rotation, its boxes were drawn on the raw picture if the stated width and height are
+those of the raw picture only, and on the upright picture otherwise (also where nothing tells them apart: annotation
+tools in browsers show pictures upright, and YOLO's reference implementation counts so).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from core.errors import SourceError
+from core.files import sha256, write_json, write_jsonl
+from modalities.images.inputs.probe import GOOD, Probe, probe
+from modalities.images.prepare import upright
+from modalities.images.prepare.raw import Box, Picture, Raw
+from modalities.splits import SPLITS, assign
+
+DEPTH = 2
+"""Levels of folders that may enclose the data, as in an unpacked archive."""
+
+
+def prepare(source: Path, folder: Path, params: Any, seed: int, formats: Mapping[str, Any]) -> dict[str, Any]:
+    """Read `source` and write the canonical dataset into `folder`; see the module and `core.task.Prepare`.
+
+    formats: readers by the name that `data.format` takes: modules with `NEEDS`, `find` and `read`.
+    """
+    settings = params.data
+    name, root, files = _detect(source, settings.format, formats)
+    raw = formats[name].read(root, files, settings.classes, settings.kind == "path")
+    if not raw.pictures:
+        raise SourceError(f"no image in the {name} data at {source}; {len(raw.rejected)} rows were unusable")
+    probes = [probe(picture.path, params.validation.max_pixels, decode=False) for picture in raw.pictures]
+    splits, notes = assign(
+        [picture.split for picture in raw.pictures],
+        [sha256(picture.path) if picture.path else "" for picture in raw.pictures],
+        (settings.splits.val, settings.splits.test),
+        seed,
+        [{box.label for box in picture.boxes} for picture in raw.pictures],
+        "images",
+    )
+    converted = _write(raw, probes, splits, folder)
+    if raw.rejected:
+        write_jsonl(folder / "rejected.jsonl", raw.rejected)
+    removed = [picture for picture, split in zip(raw.pictures, splits, strict=True) if split is None]
+    if removed:
+        write_jsonl(folder / "removed.jsonl", [_removed(picture) for picture in removed])
+        notes.append(f"{len(removed)} images left out, e.g. {removed[0].name}: a held-out split has the same bytes")
+    boxes = Counter(split for picture, split in zip(raw.pictures, splits, strict=True) for _ in picture.boxes)
+    return {
+        "format": name,
+        "images": {split: splits.count(split) for split in SPLITS},
+        "boxes": {split: boxes[split] for split in SPLITS},
+        "classes": raw.classes,
+        "removed": len(removed),
+        "converted": dict(sorted(converted.items())),
+        "notes": raw.notes + notes,
+    }
+
+
+def _removed(picture: Picture) -> dict[str, Any]:
+    reason = "a held-out split has an image of the same bytes"
+    return {"file": picture.file, "row": picture.row, "field": "image", "reason": reason}
+
+
+def _detect(source: Path, wanted: str, formats: Mapping[str, Any]) -> tuple[str, Path, list[Path]]:
+    """(format, root, annotation files) at the lowest depth where one fits. Raises: SourceError."""
+    if not source.is_dir():
+        raise SourceError(f"data.source {source}: expected a folder")
+    names = list(formats) if wanted == "auto" else [wanted]
+    level = [source]
+    for _ in range(DEPTH + 1):
+        found = [(name, root, files) for root in level for name in names if (files := formats[name].find(root))]
+        if len({(name, root) for name, root, _ in found}) > 1:
+            options = ", ".join(f"{name} in {root.relative_to(source)}/" for name, root, _ in found)
+            raise SourceError(f"{source} holds several data sets ({options}); name one with data.format or data.source")
+        if found:
+            return found[0]
+        level = [sub for root in level for sub in sorted(root.iterdir()) if sub.is_dir() and sub.name[0] != "."]
+    seen = sorted(p.relative_to(source).as_posix() + "/" * p.is_dir() for p in source.iterdir())
+    needs = "\n".join(f"  - {formats[name].NEEDS}" for name in names)
+    listing = ", ".join(seen[:12]) + (f" and {len(seen) - 12} more" if len(seen) > 12 else "")
+    raise SourceError(f"no data of format {wanted!r} in {source}; found: {listing or 'nothing'}. Needed:\n{needs}")
+
+
+def _write(raw: Raw, probes: list[Probe], splits: list[str | None], folder: Path) -> Counter[str]:
+    """Write images and the three JSON files; return how many images were converted, by reason."""
+    (folder / "images").mkdir(parents=True, exist_ok=True)
+    numbers = {name: number for number, name in enumerate(raw.classes, 1)}
+    categories = [{"id": number, "name": name} for name, number in numbers.items()]
+    contents: dict[str, dict[str, list[Any]]] = {
+        split: {"images": [], "annotations": [], "categories": categories} for split in SPLITS
+    }
+    converted: Counter[str] = Counter()
+    taken: set[str] = set()
+    boxes = 0
+    for number, (picture, found, split) in enumerate(zip(raw.pictures, probes, splits, strict=True), 1):
+        if split is None:
+            continue
+        name, reason = _place(picture, found, taken, folder)
+        if reason:
+            converted[reason] += 1
+        entry, place = _image(picture, found, reason is not None)
+        content = contents[split]
+        content["images"].append({"id": number, "file_name": name, **entry})
+        for box in picture.boxes:
+            boxes += 1
+            record = {"id": boxes, "image_id": number, "category_id": numbers[box.label], **_annotation(box, place)}
+            content["annotations"].append(record)
+    for split, content in contents.items():
+        write_json(folder / f"{split}.json", content)
+    return converted
+
+
+def _place(picture: Picture, found: Probe, taken: set[str], folder: Path) -> tuple[str, str | None]:
+    """Copy or convert the image under a free name; return the name, and why it was converted."""
+    reason = upright.conversion(found)
+    plain = re.sub(r"[^\w.-]+", "_", Path(picture.name.replace("\\", "/")).name).lstrip(".") or "image"
+    if picture.path is None:
+        return _free(plain, taken), None
+    if reason:
+        name = _free(f"{Path(plain).stem}.png", taken)
+        try:
+            upright.write(picture.path, folder / "images" / name, convert=True)
+        except Exception:  # damaged behind its header: kept as it is, `checks` says what is wrong
+            (folder / "images" / name).unlink(missing_ok=True)
+        else:
+            return name, reason
+    name = _free(Path(plain).stem + picture.path.suffix, taken)
+    upright.write(picture.path, folder / "images" / name, convert=False)
+    return name, None
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """A name that no other image has, also where case is ignored."""
+    path, number = Path(name), 1
+    while name.lower() in taken:
+        number += 1
+        name = f"{path.stem}-{number}{path.suffix}"
+    taken.add(name.lower())
+    return name
+
+
+def _image(picture: Picture, found: Probe, converted: bool) -> tuple[dict[str, Any], tuple[Probe, Picture, bool]]:
+    """Width, height and origin of an image, and what `_annotation` needs to place its boxes."""
+    raw, upright = (found.width, found.height), found.upright
+    turned = converted and found.orientation != 1
+    stated = picture.size or (upright if found.content == GOOD else raw)
+    drawn_raw = turned and tuple(stated) == raw and raw != upright
+    width, height = upright if drawn_raw else stated
+    origin = {"source_file": picture.file, "source_row": picture.row}
+    return {"width": _side(width), "height": _side(height), **origin}, (found, picture, drawn_raw)
+
+
+def _side(value: Any) -> int | None:
+    """A stated side as a whole number; None for what is none."""
+    good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return int(value) if good and value == int(value) else None
+
+
+def _annotation(box: Box, place: tuple[Probe, Picture, bool]) -> dict[str, Any]:
+    """Box, area and origin; numbers that are not finite become null, and `stated` keeps the source's."""
+    found, picture, drawn_raw = place
+    numbers = [_finite(value) for value in box.numbers]
+    origin: dict[str, Any] = {"iscrowd": int(box.crowd), "source_file": box.file, "source_row": box.row}
+    scale = (*found.upright, *found.upright) if picture.relative else (1, 1, 1, 1)
+    if any(value is None for value in (*numbers, *scale)):
+        text = ", ".join(str(value) for value in box.numbers)
+        return {"bbox": numbers, "area": None, "stated": text[:120], **origin}
+    scaled = [round(value * side, 6) for value, side in zip(numbers, scale, strict=True)]  # type: ignore[operator]
+    if drawn_raw:
+        scaled = upright.turn(scaled, (found.width or 0, found.height or 0), found.orientation)
+    return {"bbox": scaled, "area": _finite(scaled[2] * scaled[3]), **origin}
+
+
+def _finite(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:  # a whole number beyond what a float holds
+        return None

@@ -1,0 +1,54 @@
+"""Parallel text: `NAME.en` and `NAME.ja` (or `NAME.en.txt`), one sentence a line.
+
+Line n of one file translates line n of the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from core.errors import SourceError
+from modalities.splits import split_of
+from modalities.text.prepare.raw import Raw, language, lines
+
+NEEDS = "text: files NAME.{source} and NAME.{target} with the same number of lines, e.g. train.{source}, train.{target}"
+
+
+def find(files: Sequence[Path], data: Any) -> list[tuple[Path, ...]]:
+    """Pairs (source file, target file) among the files of one folder."""
+    stems: dict[str, dict[str, Path]] = {}
+    for path in files:
+        stem, _, tag = path.name.removesuffix(".txt").rpartition(".")
+        if stem:
+            stems.setdefault(stem, {})[tag] = path
+    found: list[tuple[Path, ...]] = []
+    for _, tags in sorted(stems.items()):
+        source, target = language(tags, data.source_language), language(tags, data.target_language)
+        if source and target:
+            found.append((tags[source], tags[target]))
+    return found
+
+
+def read(units: Sequence[tuple[Path, ...]], root: Path, data: Any) -> Raw:
+    """Raises: SourceError when two files of a pair differ in length."""
+    raw = Raw()
+    for source, target in units:
+        names = [str(path.relative_to(root)) for path in (source, target)]
+        sides = [list(lines(path, name, raw)) for path, name in zip((source, target), names, strict=True)]
+        if len(sides[0]) != len(sides[1]):
+            raise SourceError(
+                f"{names[0]} has {len(sides[0])} lines and {names[1]} has {len(sides[1])}: line n of one must "
+                "translate line n of the other; restore the missing lines"
+            )
+        split = split_of(source.name.rsplit(".", 1)[0])
+        for (number, left, bad_left), (_, right, bad_right) in zip(*sides, strict=True):
+            if left is None or right is None:
+                column, name, reason = (
+                    ("source", names[0], bad_left) if left is None else ("target", names[1], bad_right)
+                )
+                raw.reject(name, number, column, reason)
+            else:
+                raw.add(split, left, right, names[0], number)
+    return raw

@@ -1,0 +1,85 @@
+"""TMX (Translation Memory eXchange 1.4): each `<tu>` holds one `<tuv xml:lang=..>` a language with its text in `<seg>`.
+
+The `row` of a pair is the number of its `<tu>`, from 1. Entities and external references are refused (defusedxml).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+from xml.etree.ElementTree import Element, ParseError  # types only; defusedxml parses
+
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import iterparse
+
+from core.errors import SourceError
+from modalities.splits import split_of
+from modalities.text.prepare.raw import Raw, language
+
+NEEDS = "tmx: files *.tmx whose <tuv> elements have xml:lang {source} and {target}"
+LANG = "{http://www.w3.org/XML/1998/namespace}lang"
+CODES = ("bpt", "ept", "ph", "it", "ut")
+"""Inline elements that hold formatting codes, no words."""
+
+
+def find(files: Sequence[Path], data: Any) -> list[tuple[Path, ...]]:
+    return [(path,) for path in files if path.suffix.lower() == ".tmx"]
+
+
+def read(units: Sequence[tuple[Path, ...]], root: Path, data: Any) -> Raw:
+    """Raises: SourceError for XML that is broken or has entities."""
+    raw = Raw()
+    for (path,) in units:
+        name = str(path.relative_to(root))
+        for row, sides in enumerate(_units(path, name), 1):
+            tags = [language(sides, wanted) for wanted in (data.source_language, data.target_language)]
+            for column, tag, wanted in zip(
+                ("source", "target"), tags, (data.source_language, data.target_language), strict=True
+            ):
+                if tag is None:
+                    raw.reject(name, row, column, f"has xml:lang {wanted}; found {', '.join(sorted(sides)) or 'none'}")
+                    break
+            else:
+                source, target = (sides[str(tag)] for tag in tags)
+                raw.add(split_of(path.stem), source, target, name, row)
+    return raw
+
+
+def _units(path: Path, name: str) -> Iterator[dict[str, str]]:
+    """Text by language tag of each translation unit; a file larger than the memory is read piece by piece."""
+    try:
+        body: Element | None = None
+        for event, element in iterparse(path, events=("start", "end")):
+            tag = element.tag.rpartition("}")[2]
+            if event == "start" and tag == "body":
+                body = element
+            elif event == "end" and tag == "tu":
+                yield _sides(element)
+                if body is not None:
+                    body.clear()
+    except DefusedXmlException as error:
+        raise SourceError(
+            f"{name} declares XML entities or external references ({type(error).__name__}), which are never followed; "
+            "remove them"
+        ) from None
+    except (ParseError, ValueError) as error:
+        raise SourceError(f"{name} is no well-formed XML: {error}; mend it or leave it out") from None
+
+
+def _sides(unit: Element) -> dict[str, str]:
+    sides: dict[str, str] = {}
+    for variant in unit:
+        tag = variant.get(LANG) or variant.get("lang")
+        segment = next((child for child in variant if child.tag.rpartition("}")[2] == "seg"), None)
+        if tag and segment is not None:
+            sides.setdefault(tag, " ".join(_words(segment).split()))
+    return sides
+
+
+def _words(element: Element) -> str:
+    """Text without formatting codes."""
+    parts = [element.text or ""]
+    for child in element:
+        parts += ["" if child.tag.rpartition("}")[2] in CODES else _words(child), child.tail or ""]
+    return "".join(parts)

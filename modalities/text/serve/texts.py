@@ -1,0 +1,84 @@
+"""Texts of requests: what is refused, and how a text falls into the pieces that are translated."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from core.errors import DataError
+from modalities.text.inputs.languages import WITHOUT_SPACES
+from modalities.text.inputs.scripts import LETTER, main_script, script_share, script_words
+from modalities.text.serve import sentences
+
+FEWEST_LETTERS = 4
+"""Fewer do not tell a script: `OK` stands in texts of any language."""
+FEWEST_IN_SCRIPT = 0.3
+"""Share of letters that must be in the script of the source language."""
+CONTROLS = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffd"
+REFUSED = re.compile(rf"[{CONTROLS}\ud800-\udfff]")
+NEWLINES = re.compile(r"[\n\r\u2028\u2029]")
+
+
+@dataclass(frozen=True)
+class Part:
+    """A piece of a text between white space."""
+
+    source: str
+    item: int | None
+    """Which of the job's items it is; None: not translated."""
+    space: str
+    """Behind it, in the translation."""
+
+
+def check(text: str, name: str, language: str | None, most: int) -> None:
+    """name: what an error calls the text; language: that it must be in, None: any; most: characters.
+
+    Raises: DataError when it cannot be translated.
+    """
+    if not text.strip():
+        raise DataError(f"{name} is empty, expected at least one character that is no white space")
+    if len(text) > most:
+        raise DataError(f"{name} has {len(text)} characters, expected at most {most}")
+    if bad := REFUSED.search(text):
+        raise DataError(
+            f"{name} has the character U+{ord(bad[0]):04X} at position {bad.start()}, expected text without control "
+            "characters (but tab and newline), lone surrogates and replacement characters"
+        )
+    if language is None or len(LETTER.findall(text)) < FEWEST_LETTERS:
+        return
+    share = script_share(text, language)
+    if share < FEWEST_IN_SCRIPT:
+        raise DataError(
+            f"{name} does not look like {language!r}, the language that the model translates from: {share:.0%} of its "
+            f"letters are {script_words(language)}, expected at least {FEWEST_IN_SCRIPT:.0%}; most are "
+            f"{main_script(text)}. Send text in {language!r}, or set check_language to false"
+        )
+
+
+def parts(
+    text: str, languages: Mapping[str, Any], limit: int, subwords: Callable[[str], int], items: list[str]
+) -> tuple[str, list[Part]]:
+    """White space that a text begins with, and its parts; their sources that are to be translated go to `items`.
+
+    languages: `source`, `target` and `tokenized` of the model; limit: subwords of a part, as `subwords` counts them.
+    """
+    body = text.lstrip()
+    gap = "" if languages["target"].split("-")[0] in WITHOUT_SPACES else " "
+
+    pieces = [
+        piece
+        for sentence in sentences.split(body, languages["tokenized"])
+        for piece in sentences.cut(sentence, limit, subwords)
+    ]
+    found = []
+    for i, piece in enumerate(pieces):
+        source = piece.strip()
+        after = piece[len(piece.rstrip()) :] if source else piece
+        space = after if NEWLINES.search(after) else gap if i + 1 < len(pieces) else ""
+        translated = any(map(str.isalnum, source))
+        found.append(Part(source, len(items) if translated else None, space))
+        if translated:
+            items.append(source.replace("\t", " "))
+    return text[: len(text) - len(body)], found

@@ -1,0 +1,128 @@
+"""Role `score` of detection: COCO's mean average precision by pycocotools, without torch.
+
+A reference is {"boxes" (M x 4 corners, pixels), "labels" (M category ids), "crowd" (M bools), "categories" ({"id",
+"name"} of the dataset)}; a prediction is what `Predictor` returns for an image.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modalities.images.inputs import canonical
+from tasks.detection.score import coco, resample
+
+MAIN, TITLE = "map", "mAP@[.5:.95]"
+STATS = (  # order of pycocotools' `stats`
+    *("map", "map50", "map75", "map_small", "map_medium", "map_large"),
+    *("ar1", "ar10", "ar100", "ar_small", "ar_medium", "ar_large"),
+)
+ALWAYS = ("map", "map50", "map75")
+"""0.0 rather than left out when there is nothing to find."""
+CONFUSION_SCORE, CONFUSION_IOU = 0.3, 0.5
+
+
+def references(dataset: Path, split: str) -> list[dict[str, Any]]:
+    """References of a split in the order of its images."""
+    records, categories = canonical.read_split(dataset, split)
+    return [
+        {name: record[name].tolist() for name in ("boxes", "labels", "crowd")} | {"categories": categories}
+        for record in records
+    ]
+
+
+def score(predictions: Sequence[Any], references: Sequence[Any], params: Any) -> dict[str, Any]:
+    """COCO's twelve numbers (those that are defined), one row for each class, curves and a confusion matrix.
+
+    Sizes: small below 32 x 32, medium below 96 x 96 pixels of the image. No predictions at all score 0.
+    """
+    entries = _categories(references)
+    evaluation = coco.evaluate(predictions, references, [entry["id"] for entry in entries])
+    precision = coco.accumulate(evaluation)
+    with contextlib.redirect_stdout(io.StringIO()):
+        evaluation.summarize()
+    stats = dict(zip(STATS, evaluation.stats.tolist(), strict=True))
+    metrics = {name: max(value, 0.0) for name, value in stats.items() if value > -1 or name in ALWAYS}
+    rows, curves = [], {}
+    for k, entry in enumerate(entries):
+        own = precision[:, :, k, 0, -1]
+        boxes = sum(reference["labels"].count(entry["id"]) for reference in references)
+        rows.append(
+            {"class": entry["name"], "boxes": boxes, "map": coco.mean(own), "map50": coco.mean(own[0])}
+            | {"map75": coco.mean(own[5])}
+        )
+        curves[entry["name"]] = own[0].clip(min=0).tolist()
+    return {
+        "metrics": metrics,
+        "signature": signature(evaluation.params),
+        "tables": {
+            "classes": rows,
+            "precision_recall": {"recall": evaluation.params.recThrs.tolist(), "precision": curves, "iou": 0.5},
+            "confusion": confusion(predictions, references, entries),
+        },
+    }
+
+
+def intervals(
+    predictions: Sequence[Any], references: Sequence[Any], params: Any, resamples: int, seed: int
+) -> dict[str, tuple[float, float]]:
+    """95 % bootstrap percentile intervals over images of `map`, `map50` and `map75`."""
+    categories = [entry["id"] for entry in _categories(references)]
+    evaluation = coco.evaluate(predictions, references, categories)
+    found = resample.matches(evaluation)
+    return resample.intervals(found, len(references), evaluation.params.recThrs, resamples, seed)
+
+
+def signature(settings: Any) -> str:
+    """What a number was computed with, e.g. `COCO|iou:bbox|thr:0.50:0.95:0.05|dets:100|pycocotools:2.0.11`."""
+    thresholds = settings.iouThrs
+    step = thresholds[1] - thresholds[0]
+    return (
+        f"COCO|iou:{settings.iouType}|thr:{thresholds[0]:.2f}:{thresholds[-1]:.2f}:{step:.2f}"
+        f"|recalls:{len(settings.recThrs)}|dets:{settings.maxDets[-1]}|pycocotools:{version('pycocotools')}"
+    )
+
+
+def confusion(
+    predictions: Sequence[Any], references: Sequence[Any], entries: Sequence[dict[str, Any]]
+) -> dict[str, Any]:
+    """Boxes of score >= 0.3, best first, each with the free reference of largest overlap >= 0.5, whatever its class.
+
+    Returns: `names`, the last of which is the background, and `counts` (row: truth, column: prediction).
+    """
+    index = {entry["id"]: i for i, entry in enumerate(entries)}
+    counts = np.zeros((len(entries) + 1, len(entries) + 1), int)
+    for boxes, reference in zip(predictions, references, strict=True):
+        truth = np.array(reference["boxes"], float).reshape(-1, 4)
+        free = ~np.array(reference["crowd"], bool)
+        for box in sorted(boxes, key=lambda entry: -entry["score"]):
+            if box["score"] < CONFUSION_SCORE:
+                break
+            overlap = np.where(free, _overlap(np.array(box["box"], float), truth), -1.0)
+            best = int(overlap.argmax()) if len(overlap) else -1
+            hit = best >= 0 and overlap[best] >= CONFUSION_IOU
+            counts[index[reference["labels"][best]] if hit else -1, index[box["category_id"]]] += 1
+            if hit:
+                free[best] = False
+        for label in np.array(reference["labels"], int)[free]:
+            counts[index[int(label)], -1] += 1
+    return {"names": [*(entry["name"] for entry in entries), "background"], "counts": counts.tolist()}
+
+
+def _overlap(box: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
+    """IoU of corners (4,) with (M, 4) -> (M,)."""
+    low, high = np.maximum(box[:2], others[:, :2]), np.minimum(box[2:], others[:, 2:])
+    shared = (high - low).clip(min=0).prod(1)
+    union = (box[2:] - box[:2]).prod() + (others[:, 2:] - others[:, :2]).prod(1) - shared
+    return shared / np.maximum(union, 1e-9)
+
+
+def _categories(references: Sequence[Any]) -> list[dict[str, Any]]:
+    return references[0]["categories"] if references else []

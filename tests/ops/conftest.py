@@ -1,0 +1,51 @@
+"""A folder and a store of its own for each test of sources or tracking."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from sources import Server
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="session")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty MLflow database: making its tables takes seconds, copying them does not."""
+    path = tmp_path_factory.mktemp("database") / "mlflow.db"
+    MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database: Path) -> Path:
+    """The working directory: the repository's `dvc.yaml` and `params.yaml`, and an empty MLflow store."""
+    (tmp_path / ".stillhouse" / "mlflow").mkdir(parents=True)
+    shutil.copy(database, tmp_path / ".stillhouse" / "mlflow")
+    for name in ("dvc.yaml", "params.yaml"):
+        shutil.copy(ROOT / name, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setenv("STILLHOUSE_PIPELINE_RUN", "pipeline-1")
+    return tmp_path
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory, empty. A download that is tried again does not wait."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("ops.ingest.download.time.sleep", lambda seconds: None)
+    return tmp_path
+
+
+@pytest.fixture
+def server(folder: Path) -> Iterator[Server]:
+    with Server() as running:
+        threading.Thread(target=running.serve_forever, args=(0.02,), daemon=True).start()
+        yield running
+        running.shutdown()
