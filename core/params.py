@@ -87,6 +87,8 @@ class TrainParams(Section):
     """Validations without a better task metric before training stops."""
     validate_every: Positive
     """Epochs between validations."""
+    validate_samples: Positive
+    """Samples of the validation split that are watched at most, a seeded choice."""
     precision: Literal["auto", "32", "bf16", "fp16"]
     """`auto`: mixed precision where the hardware has units for it (GPUs, CPUs with AMX), else 32."""
     devices: Positive
@@ -120,8 +122,8 @@ class BudgetParams(Section):
     """Median latency at batch 1, milliseconds."""
     max_loss: float = Field(ge=0)
     """Largest loss of quality against the best candidate, in units of the task's main metric."""
-    min_quality: float = Field(ge=0)
-    """Smallest value of the task's main metric that may ship."""
+    worst_quality: float
+    """Value of the task's main metric below which (above which, where lower is better) nothing ships."""
 
 
 class CompareParams(Section):

@@ -20,13 +20,15 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 from core.errors import ParamsError, suggest
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 
     import numpy as np
     import pandas as pd
     import pydantic
     import torch
     from torch.utils.data import DataLoader
+
+    from core.better import Better
 
 Required = Literal["params", "prepare", "checks", "model", "predict", "score"]
 """What a task writes itself."""
@@ -108,6 +110,8 @@ class Loaders:
 
     train: DataLoader[Any]
     val: DataLoader[Any]
+    """A batch is a mapping whose `positions` are those of its samples in the split; in a seeded order, since training
+    watches the first `train.validate_samples`."""
     assets: dict[str, bytes]
     """Files by name that a checkpoint must carry to be usable: a tokenizer, class names."""
 
@@ -213,8 +217,8 @@ class Data(Protocol):
 class Model(Protocol):
     """Role `model`: architecture and what it learns from."""
 
-    MONITOR: str
-    """Key of the task's metric in `Metric.compute()`, higher is better."""
+    PROXY: str
+    """Optional: a scalar of `loss` that is watched on `val` in place of the task's metric, if that takes too long."""
 
     def architecture(self, params: Any, assets: dict[str, bytes]) -> dict[str, Any]:
         """A description as JSON values from which `build` makes the same shapes."""
@@ -236,16 +240,11 @@ class Model(Protocol):
     ) -> dict[str, torch.Tensor]:
         """Like `loss`, for distillation: hard and soft targets (and hints) together."""
 
-    def metric(self, assets: dict[str, bytes], params: Any) -> Metric:
-        """A fresh metric for one validation."""
+    def predictions(self, model: torch.nn.Module, batch: Any, assets: dict[str, bytes]) -> list[Any]:
+        """Of a validation batch, in eval mode: what `Predictor` would return, for the `batch["positions"]` in `val`."""
 
     def prune(self, model: torch.nn.Module, arch: dict[str, Any], settings: Any) -> dict[str, Any]:
         """Prune `model` in place with torch-pruning; return the architecture of what is left."""
-
-
-class Metric(Protocol):
-    def update(self, model: torch.nn.Module, batch: Any) -> None: ...
-    def compute(self) -> dict[str, float]: ...
 
 
 class Graphs(Protocol):
@@ -295,7 +294,9 @@ class Score(Protocol):
     """Role `score`: predictions against references."""
 
     MAIN: str
-    """The metric by which variants are compared, higher is better."""
+    """The metric by which epochs, precisions and variants are compared."""
+    BETTER: Better
+    """`higher`, or `lower` for an error."""
     TITLE: str
     """Its name as the field writes it."""
 
@@ -304,10 +305,11 @@ class Score(Protocol):
     def score(self, predictions: Sequence[Any], references: Sequence[Any], params: Any) -> dict[str, Any]:
         """`{"metrics": {name: float}, "signature": str, "tables": {...}}`; defined for empty predictions."""
 
-    def intervals(
-        self, predictions: Sequence[Any], references: Sequence[Any], params: Any, resamples: int, seed: int
-    ) -> dict[str, tuple[float, float]]:
-        """95 % bootstrap percentile intervals over samples."""
+    def weighted(
+        self, predictions: Sequence[Any], references: Sequence[Any], params: Any
+    ) -> Callable[[np.ndarray], dict[str, float]]:
+        """(S,) how often each sample counts -> metrics, MAIN among them: what training watches, a collapse is told by
+        and the bootstrap resamples. With all weights 1 they are those of `score`."""
 
 
 class Show(Protocol):

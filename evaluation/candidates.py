@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from core.better import Better, sign
 from core.files import read_json
 
 
@@ -33,13 +34,13 @@ def read(folder: Path, variant: str, precision: str) -> dict[str, Any]:
     }
 
 
-def mark_front(rows: Iterable[dict[str, Any]]) -> None:
+def mark_front(rows: Iterable[dict[str, Any]], better: Better) -> None:
     """Set `front` of each row: whether no other is at least as good in quality, latency and size and better in one."""
     rows = list(rows)
     for row in rows:
-        row["front"] = not any(_dominates(other, row) for other in rows if other is not row)
+        row["front"] = not any(_dominates(other, row, better) for other in rows if other is not row)
 
 
-def _dominates(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    ours, theirs = ((-row["quality"], row["latency_ms"], row["size_mb"]) for row in (one, other))
+def _dominates(one: dict[str, Any], other: dict[str, Any], better: Better) -> bool:
+    ours, theirs = ((-sign(better) * row["quality"], row["latency_ms"], row["size_mb"]) for row in (one, other))
     return all(a <= b for a, b in zip(ours, theirs, strict=True)) and ours != theirs

@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
+from core.better import words
 from evaluation.report import splits
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -60,7 +61,7 @@ def render(facts: Facts) -> str:
     return f"""# {comparison["task"]}: {row["variant"]} {row["precision"]}
 
 - **Task**: {comparison["task"]}; takes one {facts.use.field} or several
-- **Quality**: {comparison["title"]} {row["test"]:.4g}, 95 % interval {low:.4g} to {high:.4g}
+- **Quality**: {comparison["title"]} {row["test"]:.4g}{_direction(comparison)}, 95 % interval {low:.4g} to {high:.4g}
 - **Speed**: {row["latency_ms"]:.1f} ms at batch 1 (median; 99 % below {row["p99_ms"]:.1f} ms) and
   {row["per_second"]:.1f}/s at batch 8, on the CPU that ran the evaluation
 - **Size**: {row["size_mb"]:.2f} MB on disk, {row["memory_mb"]:.0f} MB of memory at peak
@@ -111,6 +112,11 @@ def html(markdown: str, title: str) -> str:
     body = reader.render(markdown).replace("<th>", '<th scope="col">')
     environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
     return environment.get_template("card.html").render(title=title, body=Markup(body))  # noqa: S704 - html is off
+
+
+def _direction(comparison: Mapping[str, Any]) -> str:
+    told = words(comparison["better"])
+    return f" ({told})" if told else ""
 
 
 def _usage(task: str, use: Use) -> str:

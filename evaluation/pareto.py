@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from core.better import Better, loss, sign, words
+
 COLOURS = ("#4878a8", "#e49444", "#6a9f58", "#a87c9f", "#d1615d", "#85b6b2", "#967662")
 MARKERS = {"fp32": "o", "int8": "s", "fp16": "^"}
 RING = "#222222"
@@ -13,7 +15,9 @@ AREA = 900.0
 """Points squared of the largest model."""
 
 
-def picture(rows: Sequence[dict[str, Any]], metric: str, chosen: Sequence[str] | None, path: Path) -> None:
+def picture(
+    rows: Sequence[dict[str, Any]], metric: str, better: Better, chosen: Sequence[str] | None, path: Path
+) -> None:
     """Write a PNG: intervals as bars, the front as a line, the choice ringed. Latency has a logarithmic axis."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -33,7 +37,7 @@ def picture(rows: Sequence[dict[str, Any]], metric: str, chosen: Sequence[str] |
         axes.scatter(x, y, s=area, color=colour, marker=marker, alpha=0.85, edgecolor="white", zorder=3)
         if [row["variant"], row["precision"]] == list(chosen or []):
             axes.scatter(x, y, s=area + 260, facecolor="none", edgecolor=RING, linewidth=1.8, zorder=4)
-    line = front(rows)
+    line = front(rows, better)
     axes.plot(*zip(*line, strict=True), color="#555555", linestyle=":", linewidth=1.2, zorder=1)
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -41,18 +45,19 @@ def picture(rows: Sequence[dict[str, Any]], metric: str, chosen: Sequence[str] |
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.margins(x=0.12)
     axes.set_xlabel("median latency at batch 1, ms (log)")
-    axes.set_ylabel(f"{metric} on the validation split, 95 % interval")
+    told = f" ({words(better)})" if words(better) else ""
+    axes.set_ylabel(f"{metric}{told} on the validation split, 95 % interval")
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     _legend(axes, variants, sorted({row["precision"] for row in rows}))
     figure.savefig(path, dpi=120, metadata={"Software": None})
 
 
-def front(rows: Sequence[dict[str, Any]]) -> list[tuple[float, float]]:
+def front(rows: Sequence[dict[str, Any]], better: Better) -> list[tuple[float, float]]:
     """(latency, quality) of the candidates that are better than every faster one, the fastest first."""
     line: list[tuple[float, float]] = []
-    for row in sorted(rows, key=lambda row: (row["latency_ms"], -row["quality"])):
-        if not line or row["quality"] > line[-1][1]:
+    for row in sorted(rows, key=lambda row: (row["latency_ms"], -sign(better) * row["quality"])):
+        if not line or loss(row["quality"], line[-1][1], better) < 0:
             line.append((row["latency_ms"], row["quality"]))
     return line
 

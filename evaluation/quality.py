@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from evaluation import bootstrap
+
 BATCH = 8
 
 
@@ -43,7 +45,8 @@ def score(
     for mode, predictor in predictors.items():
         predictions = predict(predictor, inputs)
         scored = scoring.score(predictions, references, params)
-        bounds = scoring.intervals(predictions, references, params, params.evaluate.bootstrap, seed)
+        weighted = scoring.weighted(predictions, references, params)
+        bounds = bootstrap.intervals(weighted, len(references), params.evaluate.bootstrap, seed)
         prefix = f"{mode}_" if mode else ""
         intervals |= {prefix + name: list(bound) for name, bound in bounds.items()}
         if mode:

@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from core import lineage, paths
+from core.better import words
 from core.files import read_json
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -29,6 +30,7 @@ def render(comparison: dict[str, Any], pareto: Path) -> str:
     chosen = next((row for row in comparison["rows"] if [row["variant"], row["precision"]] == shown), None)
     return environment.get_template("report.html").render(
         comparison=comparison,
+        better=words(comparison["better"]),
         chosen=chosen if comparison["chosen"] else None,
         shown=shown,
         pareto=pareto,

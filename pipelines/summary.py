@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from core import paths
+from core import better, paths
 from core.files import read_json
 
 
@@ -28,7 +28,11 @@ def table(tasks: Iterable[str]) -> Table:
         if not path.exists():
             continue
         comparison = read_json(path)
-        headings = (Text(task), Text(comparison["title"], style="dim"))
+        headings = (
+            Text(task),
+            Text(comparison["title"], style="dim"),
+            *([Text(better.words(comparison["better"]), style="dim")] if better.words(comparison["better"]) else []),
+        )
         for heading, row in zip_longest(headings, comparison["rows"]):
             chosen = row is not None and _chosen(row, comparison)
             cells = (*_cells(row), "chosen" if chosen else "") if row else ()

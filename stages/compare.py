@@ -17,13 +17,14 @@ from evaluation import candidates, gate, pareto, report, tables
 def compare(ctx: stage.Context) -> None:
     pairs = list(product(matrix.variants(ctx.params), ctx.params.precisions))
     rows = [candidates.read(paths.evaluation(ctx.task, *pair), *pair) for pair in pairs]
-    candidates.mark_front(rows)
-    chosen = gate.choose(rows, ctx.params.compare.budget)
     first = read_json(paths.evaluation(ctx.task, *pairs[0]) / "metrics.json")
+    candidates.mark_front(rows, first["better"])
+    chosen = gate.choose(rows, ctx.params.compare.budget, first["better"])
     comparison = {
         "task": ctx.task,
         "metric": first["main"],
         "title": first["title"],
+        "better": first["better"],
         "signature": first["signature"],
         "val_inputs": first["val"]["inputs"],
         "test_inputs": first["inputs"],
@@ -35,11 +36,12 @@ def compare(ctx: stage.Context) -> None:
     write_json(ctx.out / "comparison.json", comparison)
     write_text(ctx.out / "comparison.md", tables.markdown(rows))
     write_text(ctx.out / "comparison.csv", tables.comma_separated(rows))
-    pareto.picture(rows, first["title"], comparison["chosen"], ctx.out / "pareto.png")
+    pareto.picture(rows, first["title"], first["better"], comparison["chosen"], ctx.out / "pareto.png")
     write_text(ctx.out / "report.html", report.render(comparison, ctx.out / "pareto.png"))
     for row in rows:
         name = f"{row['variant']}_{row['precision']}"
         ctx.run.metrics({f"{name}/{key}": row[key] for key in ("quality", "test", "latency_ms", "size_mb")})
+    ctx.run.tag("better", first["better"])
     ctx.run.tag("gate", "passed" if chosen else "failed")
     ending = f"{first['title']} {chosen['test']:.4g} on test" if chosen else "package will refuse"
     print(f"{ctx.name}: {comparison['verdict']['why']}; {ending}")

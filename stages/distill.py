@@ -16,7 +16,7 @@ from training.fit import fit
 def distill(ctx: stage.Context) -> None:
     assert ctx.variant is not None
     settings = ctx.params.distill[ctx.variant]
-    role, base, teacher, loaders = compress.begin(ctx, settings.train)
+    role, base, teacher, loaders, watched = compress.begin(ctx, settings.train)
     teacher.eval().requires_grad_(False)
     arch = role.student(base.arch, settings)
     student = role.build(arch, initial=True)
@@ -31,6 +31,7 @@ def distill(ctx: stage.Context) -> None:
             net, teacher.to(next(net.parameters()).device), batch, settings, ctx.params
         ),
         settings.train,
+        watched,
     )
     results.write(ctx, Checkpoint(arch, fitted.weights, base.assets), fitted, sizes)
 

@@ -44,6 +44,7 @@ def evaluate(ctx: stage.Context) -> None:
             "val": chosen_on,
             "main": scoring.MAIN,
             "title": scoring.TITLE,
+            "better": scoring.BETTER,
             "size_mb": size,
             "files": files,
         },

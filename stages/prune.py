@@ -18,7 +18,7 @@ from training.fit import fit
 def prune(ctx: stage.Context) -> None:
     assert ctx.variant is not None
     settings = ctx.params.prune[ctx.variant]
-    role, base, model, loaders = compress.begin(ctx, settings.train)
+    role, base, model, loaders, watched = compress.begin(ctx, settings.train)
 
     def loss(net: Any, batch: Any) -> Any:
         return role.loss(net, batch, ctx.params)
@@ -33,7 +33,7 @@ def prune(ctx: stage.Context) -> None:
         f"{ctx.name}: {before[0]:,} parameters before, {after[0]:,} after pruning; "
         f"{before[1] / 1e6:,.0f} million multiply-adds for a validation batch before, {after[1] / 1e6:,.0f} after"
     )
-    fitted = fit(ctx, role, model, loaders, loss, settings.train)
+    fitted = fit(ctx, role, model, loaders, loss, settings.train, watched)
     results.write(ctx, Checkpoint(arch, fitted.weights, base.assets), fitted, sizes)
 
 

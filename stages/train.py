@@ -11,6 +11,7 @@ from core import matrix, paths, stage, task
 from core.checkpoint import Checkpoint
 from training import hardware, parts, results
 from training.fit import fit
+from training.watch import watched
 
 
 def train(ctx: stage.Context) -> None:
@@ -22,7 +23,9 @@ def train(ctx: stage.Context) -> None:
     loaders = task.load(ctx.task, "data").loaders(paths.clean(ctx.task), learnt, params, ctx.seed, None)
     arch = role.architecture(ctx.params, loaders.assets)
     model = role.build(arch, initial=True)
-    fitted = fit(ctx, role, model, loaders, lambda net, batch: role.loss(net, batch, ctx.params), ctx.params.train)
+    train = ctx.params.train
+    watch = watched(ctx.task, paths.clean(ctx.task), ctx.params, train, loaders.assets)
+    fitted = fit(ctx, role, model, loaders, lambda net, batch: role.loss(net, batch, ctx.params), train, watch)
     results.write(ctx, Checkpoint(arch, fitted.weights, loaders.assets), fitted)
 
 

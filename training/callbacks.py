@@ -9,6 +9,7 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 
+from core.better import Better, loss, worst
 from core.errors import TrainingError
 from training.module import Learner
 
@@ -16,9 +17,9 @@ from training.module import Learner
 class Best(pl.Callback):
     """Keeps the weights of the validation with the best task metric, and stops after `patience` without a better."""
 
-    def __init__(self, monitor: str, patience: int):
-        self.monitor, self.patience = monitor, patience
-        self.value, self.epoch, self.waited = -math.inf, -1, 0
+    def __init__(self, monitor: str, better: Better, patience: int):
+        self.monitor, self.better, self.patience = monitor, better, patience
+        self.value, self.epoch, self.waited = worst(better), -1, 0
         self.weights: dict[str, torch.Tensor] = {}
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
@@ -28,7 +29,7 @@ class Best(pl.Callback):
         value = float(trainer.callback_metrics[self.monitor])
         if not math.isfinite(value):
             raise TrainingError(f"{self.monitor} is {value} at epoch {trainer.current_epoch}; expected a finite number")
-        if value > self.value:
+        if loss(value, self.value, self.better) < 0:
             self.value, self.epoch, self.waited = value, trainer.current_epoch, 0
             self.weights = {k: v.detach().cpu().clone() for k, v in module.shipped.state_dict().items()}
         else:
@@ -76,12 +77,13 @@ class Curves(pl.Callback):
             self.record(values, trainer.global_step)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: Any) -> None:
-        loss = float(module.latest["loss"])
+        last = float(module.latest["loss"])
         latest = {k: points[-1] for k, points in self.points.items() if k.startswith("val/")}
         metrics = "  ".join(f"{k} {value:.4g}" for k, (step, value) in latest.items() if step == trainer.global_step)
         seconds = time.perf_counter() - self.started
         print(
-            f"epoch {trainer.current_epoch + 1}/{self.epochs}  loss {loss:.4g}  {metrics}  {seconds:.1f} s", flush=True
+            f"epoch {trainer.current_epoch + 1}/{self.epochs}  loss {last:.4g}  {metrics}  {seconds:.1f} s",
+            flush=True,
         )
 
     def state_dict(self) -> dict[str, Any]:

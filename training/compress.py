@@ -10,6 +10,7 @@ from core import checkpoint, matrix, paths, stage, task
 from core.checkpoint import Checkpoint
 from core.task import Loaders
 from training import hardware, parts
+from training.watch import Watched, watched
 
 
 class Base(NamedTuple):
@@ -20,6 +21,7 @@ class Base(NamedTuple):
     """With the base's weights."""
     loaders: Loaders
     """With the base's tokenizer or classes."""
+    watched: Watched
 
 
 def begin(ctx: stage.Context, train: Any) -> Base:
@@ -32,4 +34,6 @@ def begin(ctx: stage.Context, train: Any) -> Base:
     network = role.build(base.arch)
     network.load_state_dict(base.weights)
     params = ctx.params.model_copy(update={"train": parts.smaller(train)})
-    return Base(role, base, network, data.loaders(paths.clean(ctx.task), learnt, params, ctx.seed, base.assets))
+    clean = paths.clean(ctx.task)
+    loaders = data.loaders(clean, learnt, params, ctx.seed, base.assets)
+    return Base(role, base, network, loaders, watched(ctx.task, clean, ctx.params, train, base.assets))

@@ -28,6 +28,7 @@ from training.batches import Batches
 from training.callbacks import Best, Curves
 from training.module import Learner
 from training.share import Share, rank
+from training.watch import Watched
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,9 @@ def fit(
     loaders: Loaders,
     loss: Callable[[nn.Module, Any], dict[str, Tensor]],
     train: Any,
+    watched: Watched,
 ) -> Fitted:
-    """Train `model` in place until `train.epochs`, or `train.patience` validations without a better `role.MONITOR`.
+    """Train `model` in place until `train.epochs`, or `train.patience` validations without a better `watched`.
 
     role: the task's `model` module; loss: (model, batch) -> scalars, of which `loss` is minimised.
     Goes on from the last checkpoint of an execution with the same inputs that was killed.
@@ -60,8 +62,8 @@ def fit(
     steps = train.epochs * math.ceil(len(batches) / in_parts)
     if steps == 0:
         raise TrainingError("the train split is smaller than one batch; lower `batch_size` or add data")
-    learner = Learner(model, role, loss, lambda: role.metric(loaders.assets, ctx.params), train, steps)
-    best = Best(f"val/{role.MONITOR}", train.patience)
+    learner = Learner(model, role, loss, watched.new, train, steps)
+    best = Best(f"val/{watched.name}", watched.better, train.patience)
     curves = Curves(ctx.run, train.epochs)
     # In parts an epoch has other batches: a checkpoint of whole ones does not fit.
     saved = resume.folder(ctx.name, lineage.inputs_key(ctx.name) + (f"-{in_parts}" if in_parts > 1 else ""))

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from core.errors import TrainingError
 from training import hardware
+from training.watch import Metric
 
 Loss = Callable[[nn.Module, Any], dict[str, Tensor]]
 FLOOR = 0.01
@@ -34,7 +35,7 @@ class Learner(pl.LightningModule):
     train: `TrainParams`; steps: optimiser steps of the whole training.
     """
 
-    def __init__(self, model: nn.Module, role: Any, loss: Loss, metric: Callable[[], Any], train: Any, steps: int):
+    def __init__(self, model: nn.Module, role: Any, loss: Loss, metric: Callable[[], Metric], train: Any, steps: int):
         super().__init__()
         self.model, self.role, self.loss, self.new_metric = model, role, loss, metric
         self.settings, self.steps = train, steps

@@ -3,8 +3,8 @@
 Images are decoded once and kept as uint8 while all of a split fit into `CACHE_BYTES`, since decoding would take longer
 than the network's step on a small image; beyond that they are decoded at every use. A batch is a dict:
 `images` float32 (B, 3, H, W) raw RGB 0-255, channels last in memory; `boxes` B tensors (M, 4) of corners in network
-pixels; `labels` B tensors (M,) of class indices from 0; `ids` the images' ids; and for validation `scales` (B, 2),
-network pixels per image pixel in x and y, and `records`, the annotations as read.
+pixels; `labels` B tensors (M,) of class indices from 0; `ids` the images' ids, `positions` theirs in the split; and for
+validation `scales` (B, 2), network pixels per image pixel in x and y.
 Crowd annotations train nothing.
 """
 
@@ -48,7 +48,7 @@ def loaders(clean: Path, augmented: Path, params: Any, seed: int, assets: dict[s
     few = len(train) < settings.batch_size
     return Loaders(
         DataLoader(train, settings.batch_size, sampler=sampler, drop_last=not few, **common),
-        DataLoader(val, settings.batch_size, **common),
+        DataLoader(val, settings.batch_size, sampler=Fixed(len(val), seed), **common),
         assets,
     )
 
@@ -70,6 +70,19 @@ class Shuffled(Sampler[tuple[int, int]]):
         order = np.random.default_rng((self.seed, self.epoch)).permutation(self.length)
         yield from ((self.epoch, int(index)) for index in order)
         self.epoch += 1
+
+
+class Fixed(Sampler[int]):
+    """The same seeded order every time."""
+
+    def __init__(self, length: int, seed: int):
+        self.order: list[int] = np.random.default_rng(seed).permutation(length).tolist()
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.order)
 
 
 class Images(Dataset[dict[str, Any]]):
@@ -96,11 +109,11 @@ class Images(Dataset[dict[str, Any]]):
         image = self._image(index)
         known = ~record["crowd"]
         boxes, labels = record["boxes"][known], record["labels"][known]
-        sample: dict[str, Any] = {"id": record["id"]}
+        sample: dict[str, Any] = {"id": record["id"], "position": index}
         if self.settings is None:
             pixels, scale = fit(image, self.size)
             boxes = boxes * np.array([*scale, *scale])
-            sample |= {"scale": scale, "record": record}
+            sample |= {"scale": scale}
         else:
             rng = np.random.default_rng((self.seed, epoch, index))
             pixels, boxes = jitter(image, boxes, self.size, self.settings, rng)
@@ -127,8 +140,8 @@ def collate(samples: list[dict[str, Any]]) -> dict[str, Any]:
         "boxes": [sample["boxes"] for sample in samples],
         "labels": [sample["labels"] for sample in samples],
         "ids": [sample["id"] for sample in samples],
+        "positions": [sample["position"] for sample in samples],
     }
     if "scale" in samples[0]:
         batch["scales"] = torch.tensor([sample["scale"] for sample in samples])
-        batch["records"] = [sample["record"] for sample in samples]
     return batch

@@ -19,10 +19,10 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from compression.half import halve
 from core.errors import ModelError
 from modalities.images.inputs import canonical
 from modalities.images.inputs.decode import decode, fit
-from compression.half import halve
 from tasks.detection.predict import GRAPH, Predictor, inputs, network_input
 from tasks.detection.score import coco
 

@@ -2,7 +2,7 @@
 
 Reads `train.parquet` of the augmented dataset, `val.parquet` and `languages.json` of the clean one. A batch is a dict:
 `source` int64 [B, S] with EOS at the end, `target` int64 [B, T] from BOS to EOS, both padded with PAD; batches for
-validation also have `text`, the B reference sentences.
+validation also have `positions`, those of the B pairs in the split.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ def loaders(clean: Path, augmented: Path, params: Any, seed: int, assets: dict[s
         raise DataError(f"no train pair has at most translation.model.max_tokens = {limit} subwords; raise that limit")
     sampler = Batches(coder, train[fits], params, seed)
     encoded = encode(coder, val)
-    texts = [
-        ([*source[: limit - 1], EOS] if len(source) > limit else source, target[: limit + 1], text)
-        for (source, target), text in zip(encoded, val["target"], strict=True)
+    cut = [
+        ([*source[: limit - 1], EOS] if len(source) > limit else source, target[: limit + 1], position)
+        for position, (source, target) in enumerate(encoded)
     ]
     workers = params.train.workers
-    fixed = [[texts[i] for i in batch] for batch in shuffled(slices(encoded, params.train), seed)]
+    fixed = [[cut[i] for i in batch] for batch in shuffled(slices(encoded, params.train), seed)]
     return Loaders(
         train=DataLoader(Padded(), sampler=sampler, batch_size=None, num_workers=workers),
         val=DataLoader(Padded(), sampler=Fixed(fixed), batch_size=None, num_workers=workers),
@@ -137,7 +137,7 @@ class Padded(Dataset[dict[str, Any]]):
             "target": pad([item[1] for item in batch]),
         }
         if len(batch[0]) > 2:
-            tensors["text"] = [item[2] for item in batch]
+            tensors["positions"] = [item[2] for item in batch]
         return tensors
 
 

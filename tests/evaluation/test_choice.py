@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from core.params import BudgetParams
-from evaluation import candidates, gate, tables
+from evaluation import candidates, gate, pareto, tables
 
-BUDGET = BudgetParams(max_mb=10.0, max_ms=50.0, max_loss=0.02, min_quality=0.1)
+BUDGET = BudgetParams(max_mb=10.0, max_ms=50.0, max_loss=0.02, worst_quality=0.1)
 
 
 def row(name: str, quality: float, latency: float, size: float) -> dict[str, Any]:
@@ -28,26 +28,40 @@ def row(name: str, quality: float, latency: float, size: float) -> dict[str, Any
 
 def test_the_front_holds_what_nothing_beats() -> None:
     rows = [row("best", 0.9, 30, 9), row("fast", 0.8, 10, 9), row("small", 0.7, 20, 3), row("beaten", 0.7, 31, 9)]
-    candidates.mark_front(rows)
+    candidates.mark_front(rows, "higher")
     assert [r["variant"] for r in rows if r["front"]] == ["best", "fast", "small"]
 
 
 def test_twins_are_both_on_the_front() -> None:
     rows = [row("a", 0.5, 10, 1), row("b", 0.5, 10, 1)]
-    candidates.mark_front(rows)
+    candidates.mark_front(rows, "higher")
     assert all(r["front"] for r in rows)
 
 
 def test_the_fastest_within_the_budget_is_chosen() -> None:
     rows = [row("best", 0.90, 40, 9), row("near", 0.89, 20, 9), row("far", 0.80, 5, 1)]
-    chosen = gate.choose(rows, BUDGET)
+    chosen = gate.choose(rows, BUDGET, "higher")
     assert chosen is not None
     assert chosen["variant"] == "near"
-    assert rows[2]["misses"] == ["max_loss 0.02: has 0.1 below the best"]
+    assert rows[2]["misses"] == ["max_loss 0.02: has 0.1 worse than the best"]
+
+
+def test_of_an_error_the_lower_is_better() -> None:
+    budget = BudgetParams(max_mb=10.0, max_ms=50.0, max_loss=0.02, worst_quality=0.5)
+    rows = [row("best", 0.10, 40, 9), row("near", 0.11, 20, 9), row("far", 0.60, 5, 1)]
+    chosen = gate.choose(rows, budget, "lower")
+    assert chosen is not None and chosen["variant"] == "near"
+    assert rows[2]["misses"] == ["max_loss 0.02: has 0.5 worse than the best", "worst_quality 0.5: has 0.6 quality"]
+    candidates.mark_front(rows, "lower")
+    assert [r["variant"] for r in rows if r["front"]] == ["best", "near", "far"]
+    worse_and_slower = [*rows, row("beaten", 0.12, 41, 9)]
+    candidates.mark_front(worse_and_slower, "lower")
+    assert not worse_and_slower[-1]["front"]
+    assert pareto.front(worse_and_slower, "lower") == [(5, 0.6), (20, 0.11), (40, 0.1)]
 
 
 def test_of_equally_fast_ones_the_smallest_is_chosen() -> None:
-    chosen = gate.choose([row("a", 0.9, 10, 9), row("b", 0.9, 10, 2)], BUDGET)
+    chosen = gate.choose([row("a", 0.9, 10, 9), row("b", 0.9, 10, 2)], BUDGET, "higher")
     assert chosen is not None
     assert chosen["variant"] == "b"
 
@@ -57,13 +71,13 @@ def test_of_equally_fast_ones_the_smallest_is_chosen() -> None:
     [
         (row("a", 0.9, 10, 11), ["max_mb 10: has 11 MB"]),
         (row("a", 0.9, 51, 1), ["max_ms 50: has 51 ms"]),
-        (row("a", 0.09, 10, 1), ["min_quality 0.1: has 0.09 quality"]),
+        (row("a", 0.09, 10, 1), ["worst_quality 0.1: has 0.09 quality"]),
     ],
 )
 def test_without_a_candidate_nothing_is_chosen_and_reasons_are_given(
     candidate: dict[str, Any], misses: list[str]
 ) -> None:
-    assert gate.choose([candidate], BUDGET) is None
+    assert gate.choose([candidate], BUDGET, "higher") is None
     assert candidate["misses"] == misses
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
+
 from evaluation import quality
 
 PARAMS = SimpleNamespace(evaluate=SimpleNamespace(bootstrap=3))
@@ -29,10 +31,15 @@ def scored(predictions: Sequence[int], references: Sequence[int], params: Any) -
     return {"metrics": {"accuracy": right}, "signature": "toy", "tables": {}}
 
 
+def weighted(predictions: Sequence[int], references: Sequence[int], params: Any) -> Any:
+    right = np.equal(predictions, references)
+    return lambda weights: {"accuracy": float(weights @ right / weights.sum())}
+
+
 SCORING = SimpleNamespace(
     references=lambda dataset, split: [value + 1 for value in range(20)],
     score=scored,
-    intervals=lambda predictions, references, params, resamples, seed: {"accuracy": (0.0, resamples / seed)},
+    weighted=weighted,
 )
 
 
@@ -42,5 +49,5 @@ def test_every_input_is_predicted_once_in_order_and_modes_have_prefixes() -> Non
     assert found.predictions == [value + 1 for value in range(20)]
     assert right.sizes == [8, 8, 4]
     assert found.scores["metrics"] == {"accuracy": 1.0, "greedy_accuracy": 0.0}
-    assert found.scores["intervals"] == {"accuracy": [0.0, 0.5], "greedy_accuracy": [0.0, 0.5]}
+    assert found.scores["intervals"] == {"accuracy": [1.0, 1.0], "greedy_accuracy": [0.0, 0.0]}
     assert found.scores["inputs"] == 20

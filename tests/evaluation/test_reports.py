@@ -16,7 +16,7 @@ from core.params import BudgetParams
 from evaluation import candidates, gate, pareto, report, tables
 from pipelines import summary
 
-BUDGET = BudgetParams(max_mb=10.0, max_ms=50.0, max_loss=0.05, min_quality=0.1)
+BUDGET = BudgetParams(max_mb=10.0, max_ms=50.0, max_loss=0.05, worst_quality=0.1)
 
 
 @pytest.fixture(autouse=True)
@@ -42,11 +42,11 @@ def compared() -> dict[str, Any]:
     evaluation("int8", val=0.58, test=0.50, latency=20, megabytes=2)
     evaluation("fp16", val=0.40, test=0.59, latency=10, megabytes=4)
     rows = [candidates.read(paths.evaluation("toy", "base", p), "base", p) for p in ("fp32", "int8", "fp16")]
-    candidates.mark_front(rows)
-    chosen = gate.choose(rows, BUDGET)
+    candidates.mark_front(rows, "higher")
+    chosen = gate.choose(rows, BUDGET, "higher")
     return {
         "task": "toy",
-        **{"metric": "map", "title": "mAP@[.5:.95]"},
+        **{"metric": "map", "title": "mAP@[.5:.95]", "better": "higher"},
         "signature": "COCO|<b>",
         "val_inputs": 40,
         "test_inputs": 90,
@@ -62,12 +62,12 @@ def test_the_choice_is_made_on_val_whatever_test_says() -> None:
     assert comparison["chosen"] == ["base", "int8"]
     assert comparison["verdict"]["passed"]
     assert "fastest of 2 candidates, out of 3" in comparison["verdict"]["why"]
-    assert comparison["rows"][2]["misses"] == ["max_loss 0.05: has 0.2 below the best"]
+    assert comparison["rows"][2]["misses"] == ["max_loss 0.05: has 0.2 worse than the best"]
 
 
 def test_a_gate_that_fails_says_so() -> None:
     rows = [candidates.read(paths.evaluation("toy", "base", p), "base", p) for p in _only(0.05)]
-    assert gate.verdict(gate.choose(rows, BUDGET), rows) == {
+    assert gate.verdict(gate.choose(rows, BUDGET, "higher"), rows) == {
         "passed": False,
         "why": "none of 1 candidates keeps every limit of compare.budget",
     }
@@ -100,7 +100,7 @@ def leave(task: str) -> None:
 def test_the_report_is_one_file_without_foreign_addresses_or_markup() -> None:
     comparison = compared()
     leave("toy")
-    pareto.picture(comparison["rows"], comparison["title"], comparison["chosen"], Path("pareto.png"))
+    pareto.picture(comparison["rows"], comparison["title"], "higher", comparison["chosen"], Path("pareto.png"))
     page = report.render(comparison, Path("pareto.png"))
     assert "http://" not in page and "https://" not in page
     assert "<script" not in page and "&lt;script&gt;" in page
@@ -113,10 +113,10 @@ def test_the_report_is_one_file_without_foreign_addresses_or_markup() -> None:
 def test_the_report_of_a_failed_gate_shows_the_reason() -> None:
     comparison = compared() | {"chosen": None}
     leave("toy")
-    pareto.picture(comparison["rows"], comparison["title"], None, Path("pareto.png"))
+    pareto.picture(comparison["rows"], comparison["title"], "higher", None, Path("pareto.png"))
     page = report.render(comparison, Path("pareto.png"))
     assert "No candidate keeps every limit" in page
-    assert "max_loss 0.05: has 0.2 below the best" in page
+    assert "max_loss 0.05: has 0.2 worse than the best" in page
 
 
 def test_the_last_table_shows_test_figures_and_marks_the_choice() -> None:

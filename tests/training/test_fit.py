@@ -23,6 +23,7 @@ from core.errors import TrainingError
 from training import hardware, resume
 from training.module import factor
 from training.share import Share
+from training.watch import Watched
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -70,6 +71,13 @@ def test_the_best_validation_is_kept_not_the_last(monkeypatch: pytest.MonkeyPatc
 def test_the_last_epoch_is_validated_whatever_the_interval() -> None:
     fitted = toy.fit(epochs=5, validate_every=2)
     assert [step for step, _ in fitted.curves["val/score"]] == [16, 32, 40]
+
+
+def test_of_an_error_the_lowest_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = iter([0.9, 0.1, 0.2, 0.3])
+    monkeypatch.setattr(toy.Metric, "compute", lambda self: {"error": next(scores)})
+    found = toy.fit(watched=Watched("error", "lower", toy.Metric), patience=2).result
+    assert found == {"best": pytest.approx(0.1), "epoch": 1, "epochs": 4, "steps": 32}
 
 
 def test_it_stops_after_patience_without_a_better_metric(monkeypatch: pytest.MonkeyPatch) -> None:

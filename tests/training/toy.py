@@ -20,8 +20,8 @@ from core.files import sha256
 from core.task import Loaders
 from training import fit as engine
 from training import hardware, resume
+from training.watch import Watched
 
-MONITOR = "score"
 DVC_YAML = "stages:\n  train:\n    foreach: ${matrix.train}\n    do: {params: [seed]}\n"
 TRAIN = {
     "epochs": 4,
@@ -53,8 +53,7 @@ class Metric:
         return {"score": 1 - float(torch.stack(self.errors).mean())}
 
 
-def metric(assets: dict[str, bytes], params: Any) -> Metric:
-    return Metric()
+WATCHED = Watched("score", "higher", Metric)
 
 
 def parameter_groups(model: nn.Module, train: Any) -> list[dict[str, Any]]:
@@ -91,7 +90,12 @@ class Run:
 
 
 def fit(
-    role: Any = sys.modules[__name__], loss: Any = loss, model: nn.Module | None = None, batch: int = 8, **changes: Any
+    role: Any = sys.modules[__name__],
+    loss: Any = loss,
+    model: nn.Module | None = None,
+    batch: int = 8,
+    watched: Watched = WATCHED,
+    **changes: Any,
 ) -> engine.Fitted:
     """Fit in the working directory, which becomes a tiny repository."""
     Path("dvc.yaml").write_text(DVC_YAML)
@@ -103,7 +107,7 @@ def fit(
     model = model or build()
     if "TOY_KILL_AFTER" in os.environ:
         loss = killing(loss, int(os.environ["TOY_KILL_AFTER"]) * 8 + 3)
-    return engine.fit(context, role, model, loaders(settings.workers, batch), loss, settings)
+    return engine.fit(context, role, model, loaders(settings.workers, batch), loss, settings, watched)
 
 
 def killing(inner: Any, step: int) -> Any:

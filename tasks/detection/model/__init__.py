@@ -15,19 +15,18 @@ from torch import Tensor, nn
 
 from modalities.images.inputs.classes import classes
 from tasks.detection.model.backbone import description, load_packaged
+from tasks.detection.model.detect import predictions
 from tasks.detection.model.distillation import soft_targets
 from tasks.detection.model.fcos import FCOS
 from tasks.detection.model.losses import detection_loss
-from tasks.detection.model.metric import MONITOR, MeanPrecision
 from tasks.detection.model.pruning import prune
 
 __all__ = [
-    "MONITOR",
     "architecture",
     "build",
     "loss",
-    "metric",
     "parameter_groups",
+    "predictions",
     "prune",
     "soft_targets",
     "student",
@@ -96,8 +95,3 @@ def parameter_groups(model: nn.Module, train: Any) -> list[dict[str, Any]]:
 def loss(model: nn.Module, batch: Any, params: Any) -> dict[str, Tensor]:
     """Losses of a batch, see `losses.detection_loss`."""
     return detection_loss(model(batch["images"]), batch)
-
-
-def metric(assets: dict[str, bytes], params: Any) -> MeanPrecision:
-    """COCO's mAP over one pass through the validation batches."""
-    return MeanPrecision([entry["id"] for entry in classes(assets)])

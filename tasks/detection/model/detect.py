@@ -8,6 +8,8 @@ Shapes: B batch, N locations, K classes, S boxes selected in the batch.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -78,3 +80,27 @@ class Detector(nn.Module):
         selected = nms(corners, scores, self.most, self.iou, self.score)
         image, label, location = selected.unbind(1)
         return corners[image, location], scores[image, label, location], label, image
+
+
+@torch.no_grad()
+def predictions(model: FCOS, batch: Any, assets: dict[str, bytes]) -> list[list[dict[str, Any]]]:
+    """Boxes of a validation batch of `tasks.detection.data`, in pixels of the images as they are on disk, best first:
+    what the exported graph would give. The model must be in eval mode."""
+    detector = Detector(model).eval()
+    boxes, scores, labels, images = (value.cpu().numpy() for value in detector(batch["images"]))
+    categories = [entry["id"] for entry in model.arch["classes"]]
+    found = []
+    for i, scale in enumerate(batch["scales"].cpu().numpy()):
+        own = np.flatnonzero(images == i)
+        own = own[np.argsort(-scores[own], kind="stable")][: detector.most]
+        found.append(
+            [
+                {
+                    "box": boxes[index] / np.tile(scale, 2),
+                    "score": float(scores[index]),
+                    "category_id": categories[labels[index]],
+                }
+                for index in own
+            ]
+        )
+    return found

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from modalities.images.inputs import canonical
 from tasks.detection.score import coco, resample
 
-MAIN, TITLE = "map", "mAP@[.5:.95]"
+MAIN, TITLE, BETTER = "map", "mAP@[.5:.95]", "higher"
 STATS = (  # order of pycocotools' `stats`
     *("map", "map50", "map75", "map_small", "map_medium", "map_large"),
     *("ar1", "ar10", "ar100", "ar_small", "ar_medium", "ar_large"),
@@ -70,14 +70,13 @@ def score(predictions: Sequence[Any], references: Sequence[Any], params: Any) ->
     }
 
 
-def intervals(
-    predictions: Sequence[Any], references: Sequence[Any], params: Any, resamples: int, seed: int
-) -> dict[str, tuple[float, float]]:
-    """95 % bootstrap percentile intervals over images of `map`, `map50` and `map75`."""
-    categories = [entry["id"] for entry in _categories(references)]
-    evaluation = coco.evaluate(predictions, references, categories)
-    found = resample.matches(evaluation)
-    return resample.intervals(found, len(references), evaluation.params.recThrs, resamples, seed)
+def weighted(
+    predictions: Sequence[Any], references: Sequence[Any], params: Any
+) -> Callable[[NDArray[np.float64]], dict[str, float]]:
+    """`map`, `map50` and `map75` when each image counts so many times; boxes are matched once."""
+    evaluation = coco.evaluate(predictions, references, [entry["id"] for entry in _categories(references)])
+    found, recalls = resample.matches(evaluation), evaluation.params.recThrs
+    return lambda weights: resample.metrics(found, weights, recalls)
 
 
 def signature(settings: Any) -> str:

@@ -14,19 +14,14 @@ from torch import Tensor, nn
 
 from modalities.text.backbones.gru import GRU
 from modalities.text.backbones.transformer import Transformer
-from modalities.text.inputs import languages, tokenizer
+from modalities.text.inputs import tokenizer
 from modalities.text.inputs.tokenizer import Tokenizer
 from tasks.translation.model.decode import greedy
 from tasks.translation.model.distillation import soft_targets
 from tasks.translation.model.losses import hard_targets, teacher_forced
 from tasks.translation.model.pruning import prune
-from tasks.translation.score import bleu
 
-__all__ = ["MONITOR", "architecture", "build", "loss", "metric", "parameter_groups", "prune", "soft_targets", "student"]
-
-MONITOR = "bleu"
-VALIDATED = 500
-"""Sentences of the validation split that are translated for the metric."""
+__all__ = ["architecture", "build", "loss", "parameter_groups", "predictions", "prune", "soft_targets", "student"]
 
 
 def architecture(params: Any, assets: dict[str, bytes]) -> dict[str, Any]:
@@ -71,29 +66,11 @@ def loss(model: nn.Module, batch: Any, params: Any) -> dict[str, Tensor]:
     return hard_targets(logits, gold, params.model.label_smoothing)
 
 
-def metric(assets: dict[str, bytes], params: Any) -> GreedyBleu:
-    return GreedyBleu(assets)
-
-
-class GreedyBleu:
-    """BLEU of greedy translations of the first VALIDATED sentences."""
-
-    def __init__(self, assets: dict[str, bytes]):
-        self.coder = Tokenizer(assets[tokenizer.ASSET])
-        self.languages = languages.parse(assets[languages.ASSET])
-        self.predictions: list[str] = []
-        self.references: list[str] = []
-
-    def update(self, model: nn.Module, batch: Any) -> None:
-        room = VALIDATED - len(self.references)
-        if room <= 0:
-            return
-        limit = min(model.arch["max_tokens"], 2 * batch["source"].shape[1] + 20)
-        self.predictions += self.coder.decode(greedy(model, batch["source"][:room], limit))
-        self.references += batch["text"][:room]
-
-    def compute(self) -> dict[str, float]:
-        return {"bleu": bleu.quick(self.predictions, self.references, self.languages)}
+def predictions(model: nn.Module, batch: Any, assets: dict[str, bytes]) -> list[str]:
+    """Greedy translations of a validation batch."""
+    arch: dict[str, Any] = model.arch
+    limit = min(arch["max_tokens"], 2 * batch["source"].shape[1] + 20)
+    return Tokenizer(assets[tokenizer.ASSET]).decode(greedy(model, batch["source"], limit))
 
 
 def _transformer(width: int, feed_forward: int, heads: int, layers: int) -> dict[str, Any]:

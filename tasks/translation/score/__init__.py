@@ -20,7 +20,7 @@ from modalities.text.inputs import languages
 from modalities.text.inputs.languages import WITHOUT_SPACES, Languages
 from tasks.translation.score import bleu
 
-MAIN, TITLE = "bleu", "BLEU"
+MAIN, TITLE, BETTER = "bleu", "BLEU", "higher"
 LENGTHS = (5, 10, 15, 20, 30)
 """Upper ends of the bins of `bleu_by_length`, in tokens of the reference; the last bin is open."""
 
@@ -46,26 +46,12 @@ def score(predictions: Sequence[str], references: Sequence[Any], params: Any) ->
     }
 
 
-def intervals(
-    predictions: Sequence[str], references: Sequence[Any], params: Any, resamples: int, seed: int
-) -> dict[str, tuple[float, float]]:
-    """95 % percentile bootstrap over sentences (Koehn 2004), from the sentences' statistics."""
-    count = len(references)
-    result = {}
-    random = np.random.default_rng(seed)
-    picks = (
-        np.stack([np.bincount(random.integers(0, count, count), minlength=count) for _ in range(resamples)])
-        if count
-        else None
-    )
-    for name, part in _measures(predictions, references).items():
-        if picks is None:
-            values = [part.total(part.statistics.sum(0))]
-        else:
-            values = [part.total(total) for total in picks @ part.statistics]
-        low, high = np.percentile(values, [2.5, 97.5])
-        result[name] = (float(low), float(high))
-    return result
+def weighted(
+    predictions: Sequence[str], references: Sequence[Any], params: Any
+) -> Callable[[np.ndarray], dict[str, float]]:
+    """The metrics of `score` when each sentence counts so many times (Koehn 2004): its statistics add up."""
+    parts = _measures(predictions, references)
+    return lambda weights: {name: part.total(weights @ part.statistics) for name, part in parts.items()}
 
 
 @dataclass(frozen=True)

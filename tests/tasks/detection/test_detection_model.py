@@ -7,7 +7,6 @@ import json
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
@@ -185,14 +184,8 @@ class Fixed(torch.nn.Module):
         return predictions
 
 
-def test_metric_compares_in_pixels_of_the_image() -> None:
-    record = {
-        "boxes": np.array([[5.0, 6.0, 22.0, 15.0]]),
-        "labels": np.array([7]),
-        "crowd": np.array([False]),
-    }
-    batch = {"images": images(1), "records": [record], "scales": torch.tensor([[2.0, 2.0]])}
-    metric = role.metric(ASSETS, None)
-    metric.update(Fixed(), batch)
-    assert metric.compute() == pytest.approx({"map": 1.0, "map50": 1.0, "map75": 1.0})
-    assert role.metric(ASSETS, None).compute()["map"] == 0.0
+def test_predictions_are_in_pixels_of_the_image() -> None:
+    batch = {"images": images(1), "positions": [0], "scales": torch.tensor([[2.0, 2.0]])}
+    ((best, *_),) = role.predictions(Fixed(), batch, ASSETS)
+    assert best["category_id"] == 7
+    assert best["box"] == pytest.approx([5.0, 6.0, 22.0, 15.0])

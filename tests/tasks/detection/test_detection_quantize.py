@@ -13,9 +13,9 @@ import onnx
 import pytest
 from PIL import Image
 
+from compression.half import halve
 from core.errors import ModelError
 from tasks.detection import quantize as role
-from compression.half import halve
 from tasks.detection.predict import Predictor, inputs
 
 

@@ -16,6 +16,7 @@ from modalities.text.backbones.dropout import Dropout
 from modalities.text.inputs.tokenizer import BOS, EOS, PAD
 from tasks.translation import model
 from tasks.translation.model.losses import hard_targets
+from training import watch
 
 KINDS = [
     {"arch": "transformer", "attention": True},
@@ -85,10 +86,11 @@ def test_the_architecture_rebuilds_the_same_shapes(made: tuple[Any, ...]) -> Non
 def test_it_learns_the_grammar(folder: Path) -> None:
     """Greedy BLEU of unseen sentences; 1.5 s of training."""
     net, _, loaders = tiny.trained(folder, params := tiny.settings(), epochs=12)
-    metric = model.metric(loaders.assets, params)
+    watched = watch.watched("translation", folder, params, params.train, loaders.assets)
+    metric = watched.new()
     for batch in loaders.val:
         metric.update(net.eval(), batch)
-    assert metric.compute()[model.MONITOR] > 60
+    assert metric.compute()[watched.name] > 60
 
 
 def test_every_matrix_decays_and_no_bias(made: tuple[Any, ...]) -> None:

@@ -9,6 +9,7 @@ import pytest
 import sacrebleu
 import translation_tiny as tiny
 
+from evaluation import bootstrap
 from tasks.translation import score
 from tasks.translation.score import bleu
 
@@ -80,7 +81,8 @@ def test_empty_predictions_are_defined(count: int) -> None:
         del expected["bleu_tokens"]  # nothing says that the data is tokenized
     references = refs(JAPANESE[:count], "ja", True)
     assert score.score([""] * count, references, None)["metrics"] == expected
-    assert score.intervals([""] * count, references, None, 10, 7) == {k: (v, v) for k, v in expected.items()}
+    weighted = score.weighted([""] * count, references, None)
+    assert bootstrap.intervals(weighted, count, 10, 7) == {name: (value, value) for name, value in expected.items()}
 
 
 def test_intervals_come_from_resampled_sentences() -> None:
@@ -94,7 +96,7 @@ def test_intervals_come_from_resampled_sentences() -> None:
                 [ENGLISH_OUT[i] for i in chosen], [[ENGLISH[i] for i in chosen]], tokenize="13a"
             ).score
         )
-    found = score.intervals(ENGLISH_OUT, references, None, 40, 7)
+    found = bootstrap.intervals(score.weighted(ENGLISH_OUT, references, None), len(references), 40, 7)
     assert found["bleu"] == pytest.approx(tuple(np.percentile(values, [2.5, 97.5])))
     for name, value in score.score(ENGLISH_OUT, references, None)["metrics"].items():
         assert found[name][0] <= value <= found[name][1]

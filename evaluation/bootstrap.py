@@ -1,0 +1,36 @@
+"""The bootstrap of all tasks: how much a figure depends on which samples happen to be in a split.
+
+A task says what its metrics are when each sample counts so many times (`score.weighted`); resamples, intervals and
+paired differences are the same for all of them. Shapes: `S` samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+Weighted = Callable[[NDArray[np.float64]], dict[str, float]]
+"""(S,) how often each sample counts -> metrics by name."""
+LEVEL = (2.5, 97.5)
+"""Percentiles of a 95 % interval."""
+
+
+def resamples(samples: int, count: int, seed: int) -> Iterator[NDArray[np.float64]]:
+    """`count` times (S,): how often each sample was drawn, with replacement. The same for every model of a split."""
+    rng = np.random.default_rng(seed)
+    for _ in range(count):
+        yield np.bincount(rng.integers(0, samples, samples), minlength=samples).astype(np.float64)
+
+
+def intervals(weighted: Weighted, samples: int, count: int, seed: int) -> dict[str, tuple[float, float]]:
+    """95 % percentile intervals (Efron and Tibshirani 1993, chapter 13) of each metric; without samples its value."""
+    if not samples:
+        return {name: (value, value) for name, value in weighted(np.zeros(0)).items()}
+    drawn: dict[str, list[float]] = {}
+    for weights in resamples(samples, count, seed):
+        for name, value in weighted(weights).items():
+            drawn.setdefault(name, []).append(value)
+    bounds = {name: np.percentile(values, LEVEL) for name, values in drawn.items()}
+    return {name: (float(low), float(high)) for name, (low, high) in bounds.items()}
