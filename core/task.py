@@ -188,6 +188,9 @@ class Model(Protocol):
     ) -> dict[str, torch.Tensor]:
         """Like `loss`, for distillation: hard and soft targets (and hints) together."""
 
+    def regress(self, student: torch.nn.Module, teacher: torch.nn.Module) -> None:
+        """Optional: give the student what its hints need while it is trained (`compression.distillation.attach`)."""
+
     def metric(self, assets: dict[str, bytes], params: Any) -> Metric:
         """A fresh metric for one validation."""
 

@@ -80,8 +80,10 @@ RUN set -eu; \
 
 FROM ground AS code
 COPY docker/sbom.py LICENSE /app/
+COPY compression /app/compression
 COPY core /app/core
 COPY evaluation /app/evaluation
+COPY modalities /app/modalities
 COPY pipelines /app/pipelines
 COPY presets /app/presets
 COPY serving /app/serving

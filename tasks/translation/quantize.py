@@ -8,15 +8,13 @@ projection; fp16 computes in half precision with float32 inputs and outputs.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import pandas as pd
 
-from core.errors import ModelError
+from compression import quantization
 from tasks.translation.common import bleu, languages, tokenizer
 from tasks.translation.common.search import Arrays, search
 from tasks.translation.common.tokenizer import EOS
@@ -38,67 +36,26 @@ def quantize(source: Path, folder: Path, precision: str, dataset: Path, params: 
     settings = params.quantize
     for name in BESIDE:
         shutil.copyfile(source / name, folder / name)
-    if precision == "fp16":
-        for name in GRAPHS:
-            _half(source / f"{name}.onnx", folder / f"{name}.onnx")
-    elif settings.mode == "dynamic":
-        for name in GRAPHS:
-            _dynamic(source / f"{name}.onnx", folder / f"{name}.onnx")
-    else:
-        _static(source, folder, dataset, settings.calibration, seed)
-    before, after = (_validation_bleu(path, dataset) for path in (source, folder))
-    if before - after > settings.max_loss:
-        raise ModelError(
-            f"{precision} has collapsed: BLEU on the validation split is {after:.2f}, with fp32 it is {before:.2f}; "
-            f"translation.quantize.max_loss allows a loss of {settings.max_loss}. Try the other `mode`, more "
-            f"`calibration`, or take {precision} out of `quantized`"
-        )
-    return {"bleu_fp32": before, f"bleu_{precision}": after, "mode": "half" if precision == "fp16" else settings.mode}
-
-
-def _dynamic(source: Path, target: Path) -> None:
-    """Weights int8 for each column, activations uint8 with a scale found at run time."""
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-
-    quantize_dynamic(
-        _bare(source),
-        target,
-        op_types_to_quantize=["MatMul"],
-        per_channel=True,
-        weight_type=QuantType.QInt8,
-        extra_options=_CONST,
-    )
-    _stamp(target)
-
-
-_CONST = {"MatMulConstBOnly": True}
-"""Products of two activations (attention scores) stay in float: their scales differ from sentence to sentence."""
-
-
-def _static(source: Path, folder: Path, dataset: Path, sentences: int, seed: int) -> None:
-    """Activations with fixed scales, from train sentences decoded greedily."""
-    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
-
-    class Reader(CalibrationDataReader):
-        def __init__(self, feeds: list[Arrays]):
-            self.feeds: Iterator[Arrays] = iter(feeds)
-
-        def get_next(self) -> Arrays | None:
-            return next(self.feeds, None)
-
-    feeds = _calibration(source, dataset, sentences, seed)
+    feeds = None
+    if precision == "int8" and settings.mode == "static":
+        feeds = _calibration(source, dataset, settings.calibration, seed)
     for name in GRAPHS:
-        quantize_static(
-            _bare(source / f"{name}.onnx"),
-            folder / f"{name}.onnx",
-            Reader(feeds[name]),
-            quant_format=QuantFormat.QDQ,
-            op_types_to_quantize=["MatMul"],
-            per_channel=True,
-            weight_type=QuantType.QInt8,
-            extra_options=_CONST,
-        )
-        _stamp(folder / f"{name}.onnx")
+        graph, target = source / f"{name}.onnx", folder / f"{name}.onnx"
+        if precision == "fp16":
+            quantization.products_fp16(graph, target)
+        else:
+            quantization.products_int8(graph, target, feeds[name] if feeds else None)
+    before, after = (_validation_bleu(path, dataset) for path in (source, folder))
+    quantization.collapse(
+        before,
+        after,
+        settings.max_loss,
+        "higher",
+        f"{source} in {precision}: BLEU on the validation split",
+        f"try the other `mode` (now {settings.mode}), more `calibration`, or take {precision} out of `quantized` and "
+        "`precisions`",
+    )
+    return {"bleu_fp32": before, f"bleu_{precision}": after, "mode": "half" if precision == "fp16" else settings.mode}
 
 
 def _calibration(source: Path, dataset: Path, sentences: int, seed: int) -> dict[str, list[Arrays]]:
@@ -118,31 +75,6 @@ def _calibration(source: Path, dataset: Path, sentences: int, seed: int) -> dict
         feeds["encoder"].append({"source": batch})
         search(step, *predictor.encode(batch), beam=1, penalty=0.0, limit=CALIBRATED_TOKENS)
     return feeds
-
-
-def _half(source: Path, target: Path) -> None:
-    """Weights and computation in fp16; inputs, outputs and the final log-softmax stay in float32."""
-    from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
-
-    model = convert_float_to_float16(
-        _bare(source), keep_io_types=True, op_block_list=[*DEFAULT_OP_BLOCK_LIST, "LogSoftmax"]
-    )
-    onnx.save(model, target)
-    _stamp(target)
-
-
-def _bare(path: Path) -> onnx.ModelProto:
-    """The graph without the exporter's notes on inner shapes, some of which hold for its example only."""
-    model = onnx.load(path)
-    del model.graph.value_info[:]
-    return model
-
-
-def _stamp(path: Path) -> None:
-    """The IR version that older runtimes and Triton read; tools write the newest they know."""
-    model = onnx.load(path)
-    model.ir_version = 10
-    onnx.save(model, path)
 
 
 def _validation_bleu(folder: Path, dataset: Path) -> float:

@@ -7,7 +7,18 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("core", "tasks", "training", "evaluation", "validation", "stages", "pipelines", "serving")
+PACKAGES = (
+    "core",
+    "modalities",
+    "compression",
+    "tasks",
+    "training",
+    "evaluation",
+    "validation",
+    "stages",
+    "pipelines",
+    "serving",
+)
 
 
 def sources() -> list[Path]:

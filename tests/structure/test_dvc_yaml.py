@@ -15,7 +15,8 @@ from core import paths
 
 STAGES: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 PARAMS: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-NOT_A_DEPENDENCY = {"stages/__init__.py", "tasks/__init__.py"}
+NOT_A_DEPENDENCY = {f"{name}/__init__.py" for name in ("compression", "modalities", "stages", "tasks")}
+"""They are empty."""
 
 
 def instances(name: str) -> list[dict[str, str]]:

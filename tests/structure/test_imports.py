@@ -11,13 +11,15 @@ from imports import ROOT, closure, file_of, imported, sources, strings
 
 LEVEL = {
     "core": 0,
-    "tasks": 1,
-    "training": 2,
-    "evaluation": 2,
-    "validation": 2,
-    "stages": 3,
-    "serving": 3,
-    "pipelines": 4,
+    "modalities": 1,
+    "compression": 1,
+    "tasks": 2,
+    "training": 3,
+    "evaluation": 3,
+    "validation": 3,
+    "stages": 4,
+    "serving": 4,
+    "pipelines": 5,
 }
 ONLY_IN = {
     "mlflow": ("core/tracking",),

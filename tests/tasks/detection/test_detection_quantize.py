@@ -8,14 +8,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import onnx
 import pytest
 from PIL import Image
 
+from compression.quantization import after_layers
 from core.errors import ModelError
 from tasks.detection import quantize as role
-from tasks.detection.common.half import halve
 from tasks.detection.predict import Predictor, inputs
 
 
@@ -41,11 +40,9 @@ def test_same_seed_same_bytes(tiny: Any, squares: Path, settings: Any, tmp_path:
 
 def test_box_arithmetic_stays_float(tiny: Any) -> None:
     graph = onnx.load(tiny[1] / "detector.onnx").graph
-    convolutions, others = role.last_convolutions(graph)
     kinds = {node.name: node.op_type for node in graph.node}
-    assert {kinds[name] for name in convolutions} == {"Conv"}
-    assert {"Exp", "Sigmoid", "NonMaxSuppression"} <= {kinds[name] for name in others}
-    assert "Conv" not in {kinds[name] for name in others}
+    others = {kinds[name] for name in after_layers(graph)}
+    assert {"Exp", "Sigmoid", "NonMaxSuppression"} <= others and "Conv" not in others
 
 
 @pytest.fixture
@@ -74,26 +71,6 @@ def test_a_collapse_is_refused(tiny: Any, blind: Path, tmp_path: Path) -> None:
     limited = SimpleNamespace(quantize=SimpleNamespace(calibration=8, method="minmax", max_loss=0.1))
     (tmp_path / "out").mkdir()
     with pytest.raises(
-        ModelError, match=r"collapses in int8: mAP .* falls from (1.000|0.9\d+) to 0.*max_loss allows 0.1"
+        ModelError, match=r"collapses: .* in int8: mAP .* goes from (1|0.9\d+) to 0.*max_loss` allows a loss of 0.1"
     ):
         role.quantize(tiny[1], tmp_path / "out", "int8", blind, limited, 7)
-
-
-def test_halving_a_shared_tensor_loads_in_onnx_runtime(tmp_path: Path) -> None:
-    """One input with several fp32 users and one weight that both sides use: a cast each, not one name twice."""
-    from onnx import TensorProto, helper, numpy_helper
-
-    nodes = [
-        helper.make_node("Mul", ["x", "w"], ["y"], name="trunk"),
-        helper.make_node("Add", ["y", "w"], ["a"], name="one"),
-        helper.make_node("Sub", ["y", "x"], ["b"], name="two"),
-    ]
-    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n"]) for name in ("x", "a", "b")]
-    weight = numpy_helper.from_array(np.array([3.0], np.float32), "w")
-    graph = helper.make_graph(nodes, "g", values[:1], values[1:], [weight])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
-    import onnxruntime as ort
-
-    session = ort.InferenceSession(halve(model, {"trunk"}).SerializeToString(), providers=["CPUExecutionProvider"])
-    a, b = session.run(None, {"x": np.array([1.0, 2.0], np.float32)})
-    assert a.tolist() == [6.0, 9.0] and b.tolist() == [2.0, 4.0]
