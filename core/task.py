@@ -240,6 +240,9 @@ class Model(Protocol):
     ) -> dict[str, torch.Tensor]:
         """Like `loss`, for distillation: hard and soft targets (and hints) together."""
 
+    def regress(self, student: torch.nn.Module, teacher: torch.nn.Module) -> None:
+        """Optional: give the student what its hints need while it is trained (`compression.distillation.attach`)."""
+
     def predictions(self, model: torch.nn.Module, batch: Any, assets: dict[str, bytes]) -> list[Any]:
         """Of a validation batch, in eval mode: what `Predictor` would return, for the `batch["positions"]` in `val`."""
 
@@ -265,7 +268,10 @@ class Quantize(Protocol):
     def quantize(
         self, source: Path, folder: Path, precision: str, dataset: Path, params: Any, seed: int
     ) -> dict[str, Any]:
-        """Write a model folder of the same form; return notes for the log. Calibration reads the train split only."""
+        """Write a model folder of the same form; return notes for the log. Calibration reads the train split only.
+
+        The stage then looks on `val` whether the task's metric has collapsed.
+        """
 
 
 class Predict(Protocol):
@@ -274,6 +280,8 @@ class Predict(Protocol):
     Predictor: type[Predictor]
     MODES: dict[str, dict[str, Any]]
     """Optional: further ways to predict that `evaluate` scores, name -> options of `Predictor`."""
+    QUICK: dict[str, Any]
+    """Optional: options of `Predictor` for a quick look at whether a model still works."""
     EXAMPLE: Any
     """An input, for the model card."""
 

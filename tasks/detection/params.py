@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from core.params import (
     ExportParams,
@@ -82,7 +82,16 @@ class Augment(Section):
 
 class Model(Section):
     arch: Literal["fcos"]
-    backbone: Literal["efficientnet_lite0"]
+    backbone: Literal[
+        "cnn",
+        "resnet18",
+        "resnet34",
+        "resnet50",
+        "densenet121",
+        "mobilenet_v1",
+        "mobilenet_v2",
+        "efficientnet_lite0",
+    ]
     pretrained: bool
     """Start from the ImageNet weights that are packaged with the backbone."""
     image_size: Annotated[list[int], Field(min_length=2, max_length=2)]
@@ -102,6 +111,15 @@ class Model(Section):
     score_threshold: Probability
     nms_iou: Probability
     max_detections: Positive
+
+    @model_validator(mode="after")
+    def _packaged(self) -> Model:
+        if self.pretrained and self.backbone != "efficientnet_lite0":
+            raise ValueError(
+                f"`pretrained: true`, but no weights are packaged for backbone {self.backbone}, only for "
+                "efficientnet_lite0; set `pretrained: false`, or take that one"
+            )
+        return self
 
 
 class Jitter(Section):
