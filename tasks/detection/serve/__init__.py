@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from core.errors import DataError
 from core.task import Job, Limits, Tensor
-from tasks.detection.predict import Found, Picture, Predictor, pixels
+from modalities.images.predict.pictures import pixels
+from tasks.detection.predict import Found, Picture, Predictor
 from tasks.detection.serve.difference import difference
 from tasks.detection.serve.images import figures, image, rgb
 from tasks.detection.serve.messages import Request, Response

@@ -15,7 +15,7 @@ from PIL import _imaging
 
 from core.errors import DataError
 from core.task import Limits
-from tasks.detection.predict import pixels
+from modalities.images.predict.pictures import pixels
 
 SAMPLED = 4096
 """About so many pixels tell an image's brightness."""
