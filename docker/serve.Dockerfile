@@ -64,6 +64,7 @@ RUN --mount=type=bind,from=wheels,target=/wheels \
 FROM ground AS code
 COPY docker/sbom.py LICENSE /app/
 COPY core /app/core
+COPY modalities /app/modalities
 COPY tasks /app/tasks
 COPY serving /app/serving
 RUN python3.11 -m compileall -q --invalidation-mode unchecked-hash /app

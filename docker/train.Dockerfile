@@ -82,6 +82,7 @@ FROM ground AS code
 COPY docker/sbom.py LICENSE /app/
 COPY core /app/core
 COPY evaluation /app/evaluation
+COPY modalities /app/modalities
 COPY pipelines /app/pipelines
 COPY presets /app/presets
 COPY serving /app/serving
