@@ -25,12 +25,12 @@ class Use:
 
     verb: str
     """`detect`: the server's endpoint is `/v1/detect`."""
-    field: str
-    """Of a request: `image`, `text`."""
+    field: str | None
+    """Of a request: `image`, `text`; None: a request has several inputs, or none that is a file or a text by itself."""
     binary: bool
     """Whether the field is a file, not text."""
-    example: str
-    """An input: a file's name, or a text."""
+    example: Any
+    """An input: a file's name, or a text; without a field, the whole request as JSON values."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def render(facts: Facts) -> str:
     low, high = row["test_interval"]
     return f"""# {comparison["task"]}: {row["variant"]} {row["precision"]}
 
-- **Task**: {comparison["task"]}; takes one {facts.use.field} or several
+- **Task**: {comparison["task"]}{f"; takes one {facts.use.field} or several" if facts.use.field else ""}
 - **Quality**: {comparison["title"]} {row["test"]:.4g}{_direction(comparison)}, 95 % interval {low:.4g} to {high:.4g}
 - **Speed**: {row["latency_ms"]:.1f} ms at batch 1 (median; 99 % below {row["p99_ms"]:.1f} ms) and
   {row["per_second"]:.1f}/s at batch 8, on the CPU that ran the evaluation
@@ -120,7 +120,7 @@ def _direction(comparison: Mapping[str, Any]) -> str:
 
 
 def _usage(task: str, use: Use) -> str:
-    body = {use.field: use.example}
+    body = use.example if use.field is None else {use.field: use.example}
     sent = (
         f"-F {shlex.quote(f'{use.field}=@{use.example}')}"
         if use.binary

@@ -101,7 +101,7 @@ def test_it_comes_up_healthy_and_the_server_waits_for_its_first_package(stack: S
         assert stack.execute(service, "id", "-u").strip() != "0"
     assert stack.get("SERVER_PORT", "/v2/health/live").status_code == 200
     ready = stack.get("SERVER_PORT", "/ready")
-    assert ready.status_code == 400 and "/packages/detection does not exist" in ready.text
+    assert ready.status_code == 400 and "/packages is no package" in ready.text
 
 
 def test_mlflow_answers_to_its_own_names_alone(stack: Stack) -> None:

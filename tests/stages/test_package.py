@@ -8,10 +8,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from core import params
 from core.params import SourceParams
-from stages.package import makers, pin
+from evaluation.card import Use
+from stages.package import makers, pin, use
 
 PARAMS = SimpleNamespace(prune={"slim": None}, distill={"student": None})
 
@@ -55,3 +57,17 @@ def test_a_licence_is_that_of_the_source_and_never_guessed(task: str) -> None:
     other = data.model_copy(update={"source": "/data/wheat"})
     assert other.known_license is None
     assert other.model_copy(update={"license": "MIT"}).known_license == "MIT"
+
+
+def test_how_a_model_is_called_comes_from_its_role() -> None:
+    class Request(BaseModel):
+        left: bytes
+        right: str
+
+    def role(raw: dict[str, str]) -> SimpleNamespace:
+        return SimpleNamespace(VERB="match", RAW=raw, Request=Request)
+
+    assert use(role({"image/": "left", "application/pdf": "left"}), "a.png") == Use("match", "left", True, "a.png")
+    assert use(role({"text/plain": "right"}), "Hi.") == Use("match", "right", False, "Hi.")
+    for raw in ({}, {"image/": "left", "text/plain": "right"}):
+        assert use(role(raw), {"right": "Hi."}) == Use("match", None, False, {"right": "Hi."})
