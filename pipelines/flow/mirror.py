@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 
-from pipelines.flow import server
+from pipelines.flow import access, server
 from pipelines.flow.execution import Execution, Options
 
 PATIENCE_S = 60.0
@@ -68,9 +68,10 @@ class Mirror:
         """The API to use: the configured one if it answers, else an own one."""
         if url := server.configured():
             if server.answers(url):
+                os.environ.update(access.client(url))
                 return url
             print(f"warning: Prefect at {url} does not answer; using a server of this repository", file=sys.stderr)
-        os.environ.update(server.own_environment())
+        os.environ.update({**server.own_environment(), "PREFECT_API_AUTH_STRING": access.password()})
         self._own = server.OwnServer()
         if not self._own.wait():
             raise RuntimeError(f"the server did not start, see {server.HOME / 'server.log'}")
