@@ -147,7 +147,7 @@ def main(arguments: list[str]) -> None:
         environment |= {TARGET: "prefect.server.api.server:create_app", "PREFECT__SERVER_FINAL": "1"}
         name = __spec__.name if __spec__ else HERE.stem  # run with -m, or as a file
         command = ["uvicorn", "--factory", f"{name}:app", "--app-dir", str(HERE.parents[name.count(".")])]
-        command += ["--log-level", "warning", "--timeout-graceful-shutdown", "5", *rest]
+        command += ["--no-access-log", "--timeout-graceful-shutdown", "5", *rest]
     elif which == "mlflow":
         environment |= {TARGET: "mlflow.server.fastapi_app:app", "PYTHONPATH": _plugin(environment.get("PYTHONPATH"))}
         command = ["mlflow", *rest, "--app-name", "gate"]
