@@ -31,6 +31,7 @@ from core.errors import StillhouseError
 from core.family import die_with_parent
 from core.files import replacing
 from core.repair.guard import guard
+from core.visible import guard_terminal, visible
 
 WAIT_FOR_TWIN_S = 3600
 
@@ -77,10 +78,11 @@ def main(stage: str, function: Callable[[Context], None], output: Callable[..., 
     signal.signal(signal.SIGTERM, _terminate)
     die_with_parent(signal.SIGTERM)  # DVC's orphan would go on writing beside its successor
     guard()
+    guard_terminal()
     try:
         execute(stage, function, output, sys.argv[1:])
     except StillhouseError as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
+        print(f"error: {visible(str(error))}", file=sys.stderr, flush=True)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -92,7 +94,7 @@ def main(stage: str, function: Callable[[Context], None], output: Callable[..., 
             why = f"no permission for {error.filename} ({error.strerror}). Let this user read and write it, run again."
         else:
             raise
-        print(f"error: {why}", file=sys.stderr, flush=True)
+        print(f"error: {visible(why)}", file=sys.stderr, flush=True)
         sys.exit(2)
 
 
