@@ -24,6 +24,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+from core.address import public
 from core.errors import StillhouseError
 from core.family import die_with_parent
 from pipelines import gate
@@ -140,7 +141,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=4200)
     port = parser.parse_args().port
     if url := configured():
-        print(f"Prefect is configured: open {url.removesuffix('/api')}")
+        print(f"Prefect is configured: open {public(url).removesuffix('/api')}")
         return
     with socket.socket() as probe:
         if probe.connect_ex(("127.0.0.1", port)) == 0:
