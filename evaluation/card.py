@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
+from core import pages
 from core.better import words
+from core.visible import visible
 from evaluation.report import splits
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -107,11 +108,13 @@ ONNX file carries it: `python -m ops.passport trace FILE.onnx` prints the way ba
 
 
 def html(markdown: str, title: str) -> str:
-    """The page of a card: one file, no script, nothing from elsewhere; markup in the text stays text."""
-    reader = MarkdownIt("commonmark", {"html": False}).enable("table")
-    body = reader.render(markdown).replace("<th>", '<th scope="col">')
-    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
-    return environment.get_template("card.html").render(title=title, body=Markup(body))  # noqa: S704 - html is off
+    """The page of a card: one file, no script, nothing from elsewhere; markup in the text stays text.
+
+    A card has no links or pictures of its own: those of its data's names and sources stay text, too.
+    """
+    reader = MarkdownIt("commonmark", {"html": False}).enable("table").disable(["image", "link", "autolink"])
+    body = reader.render(visible(markdown)).replace("<th>", '<th scope="col">')
+    return pages.render(TEMPLATES / "card.html", title=title, body=Markup(body))  # noqa: S704 - html is off
 
 
 def _direction(comparison: Mapping[str, Any]) -> str:

@@ -58,7 +58,7 @@ def provenance(ctx: stage.Context, comparison: dict[str, Any], row: dict[str, An
     trained = paths.checkpoint(ctx.task, row["variant"])
     return {
         "data": {
-            "source": ctx.params.data.source,
+            "source": ctx.params.data.address,
             "pin": pin(ctx.task, ctx.params.data),
             "prepared": lineage.dvc_md5(prepared) or lineage.digest(prepared),
         },

@@ -17,6 +17,7 @@ from prefect.client.schemas.schedules import CronSchedule
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from core import params, task
+from core.address import has_user
 from core.errors import ParamsError, StillhouseError, suggest
 from core.params import Positive, Section
 
@@ -140,7 +141,7 @@ class Repository(Section):
 
     @model_validator(mode="after")
     def _one_place(self) -> Repository:
-        if re.match(r"^\w[\w+]*://[^/@]*:[^/@]*@|^https?://[^/@]+@", self.url):
+        if has_user(self.url):
             raise ValueError("the URL holds a user or password; put a token into a Prefect Secret block, see `token`")
         if (self.branch is None) == (self.commit is None):
             raise ValueError("give either `branch` or `commit`")
