@@ -12,10 +12,10 @@ from typing import Any
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
-from core import pages
 from core.better import words
 from core.visible import visible
 from evaluation.report import splits
+from ops import pages
 
 TEMPLATES = Path(__file__).parent / "templates"
 

@@ -11,10 +11,11 @@ from typing import Any
 
 from markupsafe import Markup
 
-from core import lineage, pages, paths
+from core import lineage, paths
 from core.better import words
 from core.files import read_json
 from core.visible import visible
+from ops import pages
 
 TEMPLATES = Path(__file__).parent / "templates"
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from core import pages
 from core.files import write_text
+from ops import pages
 
 TEMPLATE = Path(__file__).parent / "templates" / "data_docs.html"
 ENTRY = "index.html"

@@ -96,7 +96,7 @@ def test_errors_hold_no_secret() -> None:
 
 def test_a_stage_that_cannot_fetch_tells_and_tracks_no_secret(tmp_path: Path) -> None:
     """In its output, in MLflow's params and error, in all that it leaves on the disk."""
-    for name in ("dvc.yaml", "core", "tasks", "stages"):
+    for name in ("dvc.yaml", "matrix.yaml", "core", "ops", "modalities", "tasks", "stages"):
         (tmp_path / name).symlink_to(ROOT / name)
     text = (ROOT / "params.yaml").read_text().replace("source: sample  ", f'source: "{SIGNED}"  ', 1)
     (tmp_path / "params.yaml").write_text(text.replace("sha256: null", f"sha256: '{'0' * 64}'", 1))

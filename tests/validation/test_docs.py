@@ -16,10 +16,11 @@ from PIL import Image
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 
-from core import pages, paths
+from core import paths
 from core.files import write_json, write_text
 from core.task import Expectation
 from evaluation import card, report
+from ops import pages
 from validation import docs, suites
 
 EVIL = (
@@ -158,7 +159,8 @@ def comparison() -> dict[str, Any]:
         "memory_mb": 9.0, "front": True, "misses": [EVIL[0]],
     }  # fmt: skip
     return {
-        "task": "toy", "title": EVIL[0], "metric": "map", "signature": EVIL[1], "val_inputs": 4, "test_inputs": 9,
-        "budget": {"max_mb": 9, "max_ms": 9, "max_loss": 0.1, "min_quality": 0.1}, "rows": [row],
+        "task": "toy", "title": EVIL[0], "better": "higher", "metric": "map",
+        "signature": EVIL[1], "val_inputs": 4, "test_inputs": 9,
+        "budget": {"max_mb": 9, "max_ms": 9, "max_loss": 0.1, "worst_quality": 0.1}, "rows": [row],
         "chosen": ["base", "fp32"], "verdict": {"passed": True, "why": EVIL[2]},
     }  # fmt: skip
