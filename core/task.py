@@ -12,6 +12,7 @@ base class to inherit and no registry to fill: a folder with these modules is a 
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -144,18 +145,26 @@ class Tensor:
     """-1: any size."""
     also: tuple[str, ...] = ()
     """Further datatypes that are taken."""
+    example: Any = None
+    """A small input, for the documentation of the interface: nested lists of the tensor's shape; None: there is none
+    that fits every model."""
 
 
 @dataclass(frozen=True)
-class Limits:
-    """What one request to a served model may hold."""
+class Limit:
+    """A bound on what one request to a served model may hold; a modality declares its own in `limits.py`."""
 
-    items: int
-    """Images, or texts."""
-    pixels: int
-    """Of one image."""
-    characters: int
-    """Of one text."""
+    name: str
+    """`pixels`: the server's flag is `--max-pixels`. One name means one thing in all modalities."""
+    default: int
+    most: int
+    """The largest that the flag takes."""
+    help: str
+    """Of what, in words: `of an image, and of all images of a request together`."""
+
+
+Limits = Mapping[str, int]
+"""What one request to a served model may hold: `items`, and each of the role's `LIMITS`, by name."""
 
 
 @dataclass(frozen=True)
@@ -289,8 +298,8 @@ class Predict(Protocol):
         """What the predictor takes, of a canonical dataset, in its order."""
 
     def calibrate(self, folder: Path, dataset: Path, params: Any) -> dict[str, float]:
-        """Optional: fit to `val` what turns the outputs of the model in `folder` into probabilities, and write it there,
-        since each precision needs its own. Returns: figures for the log."""
+        """Optional: fit to `val` what makes probabilities of the outputs of the model in `folder`, and write it there;
+        each precision needs its own. Returns: figures for the log."""
 
 
 class Predictor(Protocol):
@@ -349,8 +358,10 @@ class Serve(Protocol):
     """Body of the endpoint. A field of type `bytes` is base64 in JSON and raw in a form or a raw body."""
     Response: type[pydantic.BaseModel]
     """The answer, without `model` and `version`."""
+    LIMITS: tuple[Limit, ...]
+    """What `plain` and `tensors` look up in `limits`, beside `items`: those of the modality, as a rule."""
     INPUTS: tuple[Tensor, ...]
-    """Of protocol v2; a request has one of them."""
+    """Of protocol v2; a request has one or several of them, `tensors` decides which go together."""
     OUTPUTS: tuple[Tensor, ...]
     OPTIONS: dict[str, str]
     """Names and meanings of protocol v2's request `parameters` that `tensors` reads."""
@@ -387,3 +398,9 @@ class Serve(Protocol):
 
     def features(self, item: Any) -> dict[str, float]:
         """Figures of an item whose distribution is watched for drift; the same names for every item."""
+
+    def size(self, item: Any) -> int:
+        """Optional: bytes that an item holds while it waits; without it, an item counts for nothing."""
+
+    def cost(self, item: Any, options: Any) -> float:
+        """Optional: how long an item takes to compute, in any unit; without it, each takes as long as another."""

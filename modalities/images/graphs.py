@@ -3,8 +3,8 @@
 `images` float32 (batch, colours, height, width) raw 0-255, of which the batch alone is free -> the outputs by name.
 
 Of an architecture it reads `task`, `graph` (the file's name without its ending), `outputs` (names of fields of what the
-network returns), `classes`, `image_size`, `backbone`, and `told`: what else `model.json` says. BatchNorm of the network's
-`backbone` is folded.
+network returns), `classes`, `image_size`, `backbone`, and `told`: what else `model.json` says. The network's `backbone`
+has its BatchNorm folded.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def describe(folder: Path, arch: dict[str, Any], assets: dict[str, bytes], param
 
 def parity(model: nn.Module, folder: Path, dataset: Path, params: Any) -> dict[str, float]:
     """Largest difference between torch and ONNX Runtime in each output, on images of the validation split."""
-    arch: dict[str, Any] = model.arch  # type: ignore[assignment]
+    arch: dict[str, Any] = model.arch
     names, size = list(arch["outputs"]), (arch["image_size"][0], arch["image_size"][1])
     colour = "grey" if _colours(arch) == 1 else "rgb"
     paths = inputs(dataset, "val", params.export.samples)

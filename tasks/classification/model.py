@@ -20,12 +20,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from compression import distillation, pruning
-from core.errors import ParamsError, TrainingError
+from core.errors import ParamsError
 from modalities.images import backbones
 from modalities.images.backbones import tuning
 from modalities.images.backbones.tuning import parameter_groups
 from modalities.images.inputs.classes import classes
-from tasks.classification.predict import GRAPH, TASK, described, shares
+from modalities.images.inputs.labels import described, probabilities
 
 __all__ = ["architecture", "build", "loss", "parameter_groups", "predictions", "prune", "regress", "soft_targets"]
 
@@ -74,8 +74,8 @@ def architecture(params: Any, assets: dict[str, bytes]) -> dict[str, Any]:
     """
     settings = params.model
     arch = {
-        "task": TASK,
-        "graph": GRAPH,
+        "task": "classification",
+        "graph": "classifier",
         "outputs": ["logits", "cam"],
         "told": {"multilabel": params.data.multilabel, "temperature": 1.0},
         "classes": classes(assets),
@@ -134,13 +134,15 @@ def soft_targets(student: nn.Module, teacher: nn.Module, batch: Any, settings: A
     with torch.no_grad():
         wanted = teacher(batch["images"])
     given = student(batch["images"])
+    soft = distillation.soft_sigmoids if params.data.multilabel else distillation.soft_targets
     parts = {
         "hard": _hard(given.logits, batch["targets"], params),
-        "soft": _soft(given.logits, wanted.logits, settings.temperature, params.data.multilabel),
+        "soft": soft(given.logits, wanted.logits, settings.temperature),
     }
     total = (1 - settings.soft_weight) * parts["hard"] + settings.soft_weight * parts["soft"]
     if settings.hint != "none":
-        mine, other = ([maps[i] for i in at] for maps, at in zip((given.maps, wanted.maps), _paired(student, teacher)))
+        mine_at, other_at = tuning.paired(student.backbone, teacher.backbone)
+        mine, other = [given.maps[i] for i in mine_at], [wanted.maps[i] for i in other_at]
         hints = settings.hint == "fitnets"
         parts["hint"] = distillation.hints(student, mine, other) if hints else distillation.attention(mine, other)
         total = total + settings.hint_weight * parts["hint"]
@@ -150,7 +152,7 @@ def soft_targets(student: nn.Module, teacher: nn.Module, batch: Any, settings: A
 def regress(student: nn.Module, teacher: nn.Module) -> None:
     """Give the student what `fitnets` needs while it is trained."""
     if student.arch["hint"] == "fitnets":
-        mine, other = _paired(student, teacher)
+        mine, other = tuning.paired(student.backbone, teacher.backbone)
         channels = [student.backbone.channels[i] for i in mine], [teacher.backbone.channels[i] for i in other]
         distillation.attach(student, *channels)
 
@@ -158,8 +160,9 @@ def regress(student: nn.Module, teacher: nn.Module) -> None:
 @torch.no_grad()
 def predictions(model: nn.Module, batch: Any, assets: dict[str, bytes]) -> list[dict[str, Any]]:
     """Of a validation batch: what the exported model would say, uncalibrated. The model must be in eval mode."""
-    probabilities = shares(model(batch["images"]).logits.float().cpu().numpy(), model.arch["told"]["multilabel"])
-    return [described(row, model.arch["classes"], model.arch["told"]["multilabel"]) for row in probabilities]
+    several = model.arch["told"]["multilabel"]
+    found = probabilities(model(batch["images"]).logits.float().cpu().numpy(), several)
+    return [described(row, model.arch["classes"], several) for row in found]
 
 
 def prune(model: nn.Module, arch: dict[str, Any], settings: Any) -> dict[str, Any]:
@@ -189,27 +192,7 @@ def _hard(logits: Tensor, targets: Tensor, params: Any) -> Tensor:
     return F.binary_cross_entropy_with_logits(logits.float(), smoothed, reduction="none").sum(1).mean()
 
 
-def _soft(given: Tensor, wanted: Tensor, temperature: float, multilabel: bool) -> Tensor:
-    if not multilabel:
-        return distillation.soft_targets(given, wanted, temperature)
-    # A sigmoid of z is a softmax over z and 0.
-    pairs = (torch.stack([logits, torch.zeros_like(logits)], -1).flatten(0, 1) for logits in (given, wanted))
-    return given.shape[1] * distillation.soft_targets(*pairs, temperature)
-
-
 def _facts(network: nn.Module) -> dict[str, Any]:
     """What teacher and student must share."""
     names = [entry["name"] for entry in network.arch["classes"]]
     return {"classes": names, "image_size": network.arch["image_size"], "told": network.arch["told"]}
-
-
-def _paired(student: nn.Module, teacher: nn.Module) -> tuple[list[int], list[int]]:
-    """Positions of the maps that have one resolution. Raises: TrainingError when there are none."""
-    mine, other = student.backbone.strides or [], teacher.backbone.strides or []
-    shared = [stride for stride in mine if stride in other]
-    if not shared:
-        raise TrainingError(
-            f"no map of the student (strides {mine}) has the resolution of one of the teacher's (strides {other}); set "
-            "`hint: none`, or take backbones of like strides"
-        )
-    return [mine.index(stride) for stride in shared], [other.index(stride) for stride in shared]

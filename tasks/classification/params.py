@@ -74,11 +74,11 @@ class Distill(Section):
 class Params(TaskParams):
     data: Data
     validation: images.Validate = Field(alias="validate")
-    augment: images.Augment | None = None
+    augment: images.Augment | None
     model: Model
     train: Train
-    prune: dict[Name, Prune] = {}
-    distill: dict[Name, Distill] = {}
+    prune: dict[Name, Prune] | None
+    distill: dict[Name, Distill] | None
     export: ExportParams
     quantize: images.Quantize
 

@@ -11,7 +11,7 @@ Shapes: B batch, K classes, h and w of a class activation map.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,19 +21,17 @@ from numpy.typing import NDArray
 
 from core.files import write_json
 from core.onnx_session import CPU, session
-from modalities.images.inputs.canonical import read_split
 from modalities.images.inputs.decode import coloured, fit
-from modalities.images.predict import calibration, folder as folders
+from modalities.images.inputs.labels import described, probabilities, ranked
+from modalities.images.predict import calibration
+from modalities.images.predict.folder import settings
 from modalities.images.predict.pictures import inputs, pixels
 
 __all__ = ["Predictor", "calibrate", "inputs"]
 
-TASK, GRAPH, FORMAT = "classification", "classifier", 1
+FORMAT = 1
 EXAMPLE = "picture.jpg"
 """An input, for the model card."""
-TOP = 5
-"""Classes that a prediction names; all of them where an image may have several."""
-BATCH = 16
 
 
 @dataclass(frozen=True)
@@ -54,9 +52,9 @@ class Predictor:
     """
 
     def __init__(self, folder: Path, threads: int = 0, provider: str = CPU):
-        needed = ("image_size", "classes", "multilabel", "temperature", "inputs")
-        self.settings = folders.settings(Path(folder), TASK, FORMAT, needed)
-        self.session = session(Path(folder) / f"{GRAPH}.onnx", threads, provider)
+        needed = ("graphs", "image_size", "classes", "multilabel", "temperature", "inputs")
+        self.settings = settings(Path(folder), "classification", FORMAT, needed)
+        self.session = session(Path(folder) / self.settings["graphs"][0], threads, provider)
         height, width = self.settings["image_size"]
         self.size = (int(height), int(width))
         self.colour = "grey" if self.settings["inputs"]["images"]["shape"][1] == 1 else "rgb"
@@ -79,13 +77,17 @@ class Predictor:
     def classify(self, pictures: Sequence[NDArray[np.uint8]]) -> list[Found]:
         """Of each picture, computed as one batch of at least one."""
         logits, cams = self.outputs(pictures)
-        probabilities = shares(logits / self.settings["temperature"], self.multilabel)
-        return [Found(row, cam[row.argmax()]) for row, cam in zip(probabilities, cams, strict=True)]
+        shares = probabilities(logits / self.settings["temperature"], self.multilabel)
+        return [Found(row, cam[row.argmax()]) for row, cam in zip(shares, cams, strict=True)]
 
     def outputs(self, pictures: Sequence[NDArray[np.uint8]]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Logits (B, K) and class activation maps (B, K, h, w)."""
         logits, cams = self.session.run(["logits", "cam"], {"images": np.stack(pictures).astype(np.float32)})
         return np.asarray(logits), np.asarray(cams)
+
+    def ranked(self, found: Found, top: int) -> list[dict[str, Any]]:
+        """See the function `ranked`."""
+        return ranked(found.probabilities, self.classes, top)
 
     def describe(self, found: Found) -> dict[str, Any]:
         """As JSON values, see `described`, with `cam`: the rows of the likeliest class's map, where it has places."""
@@ -93,42 +95,12 @@ class Predictor:
         return described(found.probabilities, self.classes, self.multilabel) | maps
 
 
-def shares(logits: NDArray[Any], multilabel: bool) -> NDArray[np.float64]:
-    """Probabilities (B, K) of logits: each row's softmax, or with several labels each one's sigmoid."""
-    return np.exp(calibration.log_probabilities(logits.astype(np.float64), multilabel))
-
-
-def described(probabilities: NDArray[np.float64], classes: Sequence[Any], multilabel: bool) -> dict[str, Any]:
-    """`label`, `category_id` and `probability` of the likeliest class; the same of the likeliest ones in `classes`, best
-    first: `TOP`, or all with several labels. probabilities: (K,)."""
-    order = np.argsort(-probabilities, kind="stable")[: None if multilabel else TOP]
-    entries = [
-        {"label": classes[i]["name"], "category_id": classes[i]["id"], "probability": float(probabilities[i])}
-        for i in order.tolist()
-    ]
-    return {**entries[0], "classes": entries}
-
-
 def calibrate(folder: Path, dataset: Path, params: Any) -> dict[str, float]:
-    """Fit the temperature of the model in `folder` to `val`, and write it into its `model.json`.
-
-    Returns: figures for the log.
-    """
+    """Fit the temperature of the model in `folder` to `val`, and write it into its `model.json`."""
     predictor = Predictor(folder)
-    records, _ = read_split(dataset, "val")
-    order = np.random.default_rng(0).permutation(len(records))  # the split may be sorted by class
-    chosen = [records[i] for i in order[: calibration.MOST].tolist()]
-    logits = np.concatenate(list(_logits(predictor, [record["file"] for record in chosen])))
-    position = {entry["id"]: i for i, entry in enumerate(predictor.classes)}
-    targets = np.zeros(logits.shape, bool)
-    for row, record in enumerate(chosen):
-        targets[row, [position[label] for label in record["whole"].tolist()]] = True
-    temperature = calibration.temperature(logits, targets, predictor.multilabel)
-    write_json(folder / "model.json", predictor.settings | {"temperature": temperature})
-    return {"temperature": temperature}
-
-
-def _logits(predictor: Predictor, files: list[Path]) -> Iterator[NDArray[np.float32]]:
-    for first in range(0, len(files), BATCH):
-        batch = [predictor.picture(pixels(file, file.name)) for file in files[first : first + BATCH]]
-        yield predictor.outputs(batch)[0]
+    logits, targets = calibration.outputs(
+        dataset, predictor.classes, predictor.picture, lambda pictures: predictor.outputs(pictures)[0]
+    )
+    found = calibration.temperature(logits, targets, predictor.multilabel)
+    write_json(folder / "model.json", predictor.settings | {"temperature": found})
+    return {"temperature": found}

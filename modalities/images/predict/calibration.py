@@ -5,9 +5,18 @@ Numpy only, as all that ships. Shapes: N samples, K classes.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
+from modalities.images.inputs.canonical import read_split
+from modalities.images.inputs.decode import decode
+from modalities.images.inputs.labels import log_probabilities
+
+BATCH = 16
 MOST = 5000
 """Samples to which a temperature is fitted at most."""
 RANGE = (0.05, 20.0)
@@ -15,12 +24,27 @@ RANGE = (0.05, 20.0)
 STEPS = 60
 
 
-def log_probabilities(logits: NDArray[np.float64], multilabel: bool) -> NDArray[np.float64]:
-    """(N, K) log-softmax of each row, or with several labels the log-sigmoid of each value."""
-    if multilabel:
-        return -np.logaddexp(0.0, -logits)
-    shifted = logits - logits.max(1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
+def outputs(
+    dataset: Path,
+    classes: Sequence[dict[str, Any]],
+    picture: Callable[[NDArray[np.uint8]], NDArray[np.uint8]],
+    compute: Callable[[list[NDArray[np.uint8]]], NDArray[np.float32]],
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """What a model says of (a seeded choice of) `val`, and what is true: logits (N, K) and targets (N, K).
+
+    classes: {"id", "name"} in the order of the outputs; picture: an image as the network takes it; compute: logits of
+    a batch of these.
+    """
+    records, _ = read_split(dataset, "val")
+    chosen = [records[i] for i in np.random.default_rng(0).permutation(len(records))[:MOST].tolist()]
+    position = {entry["id"]: i for i, entry in enumerate(classes)}
+    logits, targets = np.zeros((len(chosen), len(classes)), np.float32), np.zeros((len(chosen), len(classes)), bool)
+    for first in range(0, len(chosen), BATCH):
+        batch = chosen[first : first + BATCH]
+        logits[first : first + BATCH] = compute([picture(decode(record["file"])) for record in batch])
+        for row, record in enumerate(batch, first):
+            targets[row, [position[label] for label in record["whole"].tolist()]] = True
+    return logits, targets
 
 
 def loss(logits: NDArray[np.float64], targets: NDArray[np.bool_], multilabel: bool) -> float:

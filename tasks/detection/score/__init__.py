@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from modalities.images.inputs import canonical
+from modalities.images.score import references as truth
 from tasks.detection.score import coco, resample
 
 MAIN, TITLE, BETTER = "map", "mAP@[.5:.95]", "higher"
@@ -31,11 +31,7 @@ CONFUSION_SCORE, CONFUSION_IOU = 0.3, 0.5
 
 def references(dataset: Path, split: str) -> list[dict[str, Any]]:
     """References of a split in the order of its images."""
-    records, categories = canonical.read_split(dataset, split)
-    return [
-        {name: record[name].tolist() for name in ("boxes", "labels", "crowd")} | {"categories": categories}
-        for record in records
-    ]
+    return truth.read(dataset, split, "boxes", "labels", "crowd")
 
 
 def score(predictions: Sequence[Any], references: Sequence[Any], params: Any) -> dict[str, Any]:
@@ -43,7 +39,7 @@ def score(predictions: Sequence[Any], references: Sequence[Any], params: Any) ->
 
     Sizes: small below 32 x 32, medium below 96 x 96 pixels of the image. No predictions at all score 0.
     """
-    entries = _categories(references)
+    entries = truth.categories(references)
     evaluation = coco.evaluate(predictions, references, [entry["id"] for entry in entries])
     precision = coco.accumulate(evaluation)
     with contextlib.redirect_stdout(io.StringIO()):
@@ -74,7 +70,7 @@ def weighted(
     predictions: Sequence[Any], references: Sequence[Any], params: Any
 ) -> Callable[[NDArray[np.float64]], dict[str, float]]:
     """`map`, `map50` and `map75` when each image counts so many times; boxes are matched once."""
-    evaluation = coco.evaluate(predictions, references, [entry["id"] for entry in _categories(references)])
+    evaluation = coco.evaluate(predictions, references, [entry["id"] for entry in truth.categories(references)])
     found, recalls = resample.matches(evaluation), evaluation.params.recThrs
     return lambda weights: resample.metrics(found, weights, recalls)
 
@@ -121,7 +117,3 @@ def _overlap(box: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[n
     shared = (high - low).clip(min=0).prod(1)
     union = (box[2:] - box[:2]).prod() + (others[:, 2:] - others[:, :2]).prod(1) - shared
     return shared / np.maximum(union, 1e-9)
-
-
-def _categories(references: Sequence[Any]) -> list[dict[str, Any]]:
-    return references[0]["categories"] if references else []
