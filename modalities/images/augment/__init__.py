@@ -20,6 +20,7 @@ from PIL import Image
 
 from core.files import read_json, write_json
 from modalities.images.augment import blend, geometry
+from modalities.images.augment.colour import colour
 from modalities.images.augment.sheet import contact_sheet
 from modalities.images.augment.view import View, settle
 from modalities.images.inputs.canonical import read_split
@@ -89,8 +90,6 @@ def make(records: list[dict[str, Any]], index: int, copy: int, settings: Any, se
     if rngs["mixup"].random() < _of(settings, "mixup"):
         view = blend.mixup(view, load(records[rngs["mixup"].integers(0, len(records))]), rngs["mixup"])
     if rngs["colour"].random() < settings.colour:
-        from modalities.images.augment.colour import colour  # kornia takes seconds to import
-
         view = colour(view, settings, rngs["colour"])
     if rngs["erase"].random() < settings.erase:
         view = blend.erase(view, rngs["erase"])
