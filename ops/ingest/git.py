@@ -12,9 +12,11 @@ from core import paths
 from core.errors import SourceError, UnreachableError
 from core.files import replacing
 from ops.ingest.addresses import refuse_private
+from ops.ingest.archive import LIMIT_BYTES, LIMIT_FILES
 
 TIMEOUT_S = 3600
-PROTOCOLS = "file:git:http:https:ssh"
+SCHEMES = ("file", "git", "http", "https", "ssh")
+PROTOCOLS = ":".join(SCHEMES)
 ALL = ("+refs/heads/*:refs/remotes/source/*", "+refs/tags/*:refs/tags/*")
 LOST = (
     "Could not resolve host",
@@ -46,7 +48,7 @@ def folder(commit: str) -> Path:
 
 def checkout(url: str, commit: str, allow_private: bool = False) -> Path:
     """A new folder with the files of `commit`, without history. Raises: SourceError with git's last words."""
-    url = url.removeprefix("git+")
+    url = plain(url)
     if Path(url).is_dir():
         url = str(Path(url).resolve())  # git runs in another folder
     elif not allow_private and (where := remote_name(url)):
@@ -57,17 +59,66 @@ def checkout(url: str, commit: str, allow_private: bool = False) -> Path:
             _git(aside, "fetch", "--quiet", "--depth=1", "--no-tags", "--", url, commit)
         except SourceError:  # a server may refuse to send a single commit
             _git(aside, "fetch", "--quiet", "--no-tags", "--", url, *ALL)
+        _bounded(aside, commit)
         _git(aside, "checkout", "--quiet", "--detach", commit)
         shutil.rmtree(aside / ".git")
     return folder(commit)
 
 
+def plain(url: str) -> str:
+    """A URL as git takes it: one known scheme, in lower case.
+
+    Raises: SourceError for another scheme: what git makes of it is a helper program's affair, and so is the host.
+    """
+    if re.match(r"^[A-Za-z0-9+.-]+::", url):
+        raise SourceError(f"{url!r} names a helper of git; expected one of {', '.join(SCHEMES)}://, or user@host:path")
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        return re.sub(r"^(git\+)+", "", url, flags=re.IGNORECASE)
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*", scheme):
+        return url  # a path, or scp's form, with :// in it
+    words = scheme.lower().split("+")
+    kinds = [word for word in words if word != "git"] or [
+        "git"
+    ]  # git+https is pip's way, git+ssh and ssh+git are git's
+    if len(kinds) != 1 or kinds[0] not in SCHEMES:
+        raise SourceError(f"{scheme}:// is no way to a git repository; expected one of {', '.join(SCHEMES)}://")
+    return f"{kinds[0]}://{rest}"
+
+
 def remote_name(url: str) -> str | None:
-    """The URL of a host, also for scp's form `user@host:path`; None for what lies here."""
+    """The URL of a host of a `plain` one, also for scp's form `user@host:path`; None for what lies here."""
     if re.match(r"^(https?|git|ssh)://", url):
         return url
-    found = re.match(r"^(?:[^/@:]+@)?([^/@:]+):(?!//)", url)
-    return f"ssh://{found[1]}" if found else None
+    head, colon, _ = url.partition(":")
+    if not colon or "/" in head or url.startswith("file://"):
+        return None
+    if found := re.match(r"^[^\[]*\[([^\]/]*)\]", url):  # [::1]:path, [host:port]:path
+        inner = found[1].rpartition("@")[2]
+        return f"ssh://[{inner}]" if inner.count(":") > 1 else f"ssh://{inner.partition(':')[0]}"
+    return f"ssh://{head.rpartition('@')[2]}"
+
+
+def _bounded(where: Path, commit: str) -> None:
+    """A tree may hold itself many times over: a few kilobytes of git, and millions of files on the disk.
+
+    Raises: SourceError before any is written.
+    """
+    command = ["git", "ls-tree", "-r", "-l", "-z", commit]
+    environment = {key: value for key, value in os.environ.items() if key not in HERE}
+    files = size = 0
+    rest = b""
+    with subprocess.Popen(command, cwd=where, env=environment, stdout=subprocess.PIPE) as listing:
+        assert listing.stdout is not None
+        while piece := listing.stdout.read(1 << 20):
+            *entries, rest = (rest + piece).split(b"\0")
+            files += len(entries)
+            size += sum(int(entry.split(None, 4)[3]) for entry in entries if b" blob " in entry[:16])
+            if files > LIMIT_FILES or size > LIMIT_BYTES:
+                listing.kill()
+                raise SourceError(
+                    f"the commit has more than {LIMIT_FILES:,} files or {LIMIT_BYTES:,} bytes; it is refused"
+                )
 
 
 def _git(where: Path, *arguments: str) -> None:
