@@ -38,7 +38,7 @@ class Application:
         self.metrics.watch(self.models)
         self._add_routes()
         self.models.announce()
-        self._entered: ASGIApp = Entrance(self.routes, self.models, self.metrics, settings.token)
+        self._entered: ASGIApp = Entrance(self.routes, self.models, self.metrics)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._entered(scope, receive, send)

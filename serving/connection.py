@@ -59,8 +59,8 @@ class Connection(asyncio.Protocol):
         self.transport = cast(asyncio.Transport, transport)  # uvloop's are none by name
         peer = transport.get_extra_info("peername")
         self.client = (str(peer[0]), int(peer[1])) if isinstance(peer, tuple) else None
-        self._listener.opened(self)
         self._wait(self._read_s)
+        self._listener.opened(self)
 
     def connection_lost(self, error: Exception | None) -> None:
         self._stop()

@@ -33,21 +33,18 @@ def descriptors() -> int:
 
 
 class Listener:
-    """app: ASGI; listening: a socket that others may share; read_s: see `serving.settings`."""
+    """app: ASGI; listening: a socket that others may share; read_s: see `serving.settings`; most: connections, None: as
+    many as the system allows, within reason."""
 
-    def __init__(self, app: ASGIApp, listening: socket.socket, read_s: float):
+    def __init__(self, app: ASGIApp, listening: socket.socket, read_s: float, most: int | None = None):
         self._app, self._socket, self._read_s = app, listening, read_s
-        self._most = max(16, min(MOST, descriptors() - SPARE))
+        self._most = most or max(SPARE, min(MOST, descriptors() - SPARE))
         self._connections: OrderedDict[Connection, None] = OrderedDict()
         """Those that had a request last stand last."""
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._closing = False
         self._empty = asyncio.Event()
         self._empty.set()
-
-    @property
-    def most(self) -> int:
-        """Connections at once."""
-        return self._most
 
     def open(self) -> None:
         self._socket.setblocking(False)
@@ -60,7 +57,7 @@ class Listener:
             pass
         self._socket.shutdown(socket.SHUT_RD)  # for every process that has it: else clients wait for nobody
         self._socket.close()
-        await asyncio.sleep(0)
+        self._closing = True
         for connection in list(self._connections):
             connection.leave()
         try:
@@ -119,6 +116,8 @@ class Listener:
         if len(self._connections) >= self._most:
             self._make_room()
         self._connections[connection] = None
+        if self._closing:
+            connection.leave()
 
     def rested(self, connection: Connection) -> None:
         """A request of this connection was answered."""

@@ -27,6 +27,8 @@ class Settings:
     then served under its own name."""
     host: str = "127.0.0.1"
     port: int = 8080
+    allowed_hosts: tuple[str, ...] = ()
+    """Names by which a server without a token may be called, beside `localhost`, `host` and literal addresses."""
     threads: int = 0
     """ONNX Runtime's threads for one batch; 0: all cores."""
     instances: int = 1
@@ -78,6 +80,7 @@ def parse(arguments: Sequence[str]) -> tuple[Settings, int | None]:
             parser.error(f"two packages are named {name!r}; name one of them: NAME={path}")
         packages[name] = Path(path).absolute()
     given.provider = _provider(parser, given.provider)
+    given.allowed_hosts = tuple(given.allowed_host)
     options = {name: value for name, value in vars(given).items() if name in Settings.__dataclass_fields__}
     most = {limit.name: getattr(given, f"max_{limit.name}") for limit in limits.known()}
     return Settings(**{**options, "packages": packages, "limits": most, "token": _token(parser, given)}), given.fd
@@ -118,6 +121,8 @@ def _parser() -> argparse.ArgumentParser:
         help="a folder made by the stage `package`, or a folder of such",
     )
     add("--host", default=default.host, help="default: only this machine (%(default)s)")
+    name = "a name by which a server without a token may be called, beside localhost; may be repeated"
+    add("--allowed-host", action="append", default=[], metavar="NAME", help=name)
     add("--port", type=_integer(0, 65535), default=default.port, help="%(default)s; 0: any free one")
     add("--threads", type=_integer(0, 1024), default=default.threads, help="of one batch; 0: all cores")
     add("--instances", type=_integer(1, 64), default=default.instances, help="batches of a model side by side")
