@@ -57,6 +57,12 @@ class Settings:
     """After SIGTERM: how long to go on taking requests while `/ready` says no, so that a balancer notices."""
     watch_s: float = 2.0
     """How often to look for a new version of a package; 0: only after SIGHUP."""
+    proof_s: float = 60.0
+    """Within which a new package must have been loaded and have predicted its golden samples."""
+    proof_mb: float = 2048.0
+    """Memory that it may take meanwhile."""
+    keep: Path | None = None
+    """Where the packages that were served last are kept, for a start at which a newer one is no good."""
     token: str | None = field(default=None, repr=False)
     """Bearer token that requests must carry."""
     text_log: bool = False
@@ -140,6 +146,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--drain-s", type=_number(0, 3600), default=default.drain_s, help="for the last requests; %(default)s")
     add("--drain-delay-s", type=_number(0, 3600), default=default.drain_delay_s, help="not ready first; %(default)s")
     add("--watch-s", type=_number(0, 3600), default=default.watch_s, help="for new versions; 0: on SIGHUP")
+    add("--proof-s", type=_number(1, 3600), default=default.proof_s, help="to try a package; %(default)s")
+    add("--proof-mb", type=_number(64, 10**6), default=default.proof_mb, help="likewise, memory; %(default)s")
+    kept = "folder for the packages that were served last; default: a new one, removed at the end"
+    add("--keep", type=lambda text: Path(text).absolute(), metavar="FOLDER", help=kept)
     add("--token-file", help=f"file with a bearer token that requests must carry; or ${TOKEN}")
     add("--text-log", action="store_true", help="lines for people instead of JSON")
     add("--fd", type=int, help=argparse.SUPPRESS)
