@@ -230,7 +230,7 @@ class Model(Protocol):
         """A module in train mode; `initial`: with its starting (packaged pretrained) weights."""
 
     def parameter_groups(self, model: torch.nn.Module, train: Any) -> list[dict[str, Any]]:
-        """Groups for AdamW with their `lr` and `weight_decay`."""
+        """Groups for the optimiser with their `lr` and `weight_decay`; the rest is in `train.optimizer`."""
 
     def loss(self, model: torch.nn.Module, batch: Any, params: Any) -> dict[str, torch.Tensor]:
         """Scalars; `loss` is minimised, the others are logged."""

@@ -133,5 +133,5 @@ def test_numbers_in_scientific_notation_are_numbers(tmp_path: Path) -> None:
 )
 def test_the_kind_of_a_source(place: str, commit: str | None, kind: str) -> None:
     sha256 = "0" * 64 if kind == "archive" else None
-    found = params.SourceParams(source=place, sha256=sha256, commit=commit, allow_private=False)
+    found = params.SourceParams(source=place, sha256=sha256, commit=commit, files=None, allow_private=False)
     assert found.kind == kind

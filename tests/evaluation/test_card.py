@@ -24,7 +24,8 @@ ROW = {
 }
 COMPARISON = {
     "task": "toy",
-    "title": "mAP@[.5:.95]", "better": "higher",
+    "title": "mAP@[.5:.95]",
+    "better": "higher",
     "rows": [ROW, ROW, ROW],
     "val_inputs": 40,
     "test_inputs": 90,

@@ -32,7 +32,9 @@ def test_makers_lead_from_training_to_evaluation(variant: str, precision: str, b
 
 
 def source(place: str, **values: Any) -> SourceParams:
-    return SourceParams(**{"source": place, "sha256": None, "commit": None, "allow_private": False, **values})
+    return SourceParams(
+        **{"source": place, "sha256": None, "commit": None, "files": None, "allow_private": False, **values}
+    )
 
 
 def test_data_is_pinned_by_what_its_source_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ ASSETS = {"classes.json": json.dumps({"classes": CLASSES}).encode()}
 
 
 def architecture(**changes: Any) -> dict[str, Any]:
-    settings = {"arch": "fcos", "image_size": [64, 96], "width": 8, "tower": 1, "pretrained": False}
+    settings = {"arch": "fcos", "image_size": [64, 96], "width": 8, "tower": 1, "weights": "none"}
     decoding = {"score_threshold": 0.05, "nms_iou": 0.6, "max_detections": 20}
     params = SimpleNamespace(
         model=SimpleNamespace(**(settings | decoding | changes)), train=SimpleNamespace(freeze_blocks=3)
@@ -81,7 +81,7 @@ def test_backbone_equals_the_package_that_carries_its_weights() -> None:
 
 
 def test_a_shallow_student_takes_the_packaged_weights_of_its_blocks() -> None:
-    teacher = architecture(pretrained=True)
+    teacher = architecture(weights="packaged")
     small = role.student(teacher, SimpleNamespace(depth=0.5, width=8))
     assert len(small["backbone"]["blocks"]) < len(teacher["backbone"]["blocks"]) and not small["freeze_blocks"]
     whole, part = role.build(teacher, initial=True), role.build(small, initial=True)
@@ -91,7 +91,7 @@ def test_a_shallow_student_takes_the_packaged_weights_of_its_blocks() -> None:
 
 
 def test_a_pretrained_backbone_is_frozen_as_told() -> None:
-    network = role.build(architecture(pretrained=True))
+    network = role.build(architecture(weights="packaged"))
     assert not network.backbone.stem.weight.requires_grad
     assert not network.backbone.blocks[2].project.weight.requires_grad
     assert network.backbone.blocks[3].project.weight.requires_grad
@@ -99,7 +99,7 @@ def test_a_pretrained_backbone_is_frozen_as_told() -> None:
 
 
 def test_parameter_groups_cover_what_is_trained_once() -> None:
-    network = role.build(architecture(pretrained=True))
+    network = role.build(architecture(weights="packaged"))
     train = SimpleNamespace(lr=1e-3, backbone_lr=0.5, weight_decay=0.1)
     groups = role.parameter_groups(network, train)
     members = [id(parameter) for group in groups for parameter in group["params"]]
