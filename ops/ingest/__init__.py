@@ -28,14 +28,14 @@ def fetch(params: SourceParams, task: str) -> Path:
             return _local(Path(params.source))
         with _alone(params.commit or params.sha256 or ""):
             if params.kind == "git":
-                return _checked(git.folder(params.commit or ""), lambda: _clone(params))
+                return _checked(git.folder(params.commit or "", params.files), lambda: _clone(params))
             return _checked(archive.folder(params.sha256 or ""), lambda: _download(params))
     except SourceError as error:
         raise SourceError(f"{task}.data.source {params.source!r}: {error}") from None
 
 
 def _clone(params: SourceParams) -> None:
-    git.checkout(params.source, params.commit or "", allow_private=params.allow_private)
+    git.checkout(params.source, params.commit or "", params.files, allow_private=params.allow_private)
 
 
 def _download(params: SourceParams) -> None:
