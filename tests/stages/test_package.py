@@ -9,9 +9,14 @@ from typing import Any
 
 import pytest
 
-from core import params
+from core import params, paths
+from core.checkpoint import INITIAL
+from core.files import write_json
 from core.params import SourceParams
-from stages.package import makers, pin
+from ops import passport
+from stages.package import makers, pin, provenance
+
+ROOT = Path(__file__).resolve().parents[2]
 
 PARAMS = SimpleNamespace(prune={"slim": None}, distill={"student": None})
 
@@ -46,6 +51,49 @@ def test_data_is_pinned_by_what_its_source_has(tmp_path: Path, monkeypatch: pyte
     assert pin("toy", source("https://example.org/a.git", commit="2" * 40)) == "2" * 40
     assert pin("toy", source("/data/wheat")) == hashlib.sha256(noted.read_bytes()).hexdigest()
     assert pin("toy", source("sample")) is None
+
+
+@pytest.fixture
+def evaluated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The chosen row of a comparison, and in the working directory what a passport is made of."""
+    monkeypatch.chdir(tmp_path)
+    names = "params.yaml", "environment.lock", "requirements/torch.txt", "data/toy/validated/validation.json"
+    for name in (*names, "data/toy/validated/quarantine.jsonl", "models/toy/base/checkpoint/weights.safetensors"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x")
+    figures = {"quality": 0.5, "interval": [0.4, 0.6], "metrics": {"map": 0.5}, "test_interval": [0.4, 0.6]}
+    return {"variant": "base", "precision": "fp32", **figures}
+
+
+@pytest.mark.parametrize(
+    ("noted", "stated", "expected"),
+    [
+        ({"source": "none"}, "MIT", {"source": "none"}),
+        (
+            {"source": "packaged", "sha256": "1" * 64, "license": "Apache-2.0"},
+            None,
+            {"source": "packaged", "sha256": "1" * 64, "license": "Apache-2.0"},
+        ),
+        (
+            {"source": "/data/a.pt", "sha256": "2" * 64, "license": None, "loaded": 9},
+            "MIT",
+            {"source": "/data/a.pt", "sha256": "2" * 64, "license": "MIT", "loaded": 9},
+        ),
+    ],
+)
+def test_the_passport_tells_what_training_started_from(
+    evaluated: dict[str, Any], noted: dict[str, Any], stated: str | None, expected: dict[str, Any]
+) -> None:
+    write_json(paths.checkpoint("toy", "base") / INITIAL, noted)
+    values = params.load(ROOT / "params.yaml")[1]["detection"]
+    data = values.data.model_copy(update={"weights_license": stated})
+    context: Any = SimpleNamespace(
+        task="toy", name="package@toy", seed=7, params=values.model_copy(update={"data": data}),
+        run=SimpleNamespace(key="k"), head=SimpleNamespace(environment="environment.lock"),
+    )  # fmt: skip
+    found = provenance(context, {"signature": "s", "metric": "map"}, evaluated)
+    assert found["weights"] == expected
+    assert not passport.chain.broken(passport.chained(found))
 
 
 @pytest.mark.parametrize("task", ["detection", "translation"])

