@@ -13,6 +13,16 @@ def resume(name: str) -> Path:
     return STATE / "resume" / name
 
 
+def noted(task: str) -> Path:
+    """Fingerprint of local raw data, in git: what DVC looks at in place of files that lie anywhere."""
+    return Path("data", "sources", f"{task}.json")
+
+
+def noted_weights(task: str) -> Path:
+    """Likewise of a local file of initial weights."""
+    return noted(task).with_suffix(".weights.json")
+
+
 def prepared(task: str) -> Path:
     """Canonical dataset, as read from the source."""
     return Path("data", task, "prepared")

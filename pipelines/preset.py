@@ -40,7 +40,9 @@ def apply(name: str, data: str | None = None, path: Path = Path("params.yaml")) 
     tasks = [str(task) for task in override.get("tasks", values["tasks"])]
     if data is not None:
         for task in tasks:
-            values[task]["data"].update({"source": str(Path(data).resolve()), "sha256": None, "commit": None})
+            values[task]["data"].update(
+                {"source": str(Path(data).resolve()), "sha256": None, "commit": None, "files": None}
+            )
     text = io.StringIO()
     yaml.dump(values, text)
     params.check(params.parse(text.getvalue(), path))

@@ -79,7 +79,9 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def source(place: str, **values: Any) -> SourceParams:
-    return SourceParams(**{"source": place, "sha256": None, "commit": None, "allow_private": True, **values})
+    return SourceParams(
+        **{"source": place, "sha256": None, "commit": None, "files": None, "allow_private": True, **values}
+    )
 
 
 def zipped(files: dict[str, bytes]) -> bytes:
@@ -104,6 +106,12 @@ def git(folder: Path, *arguments: str) -> str:
     """git's output, without its last line's end."""
     identity = ["-c", "user.name=t", "-c", "user.email=t@example.com"]
     done = subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+def made_tree(folder: Path, listing: str) -> str:
+    """The id of a new tree of lines as `git ls-tree` prints them."""
+    done = subprocess.run(["git", "mktree"], cwd=folder, input=listing, check=True, capture_output=True, text=True)
     return done.stdout.strip()
 
 

