@@ -94,7 +94,7 @@ class Application:
             "/metrics",
             tags=["Health"],
             summary="For Prometheus",
-            responses=schemas.refusals(401, 429),
+            responses=schemas.refusals(401, 403, 421, 429),
             response_class=PlainTextResponse,
         )
         async def metrics() -> Response:

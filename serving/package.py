@@ -29,6 +29,10 @@ class Package:
     """HTML."""
     statistics: dict[str, Any] | None
     """Of the inputs that the model learned from, see `ops.drift`."""
+    samples: list[dict[str, Any]]
+    """Golden samples: `file` or `input`, and `output`."""
+    files: dict[str, bytes]
+    """Of the golden samples."""
 
 
 def load(folder: Path, settings: Settings, proven: bool = False) -> Package:
@@ -60,6 +64,8 @@ def load(folder: Path, settings: Settings, proven: bool = False) -> Package:
         content,
         card.read_text(encoding="utf-8") if card.exists() else None,
         read_json(statistics) if statistics.exists() else None,
+        samples := read_json(folder / "golden" / "samples.json"),
+        {sample["file"]: (folder / "golden" / sample["file"]).read_bytes() for sample in samples if "file" in sample},
     )
 
 

@@ -165,7 +165,7 @@ def refusals(*statuses: int) -> dict[int | str, Schema]:
 
 
 def okay(description: str, schema: Schema = OBJECT) -> dict[int | str, Schema]:
-    return {200: {"description": description, "content": json(schema)}} | refusals(401, 429)
+    return {200: {"description": description, "content": json(schema)}} | refusals(401, 403, 421, 429)
 
 
 def found(description: str, schema: Schema = OBJECT) -> dict[int | str, Schema]:

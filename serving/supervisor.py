@@ -23,6 +23,9 @@ FIRST_S, LONGEST_S = 0.1, 10.0
 YOUNG_S = 30.0
 KILL_S = 5.0
 """How much longer than its drain a worker may take to end."""
+MALLOC = {"MALLOC_MMAP_THRESHOLD_": "1048576"}
+"""For the worker's libc: blocks from a megabyte on go back to the system when they are freed (by itself it raises that
+to 32 MB, and keeps what images were decoded to: 780 MB after one of 50 million pixels, 370 MB with this)."""
 BLOCKED = {signal.SIGHUP, signal.SIGINT}
 """For a worker when it starts: it would die of SIGHUP until it knows it, and unblocks it then; SIGINT, which a keyboard
 sends to both, is left to the supervisor."""
@@ -95,7 +98,7 @@ class Supervisor:
 
     def _start(self, restarts: int) -> subprocess.Popen[bytes]:
         descriptor = self._socket.fileno()
-        environment = {**os.environ, RESTARTS: str(restarts)}
+        environment = {**MALLOC, **os.environ, RESTARTS: str(restarts)}
         command = [sys.executable, "-m", "serving", *self._arguments, "--fd", str(descriptor)]
         signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED)
         try:
