@@ -37,7 +37,7 @@ flow-ui: $(STAMP) ## Prefect's UI on the flows that ran here
 	$(BIN)/python -m pipelines.flow.server
 
 serve: $(STAMP) ## the packages over HTTP, with a page to try them (PACKAGES="packages/detection" ARGS="--port 9000")
-	$(BIN)/python -m serving $(or $(PACKAGES),$(wildcard packages/*)) $(ARGS)
+	$(BIN)/python -m serving $(or $(PACKAGES),packages) $(ARGS)
 
 deploy: $(STAMP) ## register pipelines/deployments.yaml with the Prefect server (ARGS="--dry --prune")
 	$(BIN)/python -m pipelines.deploy $(ARGS)

@@ -185,7 +185,7 @@ def sample(scratch: Path) -> Iterator[str]:
     ratio = seconds["dvc"] / seconds["flow"]
     yield f"flow {seconds['flow']:.0f} s, dvc repro {seconds['dvc']:.0f} s: {ratio:.2f} times the flow"
     other = same.different(scratch / "flow", scratch / "dvc")
-    count = sum(name.partition("@")[0] not in same.TIMED for name in same.outputs(scratch / "dvc"))
+    count = sum(name.partition("@")[0] not in same.CHOSEN_BY_TIME for name in same.outputs(scratch / "dvc"))
     yield f"{count - len(other)} of {count} stages made the same, times apart; others: {other or 'none'}"
 
 

@@ -8,15 +8,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from difflib import get_close_matches
 
+from core.address import public
+
 MISTAKE, TEMPORARY, MEMORY = 2, 75, 76
 """Exit codes of a stage: the user must mend something; the same again may succeed (EX_TEMPFAIL of sysexits.h); memory
 ran out."""
 
 
 class StillhouseError(Exception):
-    """What was wrong, where (file, row, field), what was expected, and what to do next."""
+    """What was wrong, where (file, row, field), what was expected, and what to do next. No secret of a URL is in it."""
 
     exit_code = MISTAKE
+
+    def __init__(self, message: str = ""):
+        super().__init__(public(message))
 
 
 class ParamsError(StillhouseError):

@@ -16,6 +16,8 @@ from core.files import read_json, sha256, write_json
 from core.gpu import CPU
 
 CHECKSUMS = "checksums.json"
+IR_VERSION = 10
+"""Of every graph that is written: onnx and its tools stamp a newer one, which runtimes in the field do not load."""
 
 
 def seal(folder: Path) -> None:

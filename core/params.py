@@ -10,9 +10,10 @@ import re
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer, field_validator, model_validator
 
 from core import task as tasks_module
+from core.address import has_user, public
 from core.errors import ParamsError, suggest
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
@@ -44,9 +45,19 @@ class SourceParams(Section):
     def kind(self) -> Literal["sample", "path", "archive", "git"]:
         if self.source == "sample":
             return "sample"
-        if re.match(r"^(git\+|ssh://|git://|git@)|^https?://.*\.git/?$", self.source) or self.commit:
+        if re.match(r"^(git\+|ssh://|git://|git@)|^https?://[^?#]*\.git/?([?#]|$)", self.source, re.I) or self.commit:
             return "git"
-        return "archive" if re.match(r"^https?://", self.source) else "path"
+        return "archive" if re.match(r"^https?://", self.source, re.I) else "path"
+
+    @property
+    def address(self) -> str:
+        """The source as it may be written: without the secrets that a URL may hold."""
+        return public(self.source)
+
+    @field_serializer("source")
+    def _written(self, source: str) -> str:
+        """What is dumped ends in MLflow and in packages."""
+        return public(source)
 
     @model_validator(mode="after")
     def _pinned(self) -> SourceParams:
@@ -75,7 +86,7 @@ class SourceParams(Section):
 
 
 def _refuse_secret(url: str) -> None:
-    if re.match(r"^(git\+)?(https?|ssh|git)://([^/@]*:[^/@]*@)|^(git\+)?https?://[^/@]+@", url):
+    if has_user(url):
         # Not quoted: the message may end in a log. This file is committed, and its values are logged to MLflow.
         raise ValueError("the URL holds a user or password; put them into ~/.netrc (git: a credential helper)")
 
@@ -115,7 +126,17 @@ class ModelParams(Section):
     def weights_kind(self) -> Literal["packaged", "none", "path", "url"]:
         if self.weights in ("packaged", "none"):
             return self.weights  # type: ignore[return-value]  # mypy narrows no string to a literal
-        return "url" if re.match(r"^https?://", self.weights) else "path"
+        return "url" if re.match(r"^https?://", self.weights, re.I) else "path"
+
+    @property
+    def weights_address(self) -> str:
+        """As it may be written: without the secrets that a URL may hold."""
+        return public(self.weights)
+
+    @field_serializer("weights")
+    def _written(self, weights: str) -> str:
+        """What is dumped ends in MLflow and in packages."""
+        return public(weights)
 
     @model_validator(mode="after")
     def _weights_pinned(self) -> ModelParams:

@@ -30,6 +30,7 @@ from core import params as params_module
 from core.errors import StillhouseError
 from core.family import die_with_parent
 from core.files import replacing
+from core.visible import guard_terminal, visible
 from ops import integrity, tracking
 from ops.repair.guard import guard
 
@@ -78,10 +79,11 @@ def main(stage: str, function: Callable[[Context], None], output: Callable[..., 
     signal.signal(signal.SIGTERM, _terminate)
     die_with_parent(signal.SIGTERM)  # DVC's orphan would go on writing beside its successor
     guard()
+    guard_terminal()
     try:
         execute(stage, function, output, sys.argv[1:])
     except StillhouseError as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
+        print(f"error: {visible(str(error))}", file=sys.stderr, flush=True)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -93,7 +95,7 @@ def main(stage: str, function: Callable[[Context], None], output: Callable[..., 
             why = f"no permission for {error.filename} ({error.strerror}). Let this user read and write it, run again."
         else:
             raise
-        print(f"error: {why}", file=sys.stderr, flush=True)
+        print(f"error: {visible(why)}", file=sys.stderr, flush=True)
         sys.exit(2)
 
 

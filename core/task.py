@@ -12,6 +12,7 @@ base class to inherit and no registry to fill: a folder with these modules is a 
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -144,18 +145,26 @@ class Tensor:
     """-1: any size."""
     also: tuple[str, ...] = ()
     """Further datatypes that are taken."""
+    example: Any = None
+    """A small input, for the documentation of the interface: nested lists of the tensor's shape; None: there is none
+    that fits every model."""
 
 
 @dataclass(frozen=True)
-class Limits:
-    """What one request to a served model may hold."""
+class Limit:
+    """A bound on what one request to a served model may hold; a modality declares its own in `limits.py`."""
 
-    items: int
-    """Images, or texts."""
-    pixels: int
-    """Of one image."""
-    characters: int
-    """Of one text."""
+    name: str
+    """`pixels`: the server's flag is `--max-pixels`. One name means one thing in all modalities."""
+    default: int
+    most: int
+    """The largest that the flag takes."""
+    help: str
+    """Of what, in words: `of an image, and of all images of a request together`."""
+
+
+Limits = Mapping[str, int]
+"""What one request to a served model may hold: `items`, and each of the role's `LIMITS`, by name."""
 
 
 @dataclass(frozen=True)
@@ -243,6 +252,9 @@ class Model(Protocol):
     ) -> dict[str, torch.Tensor]:
         """Like `loss`, for distillation: hard and soft targets (and hints) together."""
 
+    def regress(self, student: torch.nn.Module, teacher: torch.nn.Module) -> None:
+        """Optional: give the student what its hints need while it is trained (`compression.distillation.attach`)."""
+
     def predictions(self, model: torch.nn.Module, batch: Any, assets: dict[str, bytes]) -> list[Any]:
         """Of a validation batch, in eval mode: what `Predictor` would return, for the `batch["positions"]` in `val`."""
 
@@ -268,7 +280,10 @@ class Quantize(Protocol):
     def quantize(
         self, source: Path, folder: Path, precision: str, dataset: Path, params: Any, seed: int
     ) -> dict[str, Any]:
-        """Write a model folder of the same form; return notes for the log. Calibration reads the train split only."""
+        """Write a model folder of the same form; return notes for the log. Calibration reads the train split only.
+
+        The stage then looks on `val` whether the task's metric has collapsed.
+        """
 
 
 class Predict(Protocol):
@@ -277,6 +292,8 @@ class Predict(Protocol):
     Predictor: type[Predictor]
     MODES: dict[str, dict[str, Any]]
     """Optional: further ways to predict that `evaluate` scores, name -> options of `Predictor`."""
+    QUICK: dict[str, Any]
+    """Optional: options of `Predictor` for a quick look at whether a model still works."""
     EXAMPLE: Any
     """An input, for the model card."""
 
@@ -340,8 +357,10 @@ class Serve(Protocol):
     """Body of the endpoint. A field of type `bytes` is base64 in JSON and raw in a form or a raw body."""
     Response: type[pydantic.BaseModel]
     """The answer, without `model` and `version`."""
+    LIMITS: tuple[Limit, ...]
+    """What `plain` and `tensors` look up in `limits`, beside `items`: those of the modality, as a rule."""
     INPUTS: tuple[Tensor, ...]
-    """Of protocol v2; a request has one of them."""
+    """Of protocol v2; a request has one or several of them, `tensors` decides which go together."""
     OUTPUTS: tuple[Tensor, ...]
     OPTIONS: dict[str, str]
     """Names and meanings of protocol v2's request `parameters` that `tensors` reads."""
@@ -378,3 +397,9 @@ class Serve(Protocol):
 
     def features(self, item: Any) -> dict[str, float]:
         """Figures of an item whose distribution is watched for drift; the same names for every item."""
+
+    def size(self, item: Any) -> int:
+        """Optional: bytes that an item holds while it waits; without it, an item counts for nothing."""
+
+    def cost(self, item: Any, options: Any) -> float:
+        """Optional: how long an item takes to compute, in any unit; without it, each takes as long as another."""

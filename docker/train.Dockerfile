@@ -82,9 +82,9 @@ FROM ground AS code
 COPY docker/sbom.py LICENSE /app/
 COPY compression /app/compression
 COPY core /app/core
-COPY modalities /app/modalities
 COPY ops /app/ops
 COPY evaluation /app/evaluation
+COPY modalities /app/modalities
 COPY pipelines /app/pipelines
 COPY presets /app/presets
 COPY serving /app/serving
@@ -92,7 +92,7 @@ COPY stages /app/stages
 COPY tasks /app/tasks
 COPY training /app/training
 COPY validation /app/validation
-COPY params.yaml dvc.yaml /app/
+COPY params.yaml matrix.yaml dvc.yaml /app/
 RUN python3.11 -m compileall -q --invalidation-mode unchecked-hash /app
 
 FROM ground

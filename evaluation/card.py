@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from core.better import words
+from core.visible import visible
 from evaluation.report import splits
+from ops import pages
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -25,12 +26,12 @@ class Use:
 
     verb: str
     """`detect`: the server's endpoint is `/v1/detect`."""
-    field: str
-    """Of a request: `image`, `text`."""
+    field: str | None
+    """Of a request: `image`, `text`; None: a request has several inputs, or none that is a file or a text by itself."""
     binary: bool
     """Whether the field is a file, not text."""
-    example: str
-    """An input: a file's name, or a text."""
+    example: Any
+    """An input: a file's name, or a text; without a field, the whole request as JSON values."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def render(facts: Facts) -> str:
     licences = _licences(facts)
     return f"""# {comparison["task"]}: {row["variant"]} {row["precision"]}
 
-- **Task**: {comparison["task"]}; takes one {facts.use.field} or several
+- **Task**: {comparison["task"]}{f"; takes one {facts.use.field} or several" if facts.use.field else ""}
 - **Quality**: {comparison["title"]} {row["test"]:.4g}{_direction(comparison)}, 95 % interval {low:.4g} to {high:.4g}
 - **Speed**: {row["latency_ms"]:.1f} ms at batch 1 (median; 99 % below {row["p99_ms"]:.1f} ms) and
   {row["per_second"]:.1f}/s at batch 8, on the CPU that ran the evaluation
@@ -111,11 +112,13 @@ ONNX file carries it: `python -m ops.passport trace FILE.onnx` prints the way ba
 
 
 def html(markdown: str, title: str) -> str:
-    """The page of a card: one file, no script, nothing from elsewhere; markup in the text stays text."""
-    reader = MarkdownIt("commonmark", {"html": False}).enable("table")
-    body = reader.render(markdown).replace("<th>", '<th scope="col">')
-    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
-    return environment.get_template("card.html").render(title=title, body=Markup(body))  # noqa: S704 - html is off
+    """The page of a card: one file, no script, nothing from elsewhere; markup in the text stays text.
+
+    A card has no links or pictures of its own: those of its data's names and sources stay text, too.
+    """
+    reader = MarkdownIt("commonmark", {"html": False}).enable("table").disable(["image", "link", "autolink"])
+    body = reader.render(visible(markdown)).replace("<th>", '<th scope="col">')
+    return pages.render(TEMPLATES / "card.html", title=title, body=Markup(body))  # noqa: S704 - html is off
 
 
 def _direction(comparison: Mapping[str, Any]) -> str:
@@ -124,7 +127,7 @@ def _direction(comparison: Mapping[str, Any]) -> str:
 
 
 def _usage(task: str, use: Use) -> str:
-    body = {use.field: use.example}
+    body = use.example if use.field is None else {use.field: use.example}
     sent = (
         f"-F {shlex.quote(f'{use.field}=@{use.example}')}"
         if use.binary

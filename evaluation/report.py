@@ -9,12 +9,13 @@ import base64
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from core import lineage, paths
 from core.better import words
 from core.files import read_json
+from core.visible import visible
+from ops import pages
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -22,13 +23,13 @@ TEMPLATES = Path(__file__).parent / "templates"
 def render(comparison: dict[str, Any], pareto: Path) -> str:
     """The page as text. comparison: as `stages.compare` writes it; pareto: its picture."""
     task = comparison["task"]
-    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
-    environment.filters["picture"] = picture
     shown = comparison["chosen"] or [comparison["rows"][0]["variant"], comparison["rows"][0]["precision"]]
     evaluation = paths.evaluation(task, *shown)
     validation = read_json(paths.validated(task) / "validation.json")
     chosen = next((row for row in comparison["rows"] if [row["variant"], row["precision"]] == shown), None)
-    return environment.get_template("report.html").render(
+    return pages.render(
+        TEMPLATES / "report.html",
+        picture=picture,
         comparison=comparison,
         better=words(comparison["better"]),
         chosen=chosen if comparison["chosen"] else None,
@@ -36,7 +37,7 @@ def render(comparison: dict[str, Any], pareto: Path) -> str:
         pareto=pareto,
         plots=sorted((evaluation / "plots").glob("*.png")),
         pictures=sorted((evaluation / "samples").glob("*.png")),
-        fragments=[Markup(path.read_text("utf-8")) for path in sorted((evaluation / "samples").glob("*.html"))],  # noqa: S704 - our own, escaped where made
+        fragments=[_fragment(path) for path in sorted((evaluation / "samples").glob("*.html"))],
         validation=validation,
         splits=splits(validation["clean"]),
         contact_sheet=paths.augmented(task) / "contact_sheet.png",
@@ -45,6 +46,11 @@ def render(comparison: dict[str, Any], pareto: Path) -> str:
         data_md5=lineage.dvc_md5(paths.prepared(task)) or lineage.digest(paths.prepared(task)),
         data_docs=f"../../{paths.validated(task)}/data_docs/index.html",
     )
+
+
+def _fragment(path: Path) -> Markup:
+    """A table of a task's `show`, escaped where it was made."""
+    return Markup(visible(path.read_text("utf-8")))  # noqa: S704
 
 
 def picture(path: Path) -> str:

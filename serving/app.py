@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
@@ -30,15 +31,28 @@ class Application:
 
     def __init__(self, settings: Settings):
         self.settings, self.metrics = settings, Metrics()
-        self.models = Models(settings, self.metrics)
+        self.roles: dict[str, Any] = {}
+        """Roles `serve` by task: of every package that there is, or was since the start."""
+        self.routes = self._fastapi()
+        self.models = Models(settings, self.metrics, self.mount)
         self.metrics.watch(self.models)
-        self.routes = self._routes()
+        self._add_routes()
+        self.models.announce()
         self._entered: ASGIApp = Entrance(self.routes, self.models, self.metrics, settings.token)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._entered(scope, receive, send)
 
-    def _routes(self) -> FastAPI:
+    def mount(self, task: str, role: Any) -> None:
+        """Let a task's endpoint be there and be documented; its part of the page comes with its folder."""
+        if task in self.roles:
+            return
+        if role.VERB not in (known.VERB for known in self.roles.values()):  # two tasks may share one
+            self.routes.include_router(plain.router(self.models, role))
+        self.roles[task] = role
+        self.routes.openapi_schema = None  # FastAPI makes it anew when it is asked for
+
+    def _fastapi(self) -> FastAPI:
         @asynccontextmanager
         async def lifespan(app: FastAPI) -> AsyncIterator[None]:
             watching = asyncio.create_task(self.models.watch())
@@ -46,7 +60,8 @@ class Application:
             watching.cancel()
             await self.models.close()
 
-        app = FastAPI(
+        return _Documented(
+            roles=self.roles,
             title="Stillhouse",
             version=inference.VERSION,
             description=DESCRIPTION,
@@ -56,14 +71,16 @@ class Application:
             redoc_url=None,
             redirect_slashes=False,  # it would send clients to whatever their Host header says
         )
+
+    def _add_routes(self) -> None:
+        app = self.routes
         app.add_exception_handler(RefusalError, _refused)
         app.add_exception_handler(ClientGoneError, _gone)
         app.add_exception_handler(HTTPException, _http)
         app.add_exception_handler(Exception, _bug)
 
-        app.include_router(plain.router(self.models, self.settings))
         app.include_router(pages.about(self.models))
-        app.include_router(inference.router(self.models, self.settings))
+        app.include_router(inference.router(self.models))
 
         @app.get("/live", tags=["Health"], summary="As /v2/health/live", responses=schemas.okay("It is"))
         async def live() -> Response:
@@ -83,9 +100,21 @@ class Application:
         async def metrics() -> Response:
             return Response(self.metrics.text(), media_type="text/plain; version=0.0.4")
 
-        app.include_router(pages.router(self.models))
-        schemas.prune(app.openapi())
-        return app
+        app.include_router(pages.router(self.roles))
+
+
+class _Documented(FastAPI):
+    """Whose documentation is of the tasks that are served."""
+
+    def __init__(self, roles: dict[str, Any], **options: Any):
+        super().__init__(**options)
+        self._roles = roles
+
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            schemas.complete(super().openapi(), self._roles.values())
+        assert self.openapi_schema is not None
+        return self.openapi_schema
 
 
 async def _refused(request: Request, error: Exception) -> Response:

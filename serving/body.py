@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import pydantic_core
 from starlette.requests import ClientDisconnect, Request
 
+from serving.budget import Lease
 from serving.errors import ClientGoneError, RefusalError
 from serving.settings import Settings
 
@@ -20,8 +21,8 @@ VALUES = 1_000_000
 """Of a body of JSON, at most: while it is parsed nobody else is served, a second for some millions."""
 
 
-async def read(request: Request, settings: Settings) -> bytes:
-    """Raises: RefusalError 408, 413, 415 or 400; ClientGoneError."""
+async def read(request: Request, settings: Settings, lease: Lease) -> bytes:
+    """lease: grows with what has come. Raises: RefusalError 408, 413, 415, 429 or 400; ClientGoneError."""
     most = int(settings.body_mb * 1e6)
     declared = request.headers.get("content-length", "0")
     if declared.isdecimal() and (len(declared) > 18 or int(declared) > most):
@@ -34,13 +35,25 @@ async def read(request: Request, settings: Settings) -> bytes:
         parts = _bounded(_unpack(parts, WINDOW[coding], most), most, settings)
     try:
         async with asyncio.timeout(settings.read_s):
-            return b"".join([part async for part in parts])
+            return await _whole(parts, lease)
     except TimeoutError:
         raise RefusalError(
             408, f"the body did not come within {settings.read_s:g} s", {"Connection": "close"}
         ) from None
     except ClientDisconnect:
         raise ClientGoneError from None
+
+
+async def _whole(parts: AsyncIterator[bytes], lease: Lease) -> bytes:
+    held: list[bytes] = []
+    async for part in parts:
+        try:
+            lease.grow(len(part))
+        except RefusalError as refusal:
+            refusal.headers["Connection"] = "close"  # the rest is not wanted
+            raise
+        held.append(part)
+    return b"".join(held)
 
 
 async def _bounded(parts: AsyncIterator[bytes], most: int, settings: Settings) -> AsyncIterator[bytes]:

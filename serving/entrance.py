@@ -57,7 +57,10 @@ class Entrance:
             with tracing.request(scope["method"], _Headers(scope)) as span:
                 try:
                     self._admit(scope)
-                    await self._app(scope, receive, reply)
+                    client = str(scope["client"][0]) if scope.get("client") else ""
+                    with self._models.budget.lease(client) as lease:
+                        scope["state"] |= {"client": client, "lease": lease}
+                        await self._app(scope, receive, reply)
                 except RefusalError as refusal:
                     await refusal.response()(scope, receive, reply)
                 except asyncio.CancelledError:  # the server has waited for this request as long as it may

@@ -7,17 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pydantic_core
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from core.task import Tensor
-from serving import body, deadline, schemas
+from core.task import Job, Tensor
+from serving import answers, body, flow, limits, schemas
+from serving.answers import Answer
 from serving.errors import RefusalError
 from serving.models import Model, Models
 from serving.package import Package
-from serving.settings import Settings
 from serving.tensors import decode, encode
 
 HEADER = "inference-header-content-length"
@@ -25,18 +24,25 @@ VERSION = "2"
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A parsed request."""
+class Wanted:
+    """What the answer to a request must be."""
 
     id: str | None
-    inputs: dict[str, np.ndarray]
-    parameters: dict[str, Any]
     outputs: dict[str, bool]
     """Name -> whether as binary data; empty: all, as `binary` says."""
     binary: bool
 
 
-def router(models: Models, settings: Settings) -> APIRouter:
+@dataclass(frozen=True)
+class Asked:
+    """A parsed request."""
+
+    inputs: dict[str, np.ndarray]
+    parameters: dict[str, Any]
+    wanted: Wanted
+
+
+def router(models: Models) -> APIRouter:
     """The routes. Responses are written by hand: their form is the protocol's, not one of our models'."""
     routes = APIRouter(prefix="/v2", tags=["Open Inference Protocol v2"])
 
@@ -79,16 +85,15 @@ def router(models: Models, settings: Settings) -> APIRouter:
         return await _infer(request, name, version)
 
     async def _infer(request: Request, name: str, version: str | None) -> Response:
-        role = models.get(name, version).package.role  # before the body is read
-        limit_s = deadline.of(request, settings)
-        asked = parse(await body.read(request, settings), request.headers.get(HEADER), role)
+        header = request.headers.get(HEADER)
 
-        def prepare(package: Package) -> Any:
-            return package.role.tensors(asked.inputs, asked.parameters, package.predictor, settings.limits)
+        def prepare(package: Package, content: bytes) -> tuple[Job, Wanted]:
+            role = package.role
+            asked = parse(content, header, role)
+            most = limits.of(role, models.settings.limits)
+            return role.tensors(asked.inputs, asked.parameters, package.predictor, most), asked.wanted
 
-        work = models.predict(lambda: models.get(name, version), prepare, limit_s)
-        model, job, results = await body.unless_gone(request, work)
-        return respond(name, model, asked, model.package.role.outputs(job, results))
+        return await flow.answer(request, models, flow.Ask(lambda: models.get(name, version), prepare, build))
 
     return routes
 
@@ -138,17 +143,24 @@ def parse(content: bytes, header: str | None, role: Any) -> Asked:
     if not isinstance(binary, bool):
         raise RefusalError(400, "parameters.binary_data_output must be true or false")
     inputs = _inputs(message.get("inputs"), role.INPUTS, memoryview(content)[length:])
-    return Asked(identity, inputs, options, _outputs(message.get("outputs"), role.OUTPUTS, binary), binary)
+    outputs = _outputs(message.get("outputs"), role.OUTPUTS, binary)
+    return Asked(inputs, options, Wanted(identity, outputs, binary))
 
 
 def _inputs(entries: Any, known: Sequence[Tensor], blob: memoryview) -> dict[str, np.ndarray]:
-    if not isinstance(entries, list) or len(entries) != 1:
-        names = " or ".join(tensor.name for tensor in known)
-        raise RefusalError(400, f"inputs must be a list of one tensor: {names}")
-    name, array, size = decode(entries[0], known, blob)
-    if size != len(blob):
-        raise RefusalError(400, f"{len(blob) - size} bytes of binary data belong to no input")
-    return {name: array}
+    """Arrays by name; binary data of the inputs stands in their order. The role says which go together."""
+    if not isinstance(entries, list) or not 1 <= len(entries) <= len(known):
+        names = ", ".join(tensor.name for tensor in known)
+        raise RefusalError(400, f"inputs must be a list of 1 to {len(known)} tensors of: {names}")
+    arrays: dict[str, np.ndarray] = {}
+    for entry in entries:
+        name, array, size = decode(entry, known, blob)
+        if name in arrays:
+            raise RefusalError(400, f"inputs has {name!r} twice")
+        arrays[name], blob = array, blob[size:]
+    if len(blob):
+        raise RefusalError(400, f"{len(blob)} bytes of binary data belong to no input")
+    return arrays
 
 
 def _outputs(entries: Any, known: Sequence[Tensor], default: bool) -> dict[str, bool]:
@@ -173,14 +185,17 @@ def _outputs(entries: Any, known: Sequence[Tensor], default: bool) -> dict[str, 
     return result
 
 
-def respond(name: str, model: Model, asked: Asked, arrays: dict[str, np.ndarray]) -> Response:
-    wanted = asked.outputs or {tensor.name: asked.binary for tensor in model.package.role.OUTPUTS}
-    datatypes = {tensor.name: tensor.datatype for tensor in model.package.role.OUTPUTS}
+def build(model: Model, job: Job, results: list[Any], asked: Wanted) -> Answer:
+    """The answer, as JSON or with the outputs' binary data behind it."""
+    role = model.package.role
+    arrays = role.outputs(job, results)
+    wanted = asked.outputs or {tensor.name: asked.binary for tensor in role.OUTPUTS}
+    datatypes = {tensor.name: tensor.datatype for tensor in role.OUTPUTS}
     made = [encode(output, arrays[output], datatypes[output], binary) for output, binary in wanted.items()]
-    message = {"model_name": name, "model_version": model.version, "outputs": [entry for entry, _ in made]}
-    content = pydantic_core.to_json(message if asked.id is None else {**message, "id": asked.id})
+    message: dict[str, Any] = {"model_name": model.name, "model_version": model.version}
+    message["outputs"] = [entry for entry, _ in made]
+    content = answers.json(message if asked.id is None else {**message, "id": asked.id})
     if not any(wanted.values()):
-        return Response(content, media_type="application/json")
-    data = b"".join(part for _, part in made)
-    headers = {"Inference-Header-Content-Length": str(len(content))}
-    return Response(content + data, media_type="application/octet-stream", headers=headers)
+        return Answer(content)
+    headers = {"Inference-Header-Content-Length": str(sum(map(len, content)))}
+    return Answer([*content, *(part for _, part in made if part)], "application/octet-stream", headers)

@@ -6,25 +6,30 @@ import asyncio
 import gc
 import logging
 import time
-from collections.abc import Callable
-from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from core.errors import DataError, StillhouseError
+from core.errors import DataError, ModelError, StillhouseError
 from core.task import Job
 from serving import logs, tracing
+from serving.admission import Admission
 from serving.batching import Batcher, Done
+from serving.budget import Budget
 from serving.errors import RefusalError, busy
 from serving.metrics import Metrics
-from serving.package import Fingerprint, Package, fingerprint, load
+from serving.package import Fingerprint, Package, fingerprint, load, packages_in, roles, task_of
+from serving.rotation import Turns
 from serving.settings import Settings
 from serving.watch import Watch
 
-Prepare = Callable[[Package], Job]
-"""Makes a request's job for a model; called in a thread."""
+Prepare = Callable[[Package], tuple[Job, Any]]
+"""Makes a request's job for a model, and what its answer needs; called in a thread."""
 NEVER: Fingerprint = frozenset()
+THREADS = 2
+"""That read requests and write answers: each may hold an image at its full size."""
 TRIES = 5
 """How often a package is read that is replaced meanwhile."""
 
@@ -32,10 +37,10 @@ TRIES = 5
 class Model:
     """One version, ready to answer. Keeps count of its requests, so that it can go when the last one is answered."""
 
-    def __init__(self, name: str, package: Package, settings: Settings, pool: Executor, metrics: Metrics):
-        self.name, self.package, self.version = name, package, package.version
+    def __init__(self, name: str, package: Package, settings: Settings, turns: Turns, metrics: Metrics):
+        self.name, self.package, self.version, self.turns = name, package, package.version, turns
         self.watch = Watch(package.statistics) if package.statistics else None
-        self._settings, self._pool, self._requests = settings, pool, 0
+        self._requests = 0
 
         def observe(done: Done) -> None:
             metrics.batched(name, done)
@@ -51,38 +56,51 @@ class Model:
             settings.queue,
             settings.instances,
             observe,
+            getattr(package.role, "cost", one),
         )
 
-    async def predict(self, prepare: Prepare, deadline_s: float) -> tuple[Job, list[Any]]:
-        """See `Models.predict`."""
-        if self._requests >= self._settings.queue:  # before any work is done for it
-            raise busy(
-                f"{self._requests} requests for {self.name} are waiting; retry later", self.batcher.retry_after()
-            )
-        deadline = time.monotonic() + deadline_s
+    @contextmanager
+    def used(self) -> Iterator[None]:
+        """A request counts as under way; a new version waits for it before this one goes."""
         self._requests += 1
         try:
+            yield
+        finally:
+            self._requests -= 1
+
+    async def prepare(self, client: str, prepare: Prepare, end: float) -> tuple[Job, Any]:
+        """What `prepare` makes of this package, in a thread. end: of `time.monotonic()`. Raises: RefusalError."""
+        try:
             with tracing.span("prepare"):
-                async with asyncio.timeout(deadline_s):
-                    job, features = await asyncio.get_running_loop().run_in_executor(self._pool, self._prepare, prepare)
-            with tracing.span("predict", items=len(job.items), model=self.name, version=self.version):
-                results = await self.batcher.submit(job.items, job.options, deadline)
+                async with asyncio.timeout(end - time.monotonic()):
+                    job, known, features = await self.turns.run(client, lambda: self._prepared(prepare))
         except DataError as error:
             raise RefusalError(400, str(error)) from None
         except TimeoutError:
             raise busy(
                 "the deadline passed before the input was decoded; retry later", self.batcher.retry_after()
             ) from None
-        finally:
-            self._requests -= 1
         for row in features:
             assert self.watch is not None
             self.watch.see(row)
-        return job, results
+        return job, known
 
-    def _prepare(self, prepare: Prepare) -> tuple[Job, list[dict[str, float]]]:
-        job = prepare(self.package)
-        return job, [self.package.role.features(item) for item in job.items] if self.watch else []
+    def _prepared(self, prepare: Prepare) -> tuple[Job, Any, list[dict[str, float]]]:
+        job, known = prepare(self.package)
+        return job, known, [self.package.role.features(item) for item in job.items] if self.watch else []
+
+    async def compute(self, client: str, job: Job, end: float) -> list[Any]:
+        """A result for each item. end: of `time.monotonic()`. Raises: RefusalError."""
+        try:
+            with tracing.span("predict", items=len(job.items), model=self.name, version=self.version):
+                return await self.batcher.submit(job.items, job.options, end, client)
+        except DataError as error:
+            raise RefusalError(400, str(error)) from None
+
+    def held(self, job: Job) -> int:
+        """Bytes of a job's items, where the role counts them."""
+        size = getattr(self.package.role, "size", None)
+        return sum(map(size, job.items)) if size else 0
 
     async def close(self) -> None:
         while self._requests:
@@ -90,27 +108,61 @@ class Model:
         await self.batcher.close()
 
 
-@dataclass(eq=False)
+def one(item: Any, options: Any) -> float:
+    """The cost of an item of a role that has no opinion."""
+    return 1.0
+
+
 class Place:
     """A name that clients use, the folder behind it, and what is served from there."""
 
-    name: str
-    folder: Path
-    current: Model | None = None
-    reason: str | None = "it is being loaded"
-    """Why the newest package of the folder is not served."""
-    seen: Fingerprint | None = NEVER
-    """Fingerprint of the package that was read last."""
+    def __init__(self, name: str, folder: Path, queue: int):
+        self.name, self.folder = name, folder
+        self.current: Model | None = None
+        self.reason: str | None = "it is being loaded"
+        """Why the newest package of the folder is not served."""
+        self.seen: Fingerprint | None = NEVER
+        """Fingerprint of the package that was read last."""
+        self.admission = Admission(name, queue, lambda: self.current.batcher.retry_after() if self.current else 1.0)
 
 
 class Models:
-    def __init__(self, settings: Settings, metrics: Metrics):
+    """mount: is called with a task's name and its role `serve` when a package of it is there."""
+
+    def __init__(
+        self, settings: Settings, metrics: Metrics, mount: Callable[[str, Any], None] = lambda task, role: None
+    ):
         self.settings, self.metrics = settings, metrics
-        self.places = {name: Place(name, folder) for name, folder in settings.packages.items()}
+        self.places: dict[str, Place] = {}
         self.draining = False
-        self.pool = ThreadPoolExecutor(max(2, settings.threads), thread_name_prefix="prepare")
+        self.budget = Budget(int(settings.requests_mb * 1e6))
+        self.pool = ThreadPoolExecutor(THREADS, thread_name_prefix="prepare")
+        self._turns = Turns(self.pool, THREADS)
+        self._mount = mount
         self._loading = asyncio.Lock()
         self._closing: set[asyncio.Task[None]] = set()
+        self._look()
+
+    def announce(self) -> None:
+        """Mount the tasks of the packages that are there, before they are loaded."""
+        for place in self.places.values():
+            if (found := task_of(place.folder)) is not None:
+                with suppress(ModelError):  # told again, to whom it may concern, when the package is loaded
+                    self._mount(found, roles(found)[0])
+
+    def place(self, name: str) -> Place:
+        return self.places[name]
+
+    def _look(self) -> None:
+        """Find a place for every package that is there now; one that has a place keeps it."""
+        for name, folder in self.settings.packages.items():
+            inside = packages_in(folder)
+            if inside and name in self.places and self.places[name].current is None and name not in inside:
+                del self.places[name]  # it stood for the folder while that was empty
+            known = any(place.folder.parent == folder for place in self.places.values())
+            for each, path in inside.items() if inside or known else [(name, folder)]:
+                if each not in self.places:
+                    self.places[each] = Place(each, path, self.settings.queue)
 
     def get(self, name: str, version: str | None = None) -> Model:
         """Raises: RefusalError 404 when there is no such model, or it is not ready."""
@@ -123,12 +175,13 @@ class Models:
             raise RefusalError(404, f"{name!r} has no version {version[:64]!r}; served is {place.current.version}")
         return place.current
 
-    def of_task(self, task: str) -> Model:
-        """The first ready model of a task. Raises: RefusalError 404."""
-        found = next((p.current for p in self.places.values() if p.current and p.current.package.task == task), None)
+    def of_verb(self, verb: str) -> Model:
+        """The first ready model that answers at `/v1/VERB`. Raises: RefusalError 404."""
+        ready = (place.current for place in self.places.values() if place.current)
+        found = next((model for model in ready if verb == model.package.role.VERB), None)
         if found is None:
             reasons = "; ".join(f"{place.name}: {place.reason}" for place in self.places.values() if not place.current)
-            raise RefusalError(404, f"no model for {task} is ready" + (f" ({reasons})" if reasons else ""))
+            raise RefusalError(404, f"no model to {verb} is ready" + (f" ({reasons})" if reasons else ""))
         return found
 
     def unready(self) -> dict[str, str]:
@@ -136,20 +189,11 @@ class Models:
         reasons = {place.name: str(place.reason) for place in self.places.values() if place.current is None}
         return reasons | ({"server": "it is shutting down"} if self.draining else {})
 
-    async def predict(
-        self, choose: Callable[[], Model], prepare: Prepare, deadline_s: float
-    ) -> tuple[Model, Job, list[Any]]:
-        """The model that `choose` names, the job that `prepare` makes, and a result for each of its items.
-
-        deadline_s: from now. Raises: RefusalError.
-        """
-        model = choose()  # and is in use from here on: a new version waits for it before it goes
-        return model, *await model.predict(prepare, deadline_s)
-
     async def refresh(self, force: bool = False) -> None:
         """Load every package that is new in its folder. force: also one that was refused before."""
         async with self._loading:
-            for place in self.places.values():
+            self._look()
+            for place in list(self.places.values()):
                 for _ in range(TRIES):
                     found = fingerprint(place.folder)
                     if found == place.seen and not (force and place.reason):
@@ -173,7 +217,8 @@ class Models:
             return  # replaced while it was read
         gc.freeze()  # a full collection would walk all that was imported: 150 ms in which nobody is answered
         old, place.reason = place.current, None
-        place.current = Model(place.name, package, self.settings, self.pool, self.metrics)
+        self._mount(package.task, package.role)
+        place.current = Model(place.name, package, self.settings, self._turns, self.metrics)
         self.metrics.loads.labels(place.name, "loaded").inc()
         logs.event(
             "model ready",

@@ -10,7 +10,7 @@ from core import task
 from core.errors import DataError, ModelError, ParamsError
 from core.files import read_json
 from ops import drift, passport
-from serving.settings import Settings
+from serving.settings import NAME, Settings
 
 Fingerprint = frozenset[tuple[str, int, int, int]]
 """Path, inode, time of change and size of all files: a package may come file by file, in any order."""
@@ -38,14 +38,14 @@ def load(folder: Path, settings: Settings) -> Package:
     """
     if not folder.is_dir():
         raise ModelError(f"{folder} does not exist; expected a folder made by the stage package")
+    if not is_package(folder):
+        raise ModelError(f"{folder} is no package, and none is in it; expected what the stage package makes")
     if problems := passport.verify(folder):
         more = f" (and {len(problems) - 1} more faults)" if len(problems) > 1 else ""
         raise ModelError(f"the passport does not hold: {problems[0]}{more}; package the model again")
-    name = read_json(folder / "model" / "model.json")["task"]
-    try:
-        role, predict = task.load(name, "serve"), task.load(name, "predict")
-    except (ParamsError, ModuleNotFoundError) as error:
-        raise ModelError(f"the package is for the task {name!r}, which this server does not know: {error}") from None
+    if (name := task_of(folder)) is None:
+        raise ModelError(f"{folder / 'model' / 'model.json'} names no task; package the model again")
+    role, predict = roles(name)
     predictor = predict.Predictor(folder / "model", threads=settings.threads, provider=settings.provider)
     replay(folder, role, predictor)
     content = read_json(folder / passport.NAME)
@@ -60,6 +60,37 @@ def load(folder: Path, settings: Settings) -> Package:
         card.read_text(encoding="utf-8") if card.exists() else None,
         read_json(statistics) if statistics.exists() else None,
     )
+
+
+def task_of(folder: Path) -> str | None:
+    """The task that a package's `model.json` names, if there is one."""
+    try:
+        name = read_json(folder / "model" / "model.json")["task"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return name if isinstance(name, str) else None
+
+
+def roles(name: str) -> tuple[Any, Any]:
+    """A task's roles `serve` and `predict`. Raises: ModelError when this server has not the task's code."""
+    try:
+        return task.load(name, "serve"), task.load(name, "predict")
+    except (ParamsError, ModuleNotFoundError) as error:
+        raise ModelError(f"the package is for the task {name!r}, which this server does not know: {error}") from None
+
+
+def packages_in(folder: Path) -> dict[str, Path]:
+    """Packages in a folder of packages, by name; none when it is a package itself, or there is nothing yet."""
+    if is_package(folder):
+        return {}
+    try:
+        return {path.name: path for path in sorted(folder.iterdir()) if NAME.fullmatch(path.name) and is_package(path)}
+    except OSError:
+        return {}
+
+
+def is_package(folder: Path) -> bool:
+    return (folder / passport.NAME).exists()
 
 
 def replay(folder: Path, role: Any, predictor: Any) -> None:
@@ -83,7 +114,7 @@ def replay(folder: Path, role: Any, predictor: Any) -> None:
 
 def fingerprint(folder: Path) -> Fingerprint | None:
     """Changes when a file of this folder does; None while there is no package, or files come and go."""
-    if not (folder / passport.NAME).exists():
+    if not is_package(folder):
         return None
     found = set()
     try:

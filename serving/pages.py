@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
+from collections.abc import Collection
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
@@ -12,7 +13,6 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
-from core import task
 from serving import schemas
 from serving.errors import RefusalError
 from serving.models import Models
@@ -25,16 +25,26 @@ CARD = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-act
 DOCS = f"{POLICY}; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'"
 SWAGGER = ("swagger-ui-bundle.js", "swagger-ui.css")
 HERE = Path(__file__).resolve().parent
+File = tuple[bytes, str, str]
+"""Content, media type, ETag."""
 
 
-def router(models: Models, prefix: str = "") -> APIRouter:
+def router(tasks: Collection[str]) -> APIRouter:
+    """tasks: whose panels are there; more may come."""
     routes = APIRouter(include_in_schema=False)
-    known = _files()
+    known = _own()
+    panels: dict[str, dict[str, File]] = {}
+
+    def find(name: str) -> File | None:
+        for task in tasks:
+            if task not in panels:
+                panels[task] = _panel(task)
+        return known.get(name) or next((files[name] for files in panels.values() if name in files), None)
 
     def serve(request: Request, name: str) -> Response:
-        if name not in known:
+        if (found := find(name)) is None:
             raise RefusalError(404, "there is no such page")
-        content, kind, tag = known[name]
+        content, kind, tag = found
         headers = {"Content-Security-Policy": POLICY, "ETag": tag, "Cache-Control": "no-cache"}
         if request.headers.get("if-none-match") == tag:
             return Response(status_code=304, headers=headers)
@@ -102,18 +112,23 @@ def about(models: Models) -> APIRouter:
     return routes
 
 
-def _files() -> dict[str, tuple[bytes, str, str]]:
-    """Content, media type and ETag by the name below /page/, read once: no path from a request reaches the disk."""
-    paths = {str(path.relative_to(HERE / "page")): path for path in (HERE / "page").rglob("*") if path.is_file()}
-    for name in task.names():
-        folder = HERE.parent / "tasks" / name / "page"
-        paths |= {f"tasks/{name}/{p.relative_to(folder)}": p for p in folder.rglob("*") if p.is_file()}
+def _own() -> dict[str, File]:
+    """The server's own files by the name below /page/, read once: no path from a request reaches the disk."""
     static = Path(str(files("fastapi_offline") / "static"))
-    paths |= {f"docs/{name}": static / name for name in SWAGGER}
-    return {name: _described(path) for name, path in paths.items()}
+    return _below(HERE / "page", "") | {f"docs/{name}": _described(static / name) for name in SWAGGER}
 
 
-def _described(path: Path) -> tuple[bytes, str, str]:
+def _panel(task: str) -> dict[str, File]:
+    """Likewise, of a task that is served."""
+    return _below(HERE.parent / "tasks" / task / "page", f"tasks/{task}/")
+
+
+def _below(folder: Path, start: str) -> dict[str, File]:
+    found = (path for path in folder.rglob("*") if path.is_file())
+    return {start + str(path.relative_to(folder)): _described(path) for path in found}
+
+
+def _described(path: Path) -> File:
     content = path.read_bytes()
     kind = {".js": "text/javascript", ".svg": "image/svg+xml"}.get(path.suffix) or mimetypes.guess_type(path.name)[0]
     return content, kind or "application/octet-stream", f'"{sha256(content).hexdigest()[:32]}"'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -10,14 +11,14 @@ from pydantic import BaseModel, ValidationError
 from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import FormParser, MultiPartException, MultiPartParser
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
-from core import task
-from serving import body, deadline, schemas
+from core.task import Job
+from serving import answers, body, flow, limits, schemas
+from serving.answers import Answer
 from serving.errors import RefusalError, faults
 from serving.models import Model, Models
 from serving.package import Package
-from serving.settings import Settings
 
 FIELDS = 16
 """Of a form or an object, at most."""
@@ -25,45 +26,45 @@ FORM_BYTES = 1_000_000
 """Of a form that is percent-encoded, at most: Python unpacks it byte by byte. Files come as multipart/form-data."""
 
 
-def router(models: Models, settings: Settings) -> APIRouter:
+def router(models: Models, role: Any) -> APIRouter:
+    """The endpoint of a task's role `serve`."""
     routes = APIRouter(prefix="/v1", tags=["Tasks"])
-    for name in task.names():
-        _add(routes, name, task.load(name, "serve"), models, settings)
-    return routes
 
-
-def _add(routes: APIRouter, name: str, role: Any, models: Models, settings: Settings) -> None:
     def choose(model: str | None) -> Model:
         if model is None:
-            return models.of_task(name)
+            return models.of_verb(role.VERB)
         chosen = models.get(model)
-        if chosen.package.task != name:
-            raise RefusalError(404, f"the model {model!r} is for {chosen.package.task}, not for {name}")
+        if chosen.package.role.VERB != role.VERB:
+            raise RefusalError(404, f"the model {model!r} is for /v1/{chosen.package.role.VERB}")
         return chosen
 
     async def endpoint(request: Request, model: str | None = None) -> Response:
-        choose(model)  # before the body is read
-        limit_s = deadline.of(request, settings)
-        content = await body.read(request, settings)
-        asked = await parse(request.headers, content, role)
+        headers = request.headers
 
-        def prepare(package: Package) -> Any:
-            return role.plain(asked, package.predictor, settings.limits)
+        def prepare(package: Package, content: bytes) -> tuple[Job, None]:
+            own = package.role
+            asked = parse(headers, content, own)
+            return own.plain(asked, package.predictor, limits.of(own, models.settings.limits)), None
 
-        used, job, results = await body.unless_gone(request, models.predict(lambda: choose(model), prepare, limit_s))
-        return JSONResponse({"model": used.name, "version": used.version, **role.answer(job, results)})
+        return await flow.answer(request, models, flow.Ask(lambda: choose(model), prepare, build))
 
     routes.add_api_route(
         f"/{role.VERB}",
         endpoint,
         methods=["POST"],
         name=role.VERB,
-        summary=f"{name}: one request",
+        summary=f"{role.VERB.capitalize()}: one request",
         **schemas.plain(role),
     )
+    return routes
 
 
-async def parse(headers: Headers, content: bytes, role: Any) -> BaseModel:
+def build(model: Model, job: Job, results: list[Any], known: None) -> Answer:
+    named = {"model": model.name, "version": model.version}
+    return Answer(answers.json({**named, **model.package.role.answer(job, results)}))
+
+
+def parse(headers: Headers, content: bytes, role: Any) -> BaseModel:
     """The task's `Request` from JSON, a form, or a raw body. Raises: RefusalError 400, 415."""
     kind = headers.get("content-type", "").split(";")[0].strip().lower()
     if kind == "application/json" or kind.endswith("+json"):
@@ -71,13 +72,13 @@ async def parse(headers: Headers, content: bytes, role: Any) -> BaseModel:
         if isinstance(values, dict) and len(values) > FIELDS:
             raise RefusalError(400, f"the body has {len(values)} fields, expected at most {FIELDS}")
     elif kind == "multipart/form-data":
-        values = await _form(MultiPartParser, headers, content, max_files=1, max_part_size=len(content) + 1)
+        values = _form(MultiPartParser, headers, content, max_files=1, max_part_size=len(content) + 1)
     elif kind == "application/x-www-form-urlencoded":
         if not content.isascii():
             raise RefusalError(400, "the form is not ASCII; expected UTF-8, percent-encoded")
         if len(content) > FORM_BYTES or content.count(b"&") > FIELDS:
             raise RefusalError(413, f"the form is larger than {FORM_BYTES} bytes or has more than {FIELDS} fields")
-        values = await _form(FormParser, headers, content, max_part_size=len(content) + 1)
+        values = _form(FormParser, headers, content, max_part_size=len(content) + 1)
     elif field := next((f for start, f in role.RAW.items() if kind == start or kind.startswith(_group(start))), None):
         values = {field: content if role.Request.model_fields[field].annotation is bytes else _text(content)}
     else:
@@ -102,15 +103,15 @@ def _text(content: bytes) -> str:
         raise RefusalError(400, f"the body is not UTF-8: byte {error.start} is 0x{content[error.start]:02x}") from None
 
 
-async def _form(parser: Any, headers: Headers, content: bytes, **limits: int) -> dict[str, Any]:
+def _form(parser: Any, headers: Headers, content: bytes, **most: int) -> dict[str, Any]:
     async def stream() -> AsyncIterator[bytes]:
         yield content
         yield b""
 
     try:
-        reader = parser(headers, stream(), max_fields=FIELDS, **limits)
+        reader = parser(headers, stream(), max_fields=FIELDS, **most)
         reader.spool_max_size = len(content) + 1  # it is in memory already; no copy on a disk that may be read-only
-        form = await reader.parse()
+        form = asyncio.run(reader.parse())  # this is a thread of its own; nothing is waited for
     except MultiPartException as error:
         raise RefusalError(400, f"the form cannot be read: {error.message}") from None
     except (ValueError, KeyError) as error:  # a boundary that is missing, a charset that does not exist
@@ -121,5 +122,5 @@ async def _form(parser: Any, headers: Headers, content: bytes, **limits: int) ->
             raise RefusalError(400, f"the form has {name[:64]!r} twice")
         if parser is MultiPartParser and isinstance(value, str) and value.encode() not in content:
             raise RefusalError(400, f"the form's {name[:64]!r} is not UTF-8")  # it was taken for Latin-1
-        values[name] = await value.read() if isinstance(value, UploadFile) else value
+        values[name] = value.file.read() if isinstance(value, UploadFile) else value
     return values

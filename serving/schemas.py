@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from pydantic import BaseModel
 
+from core.task import Tensor
 from serving.tensors import DTYPES
 
 Schema = dict[str, Any]
@@ -78,8 +80,6 @@ MODELS: Schema = {
         }
     },
 }
-PIXELS: Schema = {"name": "pixels", "datatype": "UINT8", "shape": [1, 1, 2, 3], "data": [255, 0, 0, 0, 0, 255]}
-TEXT: Schema = {"name": "text", "datatype": "BYTES", "shape": [1], "data": ["The meeting starts at nine."]}
 INFER_REQUEST: Schema = {
     "type": "object",
     "required": ["inputs"],
@@ -89,7 +89,7 @@ INFER_REQUEST: Schema = {
         "inputs": {
             "type": "array",
             "minItems": 1,
-            "maxItems": 1,
+            "description": "Which go together, and in what number, is the model's to say",
             "items": {
                 "type": "object",
                 "required": ["name", "datatype", "shape"],
@@ -177,8 +177,6 @@ def ready() -> dict[int | str, Schema]:
 def infer() -> dict[str, Any]:
     """Keywords of a route that takes a v2 request."""
     content = json(INFER_REQUEST) | {"application/octet-stream": {"schema": BINARY}}
-    samples = {"an image": {"value": {"inputs": [PIXELS]}}, "a text": {"value": {"inputs": [TEXT]}}}
-    content["application/json"]["examples"] = samples
     answers = okay("Outputs", INFER_RESPONSE)
     answers[200]["content"] |= {"application/octet-stream": {"schema": BINARY}}
     return _posted(content, answers, LENGTH)
@@ -203,12 +201,31 @@ def plain(role: Any) -> dict[str, Any]:
     return _posted(content, okay("The answer", answer))
 
 
-def prune(document: Schema) -> None:
-    """Leave out 422, which FastAPI declares wherever there is a parameter: ours are all strings."""
-    for operations in document["paths"].values():
+def complete(document: Schema, roles: Iterable[Any]) -> None:
+    """Leave out 422, which FastAPI declares wherever there is a parameter: ours are all strings. Give examples of what
+    the served tasks take."""
+    samples = examples(roles)
+    for path, operations in document["paths"].items():
         for operation in operations.values():
             operation["responses"].pop("422", None)
+            if path.endswith("/infer") and samples:
+                operation["requestBody"]["content"]["application/json"]["examples"] = samples
     document.pop("components", None)
+
+
+def examples(roles: Iterable[Any]) -> Schema:
+    """Requests of protocol v2 with one tensor, of those for which a role has an example."""
+    tensors = [tensor for role in roles for tensor in role.INPUTS if tensor.example is not None]
+    return {tensor.name: {"value": {"inputs": [sample(tensor)]}} for tensor in tensors}
+
+
+def sample(tensor: Tensor) -> Schema:
+    """A tensor of a request, from its example."""
+    shape, values = [], tensor.example
+    while isinstance(values, list):
+        shape.append(len(values))
+        values = values[0]
+    return {"name": tensor.name, "datatype": tensor.datatype, "shape": shape, "data": tensor.example}
 
 
 def _whole(model: type[BaseModel]) -> Schema:

@@ -12,6 +12,7 @@ from pathlib import Path
 from core import gpu
 from core.errors import StillhouseError
 from core.task import Limits
+from serving import limits
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 TOKEN = "STILLHOUSE_TOKEN"  # noqa: S105 - the name of a variable
@@ -22,7 +23,8 @@ RESTARTS = "STILLHOUSE_RESTARTS"
 @dataclass(frozen=True)
 class Settings:
     packages: dict[str, Path]
-    """Folders that the stage `package` made, by the name that clients use."""
+    """Folders that the stage `package` made, by the name that clients use; or folders of such folders, each of which is
+    then served under its own name."""
     host: str = "127.0.0.1"
     port: int = 8080
     threads: int = 0
@@ -36,13 +38,17 @@ class Settings:
     max_wait_ms: float = 0.0
     """How long a batch that is not full waits for more, at most. 0: it leaves when an instance is free."""
     queue: int = 128
-    """Requests, and items, that wait for one model at most; more are refused with 429."""
+    """Requests, and items, of one client that wait for one model at most; more are refused with 429. Of all clients
+    together it is twice as many."""
     deadline_s: float = 30.0
     """What is not answered by then is refused with 429; a request may ask for less (`X-Deadline-Ms`)."""
     body_mb: float = 16.0
     read_s: float = 30.0
     """Within which a request's headers, and then its body, must have come; else 408."""
-    limits: Limits = field(default_factory=lambda: Limits(items=64, pixels=50_000_000, characters=20_000))
+    requests_mb: float = 256.0
+    """Memory of all requests together: bodies, decoded inputs, answers that are not read; more are refused with 429."""
+    limits: Limits = field(default_factory=limits.defaults)
+    """Of one request: `items`, and what the modalities of the served tasks count."""
     drain_s: float = 30.0
     """After SIGTERM: for requests under way."""
     drain_delay_s: float = 0.0
@@ -73,8 +79,8 @@ def parse(arguments: Sequence[str]) -> tuple[Settings, int | None]:
         packages[name] = Path(path).absolute()
     given.provider = _provider(parser, given.provider)
     options = {name: value for name, value in vars(given).items() if name in Settings.__dataclass_fields__}
-    limits = Limits(given.max_items, given.max_pixels, given.max_characters)
-    return Settings(**{**options, "packages": packages, "limits": limits, "token": _token(parser, given)}), given.fd
+    most = {limit.name: getattr(given, f"max_{limit.name}") for limit in limits.known()}
+    return Settings(**{**options, "packages": packages, "limits": most, "token": _token(parser, given)}), given.fd
 
 
 def _provider(parser: argparse.ArgumentParser, given: str | None) -> str:
@@ -105,7 +111,12 @@ def _parser() -> argparse.ArgumentParser:
     default = Settings({})
     parser = argparse.ArgumentParser("python -m serving", description="Serves packaged models over HTTP.")
     add = parser.add_argument
-    add("packages", nargs="+", metavar="[NAME=]PACKAGE", help="a folder made by the stage `package`")
+    add(
+        "packages",
+        nargs="+",
+        metavar="[NAME=]PACKAGE",
+        help="a folder made by the stage `package`, or a folder of such",
+    )
     add("--host", default=default.host, help="default: only this machine (%(default)s)")
     add("--port", type=_integer(0, 65535), default=default.port, help="%(default)s; 0: any free one")
     add("--threads", type=_integer(0, 1024), default=default.threads, help="of one batch; 0: all cores")
@@ -117,9 +128,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--deadline-s", type=_number(0.001, 3600), default=default.deadline_s, help="of a request; %(default)s")
     add("--body-mb", type=_number(0.001, 4096), default=default.body_mb, help="of a request; %(default)s")
     add("--read-s", type=_number(0.1, 3600), default=default.read_s, help="to receive a request; %(default)s")
-    add("--max-items", type=_integer(1, 65536), default=default.limits.items, help="of a request; %(default)s")
-    add("--max-pixels", type=_integer(1, 10**10), default=default.limits.pixels, help="of an image; %(default)s")
-    add("--max-characters", type=_integer(1, 10**9), default=default.limits.characters, help="of a text; %(default)s")
+    add("--requests-mb", type=_number(1, 10**6), default=default.requests_mb, help="of all requests; %(default)s")
+    for limit in limits.known():
+        flag, words = f"--max-{limit.name.replace('_', '-')}", f"{limit.help}; %(default)s"
+        add(flag, type=_integer(1, limit.most), default=limit.default, help=words)
     add("--drain-s", type=_number(0, 3600), default=default.drain_s, help="for the last requests; %(default)s")
     add("--drain-delay-s", type=_number(0, 3600), default=default.drain_delay_s, help="not ready first; %(default)s")
     add("--watch-s", type=_number(0, 3600), default=default.watch_s, help="for new versions; 0: on SIGHUP")

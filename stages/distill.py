@@ -7,6 +7,7 @@ run     python -m stages.distill detection distilled
 
 from __future__ import annotations
 
+from compression import distillation
 from core import paths, stage
 from core.checkpoint import Checkpoint
 from training import compress, results
@@ -21,6 +22,8 @@ def distill(ctx: stage.Context) -> None:
     arch = role.student(base.arch, settings)
     student = role.build(arch, initial=True)
     sizes = {"parameters_teacher": results.parameters(teacher), "parameters": results.parameters(student)}
+    if hasattr(role, "regress"):
+        role.regress(student, teacher)
     fitted = fit(
         ctx,
         role,
@@ -33,7 +36,8 @@ def distill(ctx: stage.Context) -> None:
         settings.train,
         watched,
     )
-    results.write(ctx, Checkpoint(arch, fitted.weights, base.assets), fitted, sizes)
+    weights = distillation.shipped(fitted.weights)
+    results.write(ctx, Checkpoint(arch, weights, base.assets), fitted, sizes)
 
 
 if __name__ == "__main__":

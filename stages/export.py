@@ -21,9 +21,6 @@ from core.brief import brief
 from core.errors import ModelError
 from core.files import write_json
 
-IR_VERSION = 10
-"""onnx stamps a newer one by default, which the ONNX Runtimes in the field do not load."""
-
 
 def export(ctx: stage.Context) -> None:
     torch.set_num_threads(ctx.threads)
@@ -79,7 +76,7 @@ def write_graph(graph: task.Graph, path: Path, opset: int) -> None:
         gc.enable()
     assert program is not None
     proto = program.model_proto
-    proto.ir_version = IR_VERSION
+    proto.ir_version = onnx_session.IR_VERSION
     _forget_source(proto.graph)
     for function in proto.functions:
         _forget_source(function)

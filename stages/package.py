@@ -59,7 +59,7 @@ def provenance(ctx: stage.Context, comparison: dict[str, Any], row: dict[str, An
     trained = paths.checkpoint(ctx.task, row["variant"])
     return {
         "data": {
-            "source": ctx.params.data.source,
+            "source": ctx.params.data.address,
             "pin": pin(ctx.task, ctx.params.data),
             "prepared": lineage.dvc_md5(prepared) or lineage.digest(prepared),
         },
@@ -137,8 +137,6 @@ def statistics(ctx: stage.Context) -> dict[str, Any]:
 def facts(ctx: stage.Context, comparison: dict[str, Any], row: dict[str, Any], links: dict[str, Any]) -> card.Facts:
     """What the model card tells."""
     serve = task.load(ctx.task, "serve")
-    (field,) = set(serve.RAW.values())
-    binary = serve.Request.model_fields[field].annotation is bytes
     return card.Facts(
         comparison=comparison,
         row=row,
@@ -146,10 +144,18 @@ def facts(ctx: stage.Context, comparison: dict[str, Any], row: dict[str, Any], l
         validation=read_json(paths.validated(ctx.task) / "validation.json"),
         links=links,
         model=read_json(ctx.out / "model" / "model.json"),
-        use=card.Use(serve.VERB, field, binary, task.load(ctx.task, "predict").EXAMPLE),
+        use=use(serve, task.load(ctx.task, "predict").EXAMPLE),
         data_license=ctx.params.data.known_license,
         code_license=Path("LICENSE").read_text(encoding="utf-8").partition("\n")[0].strip(),
     )
+
+
+def use(serve: Any, example: Any) -> card.Use:
+    """How the model card says a model is called. serve: the task's role; example: an input of the predictor."""
+    fields = sorted(set(serve.RAW.values()))
+    if len(fields) != 1:
+        return card.Use(serve.VERB, None, False, example)
+    return card.Use(serve.VERB, fields[0], serve.Request.model_fields[fields[0]].annotation is bytes, example)
 
 
 if __name__ == "__main__":

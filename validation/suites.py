@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
-import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.task import Expectation
+from validation import docs as pages
+
+COLUMNS = ("column", "column_A", "column_B", "column_list")
+EXAMPLES = 5
+"""Bad rows of an expectation that Data Docs show."""
+LONGEST = 300
+"""Characters of a bound or set that Data Docs show."""
 
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")  # read at import
 
@@ -35,6 +40,8 @@ class Outcome:
     """Checks of whole tables that failed, and checks that raised."""
     checks: list[dict[str, Any]] = field(default_factory=list)
     """One entry an expectation: `type`, `field`, `reason`, `severity`, `failed` (rows), `success`."""
+    findings: list[pages.Finding] = field(default_factory=list)
+    """The same for Data Docs, with examples."""
 
     @property
     def bad_ids(self) -> set[Any]:
@@ -45,25 +52,28 @@ def run(
     task: str, tables: Mapping[str, pd.DataFrame], suites: Mapping[str, list[Expectation]], docs: Path
 ) -> dict[str, Outcome]:
     """Validate each table against its suite and write Data Docs (HTML) into the new folder `docs`."""
-    with tempfile.TemporaryDirectory(prefix="stillhouse-gx-") as scratch, _quiet():
-        context = _context(Path(scratch))
+    with _quiet():
+        context = _context()
         outcomes = {name: _validate(context, task, name, table, suites[name]) for name, table in tables.items()}
-        context.build_data_docs()
-        shutil.copytree(Path(scratch, "gx", "uncommitted", "data_docs", "local_site"), docs)
+    found = [
+        pages.Table(name, len(tables[name]), sorted(outcome.findings, key=lambda finding: finding.success))
+        for name, outcome in outcomes.items()
+    ]
+    pages.write(task, found, docs)
     return outcomes
 
 
-def _context(root: Path) -> gx.data_context.FileDataContext:
+def _context() -> gx.data_context.EphemeralDataContext:
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
 
-    context = gx.get_context(mode="file", project_root_dir=root)
+    context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
     return context
 
 
 def _validate(
-    context: gx.data_context.FileDataContext, task: str, name: str, table: pd.DataFrame, checks: list[Expectation]
+    context: gx.data_context.EphemeralDataContext, task: str, name: str, table: pd.DataFrame, checks: list[Expectation]
 ) -> Outcome:
     import great_expectations as gx
 
@@ -78,10 +88,8 @@ def _validate(
     )
     definition = gx.ValidationDefinition(name=f"{task}_{name}", data=batch, suite=context.suites.add_or_update(suite))
     definition = context.validation_definitions.add_or_update(definition)
-    checkpoint = gx.Checkpoint(
-        name=f"{task}_{name}",
-        validation_definitions=[definition],
-        actions=[gx.checkpoint.UpdateDataDocsAction(name="docs")],
+    validated = definition.run(
+        batch_parameters={"dataframe": table},
         result_format={
             "result_format": "COMPLETE",
             "unexpected_index_column_names": ["id"],
@@ -89,8 +97,6 @@ def _validate(
             "include_unexpected_rows": False,
         },
     )
-    result = context.checkpoints.add_or_update(checkpoint).run(batch_parameters={"dataframe": table})
-    (validated,) = result.run_results.values()
     rows = table.set_index("id")[["file", "row", "split"]]
     outcome = Outcome()
     reasons = {check.reason: check for check in checks}
@@ -105,6 +111,7 @@ def _collect(outcome: Outcome, table: str, rows: pd.DataFrame, check: Expectatio
     """Add one expectation's result to `outcome`."""
     column = _field(check)
     failed = [] if item.success else (item.result.get("unexpected_index_list") or [])
+    raised = _raised(item.exception_info)
     outcome.checks.append(
         {
             "table": table,
@@ -116,33 +123,55 @@ def _collect(outcome: Outcome, table: str, rows: pd.DataFrame, check: Expectatio
             "success": bool(item.success),
         }
     )
-    if raised := _raised(item.exception_info):
+    bad = [] if raised or check.severity == "table" else [_bad(table, rows, column, check, entry) for entry in failed]
+    outcome.findings.append(_finding(check, item, len(failed), raised or "", bad))
+    if raised:
         outcome.broken.append(f"the check {check.type}({column}) of table {table!r} could not run: {raised}")
-        return
-    if check.severity == "table" and not item.success:
+    elif check.severity == "table" and not item.success:
         outcome.broken.append(f"table {table!r}: {check.reason}; found {item.result.get('observed_value')}")
-        return
-    for entry in failed:
-        where = rows.loc[entry["id"]]
-        found = {key: value for key, value in entry.items() if key != "id"}
-        outcome.quarantine.append(
-            {
-                "table": table,
-                "id": _plain(entry["id"]),
-                "file": str(where["file"]),
-                "row": _plain(where["row"]),
-                "split": str(where["split"]),
-                "field": column,
-                "found": ", ".join(str(_plain(value)) for value in found.values())[:200],
-                "reason": check.reason,
-            }
-        )
+    outcome.quarantine += bad
+
+
+def _bad(table: str, rows: pd.DataFrame, column: str, check: Expectation, entry: Mapping[str, Any]) -> dict[str, Any]:
+    """A failing row for the quarantine. entry: its id, and its values in the columns that were checked."""
+    where = rows.loc[entry["id"]]
+    found = {key: value for key, value in entry.items() if key != "id"}
+    return {
+        "table": table,
+        "id": _plain(entry["id"]),
+        "file": str(where["file"]),
+        "row": _plain(where["row"]),
+        "split": str(where["split"]),
+        "field": column,
+        "found": ", ".join(str(_plain(value)) for value in found.values())[:200],
+        "reason": check.reason,
+    }
+
+
+def _finding(check: Expectation, item: Any, failed: int, raised: str, bad: list[dict[str, Any]]) -> pages.Finding:
+    """For Data Docs."""
+    observed = (item.result or {}).get("observed_value")
+    return pages.Finding(
+        type=check.type,
+        field=_field(check),
+        reason=check.reason,
+        details={key: _short(value) for key, value in check.kwargs.items() if key not in COLUMNS and value is not None},
+        success=bool(item.success),
+        failed=failed,
+        observed="" if observed is None else _short(observed),
+        raised=raised,
+        examples=[pages.Example(row["found"], row["file"], str(row["row"])) for row in bad[:EXAMPLES]],
+    )
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
 def _field(check: Expectation) -> str:
     """The column or columns that an expectation looks at."""
-    keys = ("column", "column_A", "column_B")
-    named = [str(check.kwargs[key]) for key in keys if key in check.kwargs]
+    named = [str(check.kwargs[key]) for key in COLUMNS[:3] if key in check.kwargs]
     return ", ".join(named or [str(column) for column in check.kwargs.get("column_list", [])])
 
 

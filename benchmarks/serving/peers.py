@@ -70,7 +70,7 @@ def _requests(given: Subject, path: str, body: Any) -> list[load.Request]:
     values = [
         base64.b64encode(value.read_bytes()).decode() if isinstance(value, Path) else value for value in given.inputs
     ]
-    field = "image" if given.task == "detection" else "text"
+    (field,) = set(task.load(given.task, "serve").RAW.values())
     contents = [json.dumps(body(field, value)).encode() for value in values]
     return [
         load.Request(i, load.post("localhost", path, "application/json", content)) for i, content in enumerate(contents)
@@ -78,7 +78,7 @@ def _requests(given: Subject, path: str, body: Any) -> list[load.Request]:
 
 
 def _plain(field: str, value: str) -> dict[str, Any]:
-    return {field: value} | ({"check_language": False} if field == "text" else {})
+    return {field: value}
 
 
 def _invocation(field: str, value: str) -> dict[str, Any]:

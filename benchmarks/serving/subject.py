@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import mimetypes
 import os
 import subprocess
 import sys
@@ -43,7 +44,16 @@ class Subject:
 
     def requests(self) -> list[Request]:
         """A request for each input, as a client of the plain endpoint sends it."""
-        return [Request(i, post("localhost", f"/v1/{self.verb}", *_body(value))) for i, value in enumerate(self.inputs)]
+        return [
+            Request(i, post("localhost", f"/v1/{self.verb}", *self._body(value))) for i, value in enumerate(self.inputs)
+        ]
+
+    def _body(self, value: Any) -> tuple[str, bytes]:
+        """A file as it is, another value as JSON in the field that a raw body would fill."""
+        if isinstance(value, Path):
+            return mimetypes.guess_type(value.name)[0] or "application/octet-stream", value.read_bytes()
+        (field,) = set(task.load(self.task, "serve").RAW.values())
+        return "application/json", json.dumps({field: value}).encode()
 
 
 def subject(package: Path) -> Subject:
@@ -54,12 +64,6 @@ def subject(package: Path) -> Subject:
         return Subject(package, name, task.load(name, "predict").inputs(data, "val", INPUTS))
     samples = read_json(package / "golden" / "samples.json")
     return Subject(package, name, [package / "golden" / s["file"] if "file" in s else s["input"] for s in samples])
-
-
-def _body(value: Any) -> tuple[str, bytes]:
-    if isinstance(value, Path):
-        return f"image/{value.suffix[1:].replace('jpg', 'jpeg')}", value.read_bytes()
-    return "application/json", json.dumps({"text": value, "check_language": False}).encode()
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,9 @@
 set -eu
 
 if ! [ -r /source/params.yaml ] || ! [ -r /source/.git/HEAD ]; then
-    echo "error: STACK_SOURCE is no checkout that user $(id -u) may read; 'chmod -R o+rX' it, or name another" >&2
+    # Not `chmod -R` on the checkout that the stack was started from: docker/.env holds every password.
+    echo "error: STACK_SOURCE is no checkout that user $(id -u) may read; clone it to where this user may" >&2
+    echo "  (umask 022; git clone . /srv/stillhouse) and write STACK_SOURCE=/srv/stillhouse into docker/.env" >&2
     exit 1
 fi
 rm -rf "$TMPDIR" # clones of runs that ended with this container

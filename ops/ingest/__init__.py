@@ -28,7 +28,7 @@ def fetch(params: SourceParams, task: str) -> Path:
                 return _checked(git.folder(params.commit or "", params.files), lambda: _clone(params))
             return _checked(archive.folder(params.sha256 or ""), lambda: _download(params))
     except SourceError as error:
-        raise type(error)(f"{task}.data.source {params.source!r}: {error}") from None
+        raise type(error)(f"{task}.data.source {params.address!r}: {error}") from None
 
 
 def _clone(params: SourceParams) -> None:

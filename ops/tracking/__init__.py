@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from core import lineage
+from core.address import public
 from ops.tracking import ledger, pipeline, spool, system
 from ops.tracking.courier import ENVIRONMENT, Courier, courier_for, present, silence
 from ops.tracking.sender import MODEL, place, uri
@@ -133,7 +134,7 @@ def start(name: str, head: Any, params: Any) -> Iterator[Run]:
             yield run
         status = "FINISHED"
     except BaseException as error:
-        run.tag("error", f"{type(error).__name__}: {error}"[:4000])
+        run.tag("error", public(f"{type(error).__name__}: {error}")[:4000])
         status = "KILLED" if isinstance(error, SystemExit | KeyboardInterrupt) else "FAILED"
         raise
     finally:

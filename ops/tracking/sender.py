@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 
 from core import paths
+from core.address import public
 from ops.tracking import pipeline
 from ops.tracking.spool import FOLDER, Spool
 
@@ -54,7 +54,7 @@ def place() -> str:
 
 def without_password(text: str) -> str:
     """MLflow's errors repeat the whole URL."""
-    return re.sub(r"//[^/@\s]*@", "//", text)
+    return public(text)
 
 
 def keep_private() -> None:

@@ -1,25 +1,27 @@
 """Register deployments with a Prefect server: `python -m pipelines.deploy [--file F] [--dry] [--prune]`.
 
 `pipelines/deployments.yaml` says what is registered, and explains itself. The server is the one of PREFECT_API_URL, or
-of Prefect's active profile. Registering twice changes nothing. `--dry` changes nothing ever, and checks the file alone
-when no server is named.
+of Prefect's active profile, or that of `make flow-ui`. Registering twice changes nothing. `--dry` changes nothing ever,
+and checks the file alone when no server is named.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import shlex
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import httpx
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule
 from prefect.exceptions import PrefectHTTPStatusError
 from prefect.server.schemas import schedules as server_schedules
-from prefect.settings import PREFECT_API_URL
+from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -30,6 +32,7 @@ from pipelines.deploy import flowfile, pools, register, repository
 from pipelines.deploy.declared import Declared
 from pipelines.deploy.outcome import Outcome
 from pipelines.deploy.register import Wanted
+from pipelines.flow import access
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -75,17 +78,17 @@ def deploy(path: Path, dry: bool, prune: bool, console: Console) -> tuple[Declar
 
 
 def _apply(declared: Declared, wanted: list[Wanted], dry: bool, prune: bool) -> list[Outcome]:
-    address = PREFECT_API_URL.value()
+    address = _address()
     if not address and dry:
         return [Outcome(entry.full_name, "declared") for entry in wanted]
     if not address:
         # Without an address Prefect would start a server of its own that is gone with this process.
         raise StillhouseError(
-            "no Prefect server is named: start one (prefect server start) and set "
-            "PREFECT_API_URL=http://127.0.0.1:4200/api"
+            "no Prefect server is named: start that of this repository in another terminal (make flow-ui), or name one "
+            "by PREFECT_API_URL (and PREFECT_API_AUTH_STRING, if it asks for a password)"
         )
     try:
-        with get_client(sync_client=True) as client:
+        with temporary_settings(_settings(address)), get_client(sync_client=True) as client:
             outcomes = [pools.register(client, name, pool, dry) for name, pool in declared.pools.items()]
             outcomes += [register.register(client, entry, dry) for entry in wanted]
             outcomes += register.undeclared(client, wanted, prune, dry)
@@ -97,6 +100,17 @@ def _apply(declared: Declared, wanted: list[Wanted], dry: bool, prune: bool) -> 
         ) from None
     except httpx.HTTPError as error:
         raise StillhouseError(f"the Prefect server at {address} does not answer ({error}); is it running?") from None
+
+
+def _address() -> str | None:
+    """Of the server: the configured one, else that of `make flow-ui`, if it runs."""
+    return PREFECT_API_URL.value() or access.running()
+
+
+def _settings(address: str) -> dict[Any, str]:
+    """What a client of the server at `address` needs to know beside the user's settings."""
+    password = access.client(address).get("PREFECT_API_AUTH_STRING")
+    return {PREFECT_API_URL: address, **({PREFECT_API_AUTH_STRING: password} if password else {})}
 
 
 def _table(wanted: list[Wanted], outcomes: dict[str, Outcome]) -> Table:
@@ -131,6 +145,8 @@ def _warnings(declared: Declared, root: Path) -> dict[str, list[str]]:
 
 
 def _commands(declared: Declared, wanted: list[Wanted], console: Console) -> None:
+    address = _address()
+    ours = f"PREFECT_HOME={shlex.quote(str(access.home()))} " if address and access.client(address) else ""
     console.print("start a worker for each pool that is to run:")
     used = {entry.fields["work_pool_name"] for entry in wanted}
     for name, pool in declared.pools.items():
@@ -138,10 +154,10 @@ def _commands(declared: Declared, wanted: list[Wanted], console: Console) -> Non
             missing = {"docker": "prefect_docker", "kubernetes": "prefect_kubernetes"}.get(pool.type)
             needs = missing is not None and find_spec(missing) is None
             note = f"    # needs: pip install {missing.replace('_', '-')}" if missing and needs else ""
-            console.print(f"  prefect worker start --pool {name}{note}", highlight=False, soft_wrap=True)
+            console.print(f"  {ours}prefect worker start --pool {name}{note}", highlight=False, soft_wrap=True)
     by_hand = next((entry for entry in wanted if entry.trigger == "by hand"), wanted[0])
     console.print("run one by hand:")
-    console.print(f"  prefect deployment run {by_hand.full_name} -p jobs=2", highlight=False, soft_wrap=True)
+    console.print(f"  {ours}prefect deployment run {by_hand.full_name} -p jobs=2", highlight=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """Work pools: what a worker does with a run, as the template of its job.
 
 The templates hold the fields of Prefect's workers (prefect 3.8.8, prefect-docker 0.7.4, prefect-kubernetes 0.8.0) that
-Stillhouse declares, with the declared values as defaults; a single run may still override them
-(`prefect deployment run ... --job-variable image=...`).
+Stillhouse declares, with the declared values in place. A deployment or a run can set nothing but the DVC remote: a
+command, an image or a volume among a run's job variables would be code of whoever may start a run. Prefect's server
+refuses other variables where a run is made from a deployment, and no placeholder of the template takes them elsewhere.
 """
 
 from __future__ import annotations
@@ -15,25 +16,15 @@ from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
 from prefect.exceptions import ObjectNotFound
 
 from core.errors import StillhouseError
+from pipelines.deploy import remote
 from pipelines.deploy.declared import DockerPool, KubernetesPool, Pool, duration
 from pipelines.deploy.outcome import Outcome
 from pipelines.repro import QUIET
 
 OURS = "Declared in pipelines/deployments.yaml; python -m pipelines.deploy keeps it so."
-EVERYWHERE = ("command", "env", "labels", "name", "stream_output")
 HOST_MODES = ("host", "bridge", "none")
-TYPES = {
-    "env": "object",
-    "labels": "object",
-    "container_create_kwargs": "object",
-    "networks": "array",
-    "volumes": "array",
-    "auto_remove": "boolean",
-    "stream_output": "boolean",
-    "gpus": "integer",
-    "finished_job_ttl": "integer",
-}
-"""Of the variables, in JSON; the others are strings."""
+REMOTE = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+"""Name of a DVC remote."""
 
 
 def register(client: SyncPrefectClient, name: str, pool: Pool, dry: bool) -> Outcome:
@@ -78,7 +69,7 @@ def template(pool: Pool) -> dict[str, Any]:
         return _docker(pool, env)
     if isinstance(pool, KubernetesPool):
         return _kubernetes(pool, env)
-    return _template({"working_dir": "{{ working_dir }}"}, {"env": env, "working_dir": None})
+    return _template({}, env)
 
 
 def _docker(pool: DockerPool, env: dict[str, str]) -> dict[str, Any]:
@@ -89,8 +80,7 @@ def _docker(pool: DockerPool, env: dict[str, str]) -> dict[str, Any]:
     if pool.shared_memory:
         create["shm_size"] = pool.shared_memory
     host = pool.network in HOST_MODES
-    values = {
-        "env": env,
+    values: dict[str, Any] = {
         "image": pool.image,
         "image_pull_policy": pool.pull,
         "network_mode": pool.network if host else None,
@@ -100,26 +90,26 @@ def _docker(pool: DockerPool, env: dict[str, str]) -> dict[str, Any]:
         "mem_limit": pool.memory,
         "container_create_kwargs": create,
     }
-    return _template({field: f"{{{{ {field} }}}}" for field in values}, values)
+    return _template(values, env)
 
 
 def _kubernetes(pool: KubernetesPool, env: dict[str, str]) -> dict[str, Any]:
     memory = pool.memory and pool.memory[:-1] + {"m": "Mi", "g": "Gi"}[pool.memory[-1]]
-    resources = {"cpu": "{{ cpu }}", "memory": "{{ memory }}"}
+    resources = _stated({"cpu": pool.cpus, "memory": memory})
+    # A GPU can only be limited, which requests it, too; without the device plugin no node has any to give.
+    limits = resources | _stated({"nvidia.com/gpu": pool.gpus})
     container: dict[str, Any] = {
         "name": "prefect-job",
         "env": "{{ env }}",
-        "image": "{{ image }}",
-        "imagePullPolicy": "{{ image_pull_policy }}",
-        "args": "{{ command }}",
-        # A GPU can only be limited, which requests it, too; without the device plugin no node has any to give.
-        "resources": {"limits": {**resources, "nvidia.com/gpu": "{{ gpus }}"}, "requests": resources},
+        "image": pool.image,
+        "imagePullPolicy": pool.pull,
+        "resources": _stated({"limits": limits, "requests": resources}),
     }
     pod: dict[str, Any] = {
         "parallelism": 1,  # Prefect's worker asks for these two here, though Kubernetes knows them a level above
         "completions": 1,
         "restartPolicy": "Never",
-        "serviceAccountName": "{{ service_account_name }}",
+        **_stated({"serviceAccountName": pool.service_account}),
         "containers": [container],
     }
     if pool.shared_memory:
@@ -129,39 +119,32 @@ def _kubernetes(pool: KubernetesPool, env: dict[str, str]) -> dict[str, Any]:
     manifest = {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": {"labels": "{{ labels }}", "namespace": "{{ namespace }}", "generateName": "{{ name }}-"},
+        "metadata": {"namespace": pool.namespace},
         "spec": {
             "backoffLimit": 0,  # Prefect tells a failed run; a second start by Kubernetes would hide it
-            "ttlSecondsAfterFinished": "{{ finished_job_ttl }}",
+            "ttlSecondsAfterFinished": int(duration(pool.keep).total_seconds()),
             "template": {"spec": pod},
         },
     }
-    values = {
-        "env": env,
-        "image": pool.image,
-        "image_pull_policy": pool.pull,
-        "namespace": pool.namespace,
-        "service_account_name": pool.service_account,
-        "gpus": pool.gpus or None,
-        "cpu": pool.cpus,
-        "memory": memory,
-        "finished_job_ttl": int(duration(pool.keep).total_seconds()),
-    }
-    configuration = {"namespace": "{{ namespace }}", "job_manifest": manifest}
-    return _template(configuration, values)
+    return _template({"namespace": pool.namespace, "job_manifest": manifest}, env)
 
 
-def _template(configuration: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
-    """Placeholders without a value are left out by the worker, so only declared values become defaults."""
-    properties = {
-        field: {
-            "title": field.replace("_", " ").capitalize(),
-            "type": TYPES.get(field, "string"),
-            **({"default": values[field]} if values.get(field) else {}),
-        }
-        for field in dict.fromkeys((*EVERYWHERE, *values))
+def _template(configuration: dict[str, Any], env: dict[str, str]) -> dict[str, Any]:
+    """The job as it is declared; its only variable is the environment, in which only the DVC remote may differ."""
+    fixed = {name: {"type": "string", "const": value} for name, value in env.items() if name != remote.VARIABLE}
+    variables = {
+        "title": "Environment",
+        "type": "object",
+        "properties": {**fixed, remote.VARIABLE: {"type": "string", "pattern": REMOTE}},
+        "additionalProperties": False,
+        "default": env,
     }
     return {
-        "job_configuration": {**{field: f"{{{{ {field} }}}}" for field in EVERYWHERE}, **configuration},
-        "variables": {"type": "object", "properties": properties},
+        "job_configuration": {"env": "{{ env }}", **_stated(configuration)},
+        "variables": {"type": "object", "properties": {"env": variables}, "additionalProperties": False},
     }
+
+
+def _stated(values: dict[str, Any]) -> dict[str, Any]:
+    """Without what is not declared: Prefect's workers take null for a value."""
+    return {name: value for name, value in values.items() if value}

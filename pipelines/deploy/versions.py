@@ -94,7 +94,7 @@ def _mark(path: Path) -> str:
 
 def _git(source: SourceParams, task: str, branch: str | None) -> Version:
     newest = newest_commit(source.source, branch, source.allow_private)
-    reads = {"source": source.source, "commit": source.commit}
+    reads = {"source": source.address, "commit": source.commit}
     return Version(reads, upstream=newest, todo={f"{task}.data.commit": newest})
 
 
@@ -130,9 +130,9 @@ def newest_commit(url: str, branch: str | None, allow_private: bool) -> str:
 
 
 def _archive(source: SourceParams, task: str) -> Version:
-    reads = {"source": source.source, "sha256": source.sha256}
+    reads = {"source": source.address, "sha256": source.sha256}
     news = json.dumps(_headers(source.source, source.allow_private), sort_keys=True)
-    todo = {f"{task}.data.sha256": f"that of the new file: curl -sL {source.source} | sha256sum"}
+    todo = {f"{task}.data.sha256": f"that of the new file: curl -sL {source.address} | sha256sum"}
     return Version(reads, upstream=news, todo=todo)
 
 

@@ -8,7 +8,8 @@ import sys
 import threading
 import time
 
-from pipelines.flow import server
+from core.address import public
+from pipelines.flow import access, server
 from pipelines.flow.execution import Execution, Options
 
 PATIENCE_S = 60.0
@@ -30,7 +31,7 @@ class Mirror:
     def page(self) -> str:
         """URL of the flow run's page; empty while there is none."""
         flow_run = self._execution.flow_run
-        return f"{self._url.removesuffix('/api')}/runs/flow-run/{flow_run}" if flow_run else ""
+        return f"{public(self._url).removesuffix('/api')}/runs/flow-run/{flow_run}" if flow_run else ""
 
     @property
     def late(self) -> bool:
@@ -62,15 +63,18 @@ class Mirror:
             logging.raiseExceptions = False  # nor does a lost server write there
             self._follow()
         except Exception as error:  # whatever Prefect throws: the stages do not depend on it
-            self.problem = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+            self.problem = public(f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")
 
     def _connect(self) -> str:
         """The API to use: the configured one if it answers, else an own one."""
         if url := server.configured():
             if server.answers(url):
+                os.environ.update(access.client(url))
                 return url
-            print(f"warning: Prefect at {url} does not answer; using a server of this repository", file=sys.stderr)
-        os.environ.update(server.own_environment())
+            print(
+                f"warning: Prefect at {public(url)} does not answer; using a server of this repository", file=sys.stderr
+            )
+        os.environ.update({**server.own_environment(), "PREFECT_API_AUTH_STRING": access.password()})
         self._own = server.OwnServer()
         if not self._own.wait():
             raise RuntimeError(f"the server did not start, see {server.HOME / 'server.log'}")

@@ -5,6 +5,7 @@
 
 The own server starts beside the first stages (its first start migrates a database and takes twenty seconds), is started
 again when it dies and ends with the flow. `python -m pipelines.flow.server` (or `make flow-ui`) shows its runs later.
+It is behind `pipelines.gate` and asks for the password of `pipelines.flow.access`: any web page could else start code.
 """
 
 from __future__ import annotations
@@ -21,12 +22,17 @@ import tomllib
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Any
 
-from core import paths
+from core.address import public
 from core.errors import StillhouseError
 from core.family import die_with_parent
+from pipelines import gate
+from pipelines.flow import access
 
-HOME = paths.STATE / "prefect"
+HOME = access.HOME
+GATE = Path(gate.__file__).resolve()
+"""Run as a file: the working directory need not be this repository."""
 START_S = 120.0
 ANSWER_S = 5.0
 QUIET = {
@@ -86,7 +92,7 @@ class OwnServer:
         while not self._ending.is_set():
             self._process = subprocess.Popen(
                 _command(self.port),
-                env={**os.environ, **own_environment(), **_page(self.port)},
+                env={**os.environ, **own_environment(), **access.server(self.port)},
                 stdin=subprocess.DEVNULL,
                 stdout=_log(),
                 stderr=subprocess.STDOUT,
@@ -111,23 +117,16 @@ class OwnServer:
 
 def own_environment() -> dict[str, str]:
     """What makes Prefect, server and client, keep everything in this repository."""
-    home = HOME.resolve()
-    home.mkdir(parents=True, exist_ok=True)
+    home = access.home()
     database = f"sqlite+aiosqlite:///{home / 'prefect.db'}"
     return {**QUIET, "PREFECT_HOME": str(home), "PREFECT_API_DATABASE_CONNECTION_URL": database}
 
 
-def _page(port: int) -> dict[str, str]:
-    """Where the UI's pages find the API; they would look at port 4200."""
-    return {"PREFECT_SERVER_UI_API_URL": f"http://127.0.0.1:{port}/api"}
-
-
 def _command(port: int) -> list[str]:
-    return [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    return [sys.executable, str(GATE), "prefect", "--host", "127.0.0.1", "--port", str(port)]
 
 
 def _log() -> int:
-    HOME.mkdir(parents=True, exist_ok=True)
     return os.open(HOME / "server.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
 
 
@@ -142,18 +141,42 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=4200)
     port = parser.parse_args().port
     if url := configured():
-        print(f"Prefect is configured: open {url.removesuffix('/api')}")
+        print(f"Prefect is configured: open {public(url).removesuffix('/api')}")
         return
     with socket.socket() as probe:
         if probe.connect_ex(("127.0.0.1", port)) == 0:
             raise StillhouseError(f"port {port} is taken; choose another: --port N")
-    print(f"Prefect's UI: http://127.0.0.1:{port} (Ctrl-C ends it)", flush=True)
-    os.environ.update({**own_environment(), **_page(port)})
+    url = f"http://127.0.0.1:{port}"
+    print(f"Prefect's UI: {url} (Ctrl-C ends it)")
+    print(f"A browser is asked once for the password: {access.password()}", flush=True)
     started = time.monotonic()
-    code = subprocess.run(_command(port), check=False, stdout=_log(), stderr=subprocess.STDOUT).returncode
-    if code and time.monotonic() - started < START_S:
+    with access.offered(f"{url}/api"):
+        code = _serve(port)
+    if code not in (0, 128 + signal.SIGTERM) and time.monotonic() - started < START_S:
         print(f"error: the server ended with {code}, see {HOME / 'server.log'}", file=sys.stderr)
     sys.exit(code)
+
+
+def _serve(port: int) -> int:
+    """Run a server until it ends, or until this process is asked to. Returns: the exit code of both."""
+    process = subprocess.Popen(
+        _command(port),
+        env={**os.environ, **own_environment(), **access.server(port)},
+        stdin=subprocess.DEVNULL,
+        stdout=_log(),
+        stderr=subprocess.STDOUT,
+        preexec_fn=lambda: die_with_parent(signal.SIGTERM),  # noqa: PLW1509 - only a system call
+    )
+    asked: list[int] = []
+
+    def stop(signum: int, _frame: Any) -> None:
+        asked.append(signum)
+        process.terminate()
+
+    for signum in (signal.SIGTERM, signal.SIGINT):  # Ctrl-C reaches the server by itself, a second one does no harm
+        signal.signal(signum, stop)
+    code = process.wait()
+    return (0 if asked[0] == signal.SIGINT else 128 + asked[0]) if asked else code
 
 
 if __name__ == "__main__":
@@ -162,5 +185,3 @@ if __name__ == "__main__":
     except StillhouseError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.exit(0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from core.params import (
     DataParams,
@@ -74,7 +74,16 @@ class Augment(Section):
 
 class Model(ModelParams):
     arch: Literal["fcos"]
-    backbone: Literal["efficientnet_lite0"]
+    backbone: Literal[
+        "cnn",
+        "resnet18",
+        "resnet34",
+        "resnet50",
+        "densenet121",
+        "mobilenet_v1",
+        "mobilenet_v2",
+        "efficientnet_lite0",
+    ]
     image_size: Annotated[list[int], Field(min_length=2, max_length=2)]
     """Height and width of the network's input, pixels, multiples of 32."""
 
@@ -92,6 +101,15 @@ class Model(ModelParams):
     score_threshold: Probability
     nms_iou: Probability
     max_detections: Positive
+
+    @model_validator(mode="after")
+    def _packaged(self) -> Model:
+        if self.weights == "packaged" and self.backbone != "efficientnet_lite0":
+            raise ValueError(
+                f"`weights: packaged`, but no weights are packaged for backbone {self.backbone}, only for "
+                "efficientnet_lite0; set `weights: none` or to a file, or take that one"
+            )
+        return self
 
 
 class Jitter(Section):
@@ -157,3 +175,9 @@ class Params(TaskParams):
     distill: dict[Name, Distill]
     export: ExportParams
     quantize: Quantize
+
+    @model_validator(mode="after")
+    def _freezable(self) -> Params:
+        if self.model.backbone == "cnn" and self.model.weights != "none" and self.train.freeze_blocks:
+            raise ValueError(f"train.freeze_blocks: found {self.train.freeze_blocks}, expected 0: a cnn has no blocks")
+        return self

@@ -25,6 +25,8 @@ from modalities.text.predict.search import Arrays, Hypothesis, search
 
 MODES: dict[str, dict[str, Any]] = {"greedy": {"beam": 1}}
 """Further ways to predict, which `evaluate` scores beside the one that ships: name -> options of `Predictor`."""
+QUICK: dict[str, Any] = {"beam": 1}
+"""How to predict where the pipeline only looks whether a model still works."""
 EXAMPLE = "The meeting starts at nine."
 """An input, for the model card."""
 CHUNK = 64

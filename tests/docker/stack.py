@@ -99,20 +99,28 @@ class Stack:
         return f"http://127.0.0.1:{self.environment[variable]}"
 
     def get(self, variable: str, path: str) -> httpx.Response:
-        return httpx.get(self.url(variable) + path, timeout=20, trust_env=False)
+        return httpx.get(self.url(variable) + path, timeout=20, trust_env=False, auth=self._auth(variable))
 
     def post(self, variable: str, path: str, **more: Any) -> httpx.Response:
-        return httpx.post(self.url(variable) + path, timeout=20, trust_env=False, **more)
+        return httpx.post(self.url(variable) + path, timeout=20, trust_env=False, auth=self._auth(variable), **more)
+
+    def _auth(self, variable: str) -> tuple[str, str] | None:
+        """User and password of MLflow's and Prefect's pages."""
+        password = self.secrets.get(variable.replace("_PORT", "_PASSWORD"))
+        return ("stillhouse", password) if password else None
+
+    @property
+    def secrets(self) -> dict[str, str]:
+        return dict(line.split("=", 1) for line in self.env_file.read_text().splitlines() if "=" in line)
 
     def s3(self, user: str) -> Any:
         """A client with one user's key, at the address that the containers see, for none is published."""
         networks = self.inspect("objects")["NetworkSettings"]["Networks"]
         address = next(network["IPAddress"] for network in networks.values() if network["IPAddress"])
-        secret = dict(line.split("=", 1) for line in self.env_file.read_text().splitlines() if "=" in line)
         return boto3.client(
             "s3",
             endpoint_url=f"http://{address}:8333",
             aws_access_key_id=user,
-            aws_secret_access_key=secret[f"OBJECTS_{user.upper()}_SECRET"],
+            aws_secret_access_key=self.secrets[f"OBJECTS_{user.upper()}_SECRET"],
             region_name="us-east-1",
         )

@@ -120,10 +120,11 @@ def test_passwords_are_in_no_command_and_no_one_sees_more_than_it_needs(tmp_path
         name: {key for key, value in values.items() if value in str(service.get("environment"))}
         for name, service in stack.config(ROOT, tmp_path / ".env", *PROFILES, "submit")["services"].items()
     }
-    assert seen["worker"] == seen["worker-gpu"] == {"OBJECTS_DVC_SECRET"}
-    assert seen["mlflow"] == {"MLFLOW_DB_PASSWORD", "OBJECTS_MLFLOW_SECRET"}
-    assert seen["prefect"] == {"PREFECT_DB_PASSWORD"}
-    assert seen["server"] == seen["server-gpu"] == seen["submit"] == seen["volumes"] == set()
+    assert seen["worker"] == seen["worker-gpu"] == {"OBJECTS_DVC_SECRET", "MLFLOW_PASSWORD", "PREFECT_PASSWORD"}
+    assert seen["mlflow"] == {"MLFLOW_DB_PASSWORD", "OBJECTS_MLFLOW_SECRET", "MLFLOW_PASSWORD"}
+    assert seen["prefect"] == {"PREFECT_DB_PASSWORD", "PREFECT_PASSWORD"}
+    assert seen["submit"] == {"PREFECT_PASSWORD"}
+    assert seen["server"] == seen["server-gpu"] == seen["volumes"] == set()
     for name, service in stack.config(ROOT, tmp_path / ".env", *PROFILES)["services"].items():
         words = str([service.get("command"), service.get("entrypoint"), service.get("healthcheck")])
         assert not [key for key, value in values.items() if value in words], name
@@ -133,7 +134,13 @@ def test_without_passwords_it_refuses_and_says_what_to_run(tmp_path: Path) -> No
     (tmp_path / ".env").write_text("")
     done = stack.call(ROOT, tmp_path / ".env", ["--profile=cpu", "config", "--quiet"])
     assert done.returncode != 0
-    for name in ("POSTGRES_PASSWORD", "MLFLOW_DB_PASSWORD", "PREFECT_DB_PASSWORD", "OBJECTS_ADMIN_SECRET"):
+    for name in (
+        "POSTGRES_PASSWORD",
+        "MLFLOW_DB_PASSWORD",
+        "PREFECT_DB_PASSWORD",
+        "OBJECTS_ADMIN_SECRET",
+        "PREFECT_PASSWORD",
+    ):
         assert name in done.stderr
     assert "python docker/passwords.py" in done.stderr
 
@@ -153,9 +160,36 @@ def test_the_passwords_are_random_private_and_written_once(tmp_path: Path) -> No
     text = first.read_text()
     values = [line.partition("=")[2] for line in text.splitlines() if "=" in line]
     assert stat.S_IMODE(first.stat().st_mode) == 0o600
-    assert len(values) == len(set(values)) == 6 and all(len(value) == 48 for value in values)
+    assert len(values) == len(set(values)) == 8 and all(len(value) == 48 for value in values)
     assert not set(values) & {line.partition("=")[2] for line in second.read_text().splitlines() if "=" in line}
     assert write(first).returncode == 0 and first.read_text() == text
+
+
+def test_the_pages_passwords_are_added_to_a_file_without(tmp_path: Path) -> None:
+    """Volumes made before there were any go on opening."""
+    path = tmp_path / ".env"
+    write(path)
+    old = "".join(line for line in path.read_text().splitlines(keepends=True) if "_DB_" in line or "_PASS" not in line)
+    old += "POSTGRES_PASSWORD=mine"
+    path.write_text(old)
+    done = write(path)
+    assert done.returncode == 0 and "MLFLOW_PASSWORD, PREFECT_PASSWORD added" in done.stdout
+    assert path.read_text().startswith(old + "\nMLFLOW_PASSWORD=")
+    after = path.read_text()
+    assert write(path).returncode == 0 and path.read_text() == after
+
+
+def test_what_runs_code_for_others_is_behind_the_gate_and_a_password() -> None:
+    """MLflow and Prefect by themselves answer everybody, Prefect also pages of other sites."""
+    for name in ("mlflow", "prefect"):
+        service = services("cpu")[name]
+        assert service["command"][:3] == ["python", "/stack/gate.py", name]
+        asked = "GATE_PASSWORD" if name == "mlflow" else "PREFECT_SERVER_API_AUTH_STRING"
+        assert service["environment"][asked].startswith("stillhouse:")
+        assert "*" not in service["environment"]["GATE_HOSTS"].split(",")
+        assert (ROOT / "pipelines" / "gate.py").samefile(
+            next(volume["source"] for volume in service["volumes"] if volume["target"] == "/stack/gate.py")
+        )
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -101,13 +102,22 @@ def test_it_comes_up_healthy_and_the_server_waits_for_its_first_package(stack: S
         assert stack.execute(service, "id", "-u").strip() != "0"
     assert stack.get("SERVER_PORT", "/v2/health/live").status_code == 200
     ready = stack.get("SERVER_PORT", "/ready")
-    assert ready.status_code == 400 and "/packages/detection does not exist" in ready.text
+    assert ready.status_code == 400 and "/packages is no package" in ready.text
 
 
-def test_mlflow_answers_to_its_own_names_alone(stack: Stack) -> None:
-    for host, expected in (("mlflow:5000", 200), ("127.0.0.1:5000", 200), ("rebound.example", 403)):
-        url = stack.url("MLFLOW_PORT") + "/api/2.0/mlflow/experiments/search?max_results=1"
-        assert httpx.get(url, headers={"Host": host}, trust_env=False).status_code == expected, host
+@pytest.mark.parametrize(
+    ("service", "path"),
+    [("MLFLOW", "/api/2.0/mlflow/experiments/search?max_results=1"), ("PREFECT", "/api/admin/version")],
+)
+def test_a_page_of_its_own_and_with_its_password_alone_is_answered(stack: Stack, service: str, path: str) -> None:
+    url, auth = stack.url(f"{service}_PORT") + path, ("stillhouse", stack.secrets[f"{service}_PASSWORD"])
+    name = f"{service.lower()}:{5000 if service == 'MLFLOW' else 4200}"
+    ask = partial(httpx.get, url, trust_env=False, timeout=20)
+    assert ask(headers={"Host": name}, auth=auth).status_code == 200
+    assert ask(auth=auth).status_code == 200
+    assert ask().status_code == ask(auth=("stillhouse", "wrong")).status_code == 401
+    assert ask(headers={"Host": "rebound.example"}, auth=auth).status_code == 421
+    assert ask(headers={"Origin": "https://evil.example"}, auth=auth).status_code == 403
 
 
 @pytest.mark.parametrize(("user", "foreign"), [("mlflow", "dvc"), ("dvc", "mlflow")])

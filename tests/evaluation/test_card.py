@@ -100,6 +100,16 @@ def test_it_says_how_to_call_the_model() -> None:
         assert words in text
 
 
+@pytest.mark.parametrize(
+    ("example", "sent"), [({"left": 1, "right": 2}, '{"left": 1, "right": 2}'), ({}, "{}")], ids=["two", "none"]
+)
+def test_a_request_of_several_inputs_or_of_none(example: Any, sent: str) -> None:
+    text = card.render(facts(use=card.Use("match", None, False, example)))
+    assert f"-d '{sent}' http://127.0.0.1:8080/v1/match" in text
+    assert "takes one" not in text
+    assert "None" not in text
+
+
 class Page(HTMLParser):
     """Elements of a page, and what would make a browser fetch or run something."""
 

@@ -81,9 +81,10 @@ def test_a_wrong_input(server: Running, wrong: Any, reason: str) -> None:
     ("body", "reason"),
     [
         ([], "the body must be a JSON object with inputs"),
-        ({}, "inputs must be a list of one tensor: image or pixels"),
-        ({"inputs": []}, "inputs must be a list of one tensor"),
-        ({"inputs": [pixels(), pixels()]}, "inputs must be a list of one tensor"),
+        ({}, "inputs must be a list of 1 to 2 tensors of: image, pixels"),
+        ({"inputs": []}, "inputs must be a list of 1 to 2 tensors"),
+        ({"inputs": [pixels(), pixels()]}, "inputs has 'pixels' twice"),
+        ({"inputs": [pixels()] * 3}, "inputs must be a list of 1 to 2 tensors"),
         ({"inputs": [pixels()], "id": 7}, "id must be a string"),
         ({"inputs": [pixels()], "parameters": [1]}, "parameters must be an object"),
         ({"inputs": [pixels()], "parameters": {"seed": 1}}, r"parameters \['seed'\] are not known; known: min_score"),

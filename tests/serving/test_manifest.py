@@ -17,6 +17,7 @@ DOCUMENTS: dict[str, Any] = {
 }
 POD = DOCUMENTS["Deployment"]["spec"]["template"]["spec"]
 CONTAINER = POD["containers"][0]
+POD_PACKAGES = next(mount["mountPath"] for mount in CONTAINER["volumeMounts"] if mount["name"] == "packages")
 
 
 def test_its_flags_are_the_servers(tmp_path: Path) -> None:
@@ -24,7 +25,7 @@ def test_its_flags_are_the_servers(tmp_path: Path) -> None:
     token.write_text("0123456789abcdef")
     arguments = [word.replace("/token/token", str(token)) for word in CONTAINER["args"]]
     settings, _ = parse(arguments)
-    assert list(settings.packages) == ["detection", "translation"]
+    assert settings.packages == {"packages": Path(POD_PACKAGES)}
     assert settings.drain_s + settings.drain_delay_s < POD["terminationGracePeriodSeconds"]
     assert str(settings.threads) == CONTAINER["resources"]["limits"]["cpu"]
     assert settings.token == "0123456789abcdef"

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from core import params, paths
 from core.checkpoint import INITIAL
-from core.files import write_json
+from core.files import write_json, write_text
 from core.params import SourceParams
+from evaluation.card import Use
 from ops import passport
-from stages.package import makers, pin, provenance
+from stages.package import makers, pin, provenance, use
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -96,6 +99,39 @@ def test_the_passport_tells_what_training_started_from(
     assert not passport.chain.broken(passport.chained(found))
 
 
+def test_what_ships_names_the_source_without_its_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Passport, what is stamped into ONNX files, and card."""
+    head, tasks = params.load()
+    secret = "hunter2"
+    data = tasks["detection"].data.model_copy(
+        update={"source": f"https://example.org/a.zip?sig={secret}#{secret}", "sha256": "1" * 64}
+    )
+    root = Path.cwd()
+    monkeypatch.chdir(tmp_path)
+    for name in ("params.yaml", "dvc.yaml", "requirements", "LICENSE"):
+        (tmp_path / name).symlink_to(root / name)
+    for name in ("validation.json", "quarantine.jsonl"):
+        write_text(paths.validated("detection") / name, "{}")
+    write_text(paths.prepared("detection") / "train.json", "{}")
+    write_json(paths.checkpoint("detection", "base") / INITIAL, {"source": "none"})
+    context: Any = SimpleNamespace(
+        task="detection", head=head, seed=1, name="package@detection", run=SimpleNamespace(key="k"),
+        params=tasks["detection"].model_copy(update={"data": data}),
+    )  # fmt: skip
+    row = {
+        "variant": "base",
+        "precision": "fp32",
+        "quality": 0.5,
+        "metrics": {},
+        "interval": [0, 1],
+        "test_interval": [0, 1],
+    }
+    links = provenance(context, {"signature": "s", "metric": "map"}, row)
+    shipped = json.dumps([links, passport.chained(links)])
+    assert secret not in shipped
+    assert links["data"]["source"] == links["params"]["detection"]["data"]["source"] == "https://example.org/a.zip"
+
+
 @pytest.mark.parametrize("task", ["detection", "translation"])
 def test_a_licence_is_that_of_the_source_and_never_guessed(task: str) -> None:
     data = params.load()[1][task].data
@@ -105,3 +141,17 @@ def test_a_licence_is_that_of_the_source_and_never_guessed(task: str) -> None:
     other = data.model_copy(update={"source": "/data/wheat"})
     assert other.known_license is None
     assert other.model_copy(update={"license": "MIT"}).known_license == "MIT"
+
+
+def test_how_a_model_is_called_comes_from_its_role() -> None:
+    class Request(BaseModel):
+        left: bytes
+        right: str
+
+    def role(raw: dict[str, str]) -> SimpleNamespace:
+        return SimpleNamespace(VERB="match", RAW=raw, Request=Request)
+
+    assert use(role({"image/": "left", "application/pdf": "left"}), "a.png") == Use("match", "left", True, "a.png")
+    assert use(role({"text/plain": "right"}), "Hi.") == Use("match", "right", False, "Hi.")
+    for raw in ({}, {"image/": "left", "text/plain": "right"}):
+        assert use(role(raw), {"right": "Hi."}) == Use("match", None, False, {"right": "Hi."})

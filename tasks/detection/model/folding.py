@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from compression import folding
 from tasks.detection.model.fcos import FCOS, Tower
 
 
@@ -33,13 +34,7 @@ class FoldedTower(nn.Module):
 def fold(network: FCOS) -> FCOS:
     """A copy in eval mode that computes the same; `network` stays as it is."""
     folded = copy.deepcopy(network).eval()
-    backbone = folded.backbone
-    for module in (backbone, *backbone.blocks):
-        for name, conv in list(module.named_children()):
-            norm = getattr(module, f"{name}_norm", None)
-            if norm is not None:
-                setattr(module, name, fuse_conv_bn_eval(conv, norm))
-                setattr(module, f"{name}_norm", nn.Identity())
+    folded.backbone = folding.fold(folded.backbone)
     folded.class_tower = FoldedTower(folded.class_tower)
     folded.box_tower = FoldedTower(folded.box_tower)
     return folded

@@ -15,17 +15,14 @@ from numpy.typing import NDArray
 
 from core.errors import DataError
 from core.task import Job, Limits, Tensor
+from modalities.images.serve.requests import INPUTS, LIMITS, RAW, count, each, figures, rgb
 from tasks.detection.predict import Found, Picture, Predictor, pixels
 from tasks.detection.serve.difference import difference
-from tasks.detection.serve.images import figures, image, rgb
 from tasks.detection.serve.messages import Request, Response
 
-__all__ = ["Request", "Response"]  # of the role
+__all__ = ["INPUTS", "LIMITS", "RAW", "Request", "Response"]  # of the role
 
 VERB = "detect"
-RAW = {"image/": "image"}
-INPUTS = (Tensor("image", "BYTES", (-1,)), Tensor("pixels", "UINT8", (-1, -1, -1, 3), also=("FP32",)))
-"""Encoded files; or RGB 0 to 255, all images of one size."""
 OUTPUTS = (
     Tensor("boxes", "FP32", (-1, 4)),
     Tensor("scores", "FP32", (-1,)),
@@ -67,7 +64,7 @@ def about(predictor: Predictor) -> dict[str, Any]:
 
 def plain(request: Request, predictor: Predictor, limits: Limits) -> Job:
     """See `core.task.Serve`."""
-    return _job([image(request.image, "image", limits)], request.min_score, predictor)
+    return _job(_decoded([request.image], ["image"], predictor, limits), request.min_score, predictor)
 
 
 def answer(job: Job, results: Sequence[Found]) -> dict[str, Any]:
@@ -83,14 +80,13 @@ def tensors(
     if len(inputs) != 1 or not set(inputs) <= {"image", "pixels"}:
         raise DataError(f"inputs: expected either 'image' or 'pixels', found {sorted(inputs)}")
     ((name, array),) = inputs.items()
-    if not 1 <= len(array) <= limits.items:
-        raise DataError(f"{name}: has {len(array)} images, expected 1 to {limits.items}")
+    number = count(array, name, limits)
     score = _score(parameters.get("min_score", 0.0))
     if name == "image":
-        images = [image(value, f"image[{i}]", limits) for i, value in enumerate(array.tolist())]
+        items = _decoded(array.tolist(), [f"image[{i}]" for i in range(number)], predictor, limits)
     else:
-        images = list(rgb(array, limits))
-    return _job(images, score, predictor)
+        items = [_item(one, predictor) for one in rgb(array, limits)]
+    return _job(items, score, predictor)
 
 
 def outputs(job: Job, results: Sequence[Found]) -> dict[str, NDArray[Any]]:
@@ -124,13 +120,25 @@ def item(value: Any) -> Item:
 
 
 def features(item: Item) -> dict[str, float]:
-    """See `images.figures`."""
+    """See `modalities.images.serve.requests.figures`."""
     return item.figures
 
 
-def _job(images: Sequence[NDArray[np.uint8]], min_score: float, predictor: Predictor) -> Job:
-    items = [Item(predictor.picture(one), figures(one)) for one in images]
-    sizes = [(one.shape[1], one.shape[0]) for one in images]
+def size(item: Item) -> int:
+    """See `core.task.Serve`."""
+    return item.picture.pixels.nbytes
+
+
+def _decoded(files: Sequence[bytes], names: Sequence[str], predictor: Predictor, limits: Limits) -> list[Item]:
+    return each(files, names, limits, pixels, lambda image: _item(image, predictor))
+
+
+def _item(image: NDArray[np.uint8], predictor: Predictor) -> Item:
+    return Item(predictor.picture(image), figures(image))
+
+
+def _job(items: list[Item], min_score: float, predictor: Predictor) -> Job:
+    sizes = [(item.picture.width, item.picture.height) for item in items]
     return Job(items, None, State(predictor, min_score, sizes))
 
 

@@ -6,9 +6,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from core.errors import TrainingError
+from compression import distillation
 from tasks.translation.model.losses import hard_targets, teacher_forced
 
 
@@ -18,23 +17,17 @@ def soft_targets(student: nn.Module, teacher: nn.Module, batch: Any, settings: A
     Both distributions over the vocabulary at `temperature`; the square keeps the gradients' size (Hinton et al. 2015,
     section 2). All in nats a subword. Raises: TrainingError when the two do not share a tokenizer.
     """
-    for key, name in (("vocabulary", "vocabulary size"), ("tokenizer", "tokenizer (sha256)")):
-        mine, theirs = student.arch[key], teacher.arch[key]
-        if mine != theirs:
-            raise TrainingError(
-                f"teacher and student do not match: the teacher's {name} is {theirs}, the student's is {mine}; distill "
-                "with the tokenizer of the teacher's checkpoint, or train the teacher again"
-            )
+    distillation.check(facts(student), facts(teacher))
     with torch.no_grad():
-        target = teacher_forced(teacher, batch)[0].float()
+        target = teacher_forced(teacher, batch)[0]
     logits, gold = teacher_forced(student, batch)
     hard = hard_targets(logits, gold, params.model.label_smoothing)
     heat = settings.temperature
-    soft = F.kl_div(
-        F.log_softmax(logits.float() / heat, -1),
-        F.log_softmax(target / heat, -1),
-        reduction="batchmean",
-        log_target=True,
-    )
+    soft = distillation.divergence(logits, target, heat)
     total = settings.soft_weight * heat**2 * soft + (1 - settings.soft_weight) * hard["loss"]
     return {"loss": total, "nll": hard["nll"], "soft": soft.detach()}
+
+
+def facts(network: nn.Module) -> dict[str, Any]:
+    """What teacher and student must share."""
+    return {"vocabulary size": network.arch["vocabulary"], "tokenizer (sha256)": network.arch["tokenizer"]}

@@ -14,7 +14,7 @@ import torch
 import torch_pruning
 from torch import nn
 
-from core.errors import ModelError
+from compression.pruning import nothing_left
 from modalities.text.backbones.gru import GRU
 from modalities.text.backbones.transformer import CrossAttention, FeedForward, SelfAttention
 
@@ -23,7 +23,7 @@ def prune(model: nn.Module, arch: dict[str, Any], settings: Any) -> dict[str, An
     """Remove `settings.ratio` of the feed-forward units and of the heads of every layer, rounded.
 
     Changes `model` in place. Returns: the architecture of what is left.
-    Raises: ModelError when a layer would be left without a unit or a head.
+    Raises: TrainingError when a layer would be left without a unit or a head.
     """
     arch = copy.deepcopy(arch)
     if isinstance(model, GRU):
@@ -77,5 +77,5 @@ def _weakest(name: str, what: str, importance: torch.Tensor, ratio: float) -> Se
     count = len(importance)
     dropped = round(count * ratio)
     if dropped >= count:
-        raise ModelError(f"pruning {ratio:.0%} would leave {name} without {what} (it has {count}); lower the ratio")
+        raise nothing_left(name, count, what, ratio)
     return sorted(importance.argsort()[:dropped].tolist())

@@ -31,13 +31,3 @@ def natural(texts: Sequence[str], languages: Languages) -> list[str]:
     if languages.tokenized and languages.target_base in WITHOUT_SPACES:
         return [text.replace(" ", "") for text in texts]
     return list(texts)
-
-
-def quick(predictions: Sequence[str], references: Sequence[str], languages: Languages) -> float:
-    """BLEU, 0 to 100, of a validation: on the given tokens when the data has them, else as `score` reports it.
-
-    0 when there is nothing to compare.
-    """
-    if not references:
-        return 0.0
-    return metric(languages, given_tokens=languages.tokenized).corpus_score(list(predictions), [list(references)]).score

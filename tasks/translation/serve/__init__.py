@@ -20,17 +20,18 @@ from core.errors import DataError
 from core.task import Job, Limits, Tensor
 from modalities.text.inputs.scripts import script_share
 from modalities.text.predict.search import Hypothesis
-from modalities.text.serve.texts import Part, check, parts
+from modalities.text.serve.requests import INPUTS, LIMITS, RAW, check, decoded, whole
+from modalities.text.serve.texts import Part, in_script, parts
 from tasks.translation.predict import EXAMPLE, Predictor
-from tasks.translation.serve.messages import BEAMS, OPTIONS, Request, Response, whole
+from tasks.translation.serve.messages import BEAMS, OPTIONS, Request, Response
 
-__all__ = ["OPTIONS", "Request", "Response"]  # of the role
+__all__ = ["INPUTS", "LIMITS", "OPTIONS", "RAW", "Request", "Response"]  # of the role
 
 VERB = "translate"
-RAW = {"text/plain": "text"}
-INPUTS = (Tensor("text", "BYTES", (-1,)),)
 OUTPUTS = (Tensor("translation", "BYTES", (-1,)),)
 MAX_BATCH = 16
+SENTENCE = 80
+"""Characters of a usual one."""
 SIMILAR = 0.6
 """Ratio of characters in common from which a golden sample's translation is what was packaged. int8 kernels differ by
 CPU, and dynamic quantization by what shares the batch: on the embedded sample that changed 6 % of translations, to 0.79
@@ -89,7 +90,7 @@ def tensors(
     """See `core.task.Serve`."""
     if set(inputs) != {"text"}:
         raise DataError(f"inputs: expected 'text', found {sorted(inputs)}")
-    texts = [_utf8(value, f"text[{i}]") for i, value in enumerate(inputs["text"][: limits.items + 1].tolist())]
+    texts = decoded(inputs["text"], "text", limits)
     beam, checked = whole(parameters.get("beam")), parameters.get("check_language", True)
     if beam is not None and (isinstance(beam, bool) or not isinstance(beam, int) or not 1 <= beam <= BEAMS):
         raise DataError(f"parameters: beam is {beam!r}, expected a whole number from 1 to {BEAMS}")
@@ -140,11 +141,9 @@ def features(item: str) -> dict[str, float]:
     }
 
 
-def _utf8(value: bytes, name: str) -> str:
-    try:
-        return value.decode()
-    except UnicodeDecodeError as error:
-        raise DataError(f"{name}: no valid UTF-8 at byte {error.start}: {error.reason}") from None
+def cost(item: str, options: Any) -> float:
+    """See `core.task.Serve`: of each hypothesis, a step for every subword, and something for the sentence itself."""
+    return float(options) * (1.0 + len(item) / SENTENCE)
 
 
 def _job(
@@ -156,11 +155,10 @@ def _job(
     predictor: Predictor,
     limits: Limits,
 ) -> Job:
-    if not 1 <= len(texts) <= limits.items:
-        found = "none" if not texts else f"more than {limits.items}"
-        raise DataError(f"text: has {found}, expected 1 to {limits.items} texts")
-    for text, name in zip(texts, names, strict=True):
-        check(text, name, predictor.info["languages"]["source"] if check_language else None, limits.characters)
+    check(texts, names, limits)
+    if check_language:
+        for text, name in zip(texts, names, strict=True):
+            in_script(text, name, predictor.info["languages"]["source"])
     items: list[str] = []
     languages, limit = predictor.info["languages"], predictor.info["limits"]["max_tokens"] - 1  # <eos>
 

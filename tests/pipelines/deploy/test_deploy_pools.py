@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.exceptions import PrefectHTTPStatusError
 from prefect.workers.base import BaseJobConfiguration
 from prefect.workers.process import ProcessJobConfiguration
 from pydantic import ConfigDict
@@ -69,7 +70,7 @@ def test_a_docker_pool_asks_for_image_gpus_and_environment(client: SyncPrefectCl
 @pytest.mark.parametrize(("gpus", "count"), [("all", -1), (1, 1), (0, None)])
 def test_gpus_of_docker(gpus: Any, count: int | None) -> None:
     pool = DockerPool(type="docker", image="i", gpus=gpus)
-    create = pools.template(pool)["variables"]["properties"]["container_create_kwargs"].get("default", {})
+    create = pools.template(pool)["job_configuration"].get("container_create_kwargs", {})
     assert create.get("device_requests") == ([{"count": count, "capabilities": [["gpu"]]}] if count else None)
 
 
@@ -146,6 +147,53 @@ def test_a_pool_is_updated_only_when_it_differs(client: SyncPrefectClient) -> No
     pools.register(client, "gpu", changed, dry=False)
     assert job(client, "gpu").image == "stillhouse:2"
     assert client.read_work_pool("gpu").concurrency_limit is None
+
+
+@pytest.mark.parametrize("pool", [ProcessPool(type="process", env={"A": "b"}), DOCKER, KUBERNETES])
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"command": "touch PWNED"},
+        {"image": "evil"},
+        {"working_dir": "/"},
+        {"volumes": ["/:/host"]},
+        {"env": {"LD_PRELOAD": "evil.so"}},
+        {"env": {"DO_NOT_TRACK": "0"}},
+        {"env": {"STILLHOUSE_DVC_REMOTE": "$(touch PWNED)"}},
+        {"env.PYTHONPATH": "/evil"},
+    ],
+    ids=str,
+)
+def test_job_variables_that_are_not_declared_are_refused(
+    client: SyncPrefectClient, pool: Pool, values: dict[str, Any]
+) -> None:
+    """By the server, for a run and for a deployment (faults.md row 106)."""
+    pools.register(client, "pool", pool, dry=False)
+    flow = client.create_flow_from_name("stillhouse")
+    deployment = client.create_deployment(
+        flow, "one", work_pool_name="pool", job_variables={"env": {"STILLHOUSE_DVC_REMOTE": "store"}}
+    )
+    with pytest.raises(PrefectHTTPStatusError, match="422"):
+        client.create_flow_run_from_deployment(deployment, job_variables=values)
+    with pytest.raises(PrefectHTTPStatusError, match="422"):
+        client.create_deployment(flow, "two", work_pool_name="pool", job_variables=values)
+    assert client.read_flow_runs(limit=1) == []
+    run = client.create_flow_run_from_deployment(deployment, job_variables={"env": {"STILLHOUSE_DVC_REMOTE": "other"}})
+    client.delete_flow_run(run.id)
+
+
+@pytest.mark.parametrize("pool", [ProcessPool(type="process"), DOCKER, KUBERNETES])
+def test_a_template_takes_nothing_that_came_past_the_server(client: SyncPrefectClient, pool: Pool) -> None:
+    pools.register(client, "pool", pool, dry=False)
+    evil = {
+        "command": "evil",
+        "image": "evil",
+        "working_dir": "evil",
+        "volumes": ["evil"],
+        "name": "evil",
+        "args": "evil",
+    }
+    assert job(client, "pool", evil).model_dump() == job(client, "pool").model_dump()
 
 
 @pytest.mark.parametrize(

@@ -248,6 +248,6 @@ def test_without_a_server_nothing_goes_to_a_passing_one(
 ) -> None:
     with temporary_settings(restore_defaults={PREFECT_API_URL}), pytest.raises(SystemExit):
         deploy({"nightly": NIGHTLY})
-    assert "set PREFECT_API_URL" in refused(capsys)
+    assert "make flow-ui" in refused(capsys)
     with temporary_settings(restore_defaults={PREFECT_API_URL}):
         assert "declared" in deploy({"nightly": NIGHTLY}, "--dry")

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from core.task import Limits
 from tasks.detection.predict import Predictor as Detector
 from tasks.detection.predict import pixels
 from tasks.translation import serve
@@ -38,7 +37,7 @@ def arrays(detector: Detector, images: list[Any], min_score: float = 0.0) -> dic
 def translation(translator: Translator, text: str, beam: int | None = None) -> str:
     """Of a whole text, by the role `serve` in this process; see `translated`."""
     request = serve.Request(text=text, beam=beam, check_language=False)
-    job = serve.plain(request, translator, Limits(items=1, pixels=1, characters=20_000))
+    job = serve.plain(request, translator, {"items": 1, "pixels": 1, "characters": 20_000})
     (answer,) = serve.answer(job, serve.run(translator, job.items, job.options))["translations"]
     translated(translator, text, answer, beam)
     return str(answer["text"])

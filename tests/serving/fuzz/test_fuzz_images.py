@@ -20,11 +20,10 @@ from running import Running
 from unharmed import Known, is_refused
 
 from core.errors import DataError
-from core.task import Limits
 from tasks.detection import serve
 from tasks.detection.predict import Predictor as Detector
 
-LIMITS = Limits(items=64, pixels=2_000_000, characters=1)
+LIMITS = {"items": 64, "pixels": 2_000_000, "characters": 1}
 """Few pixels, so that images whose header has become large take no time here; test_fuzz_bombs.py has the real limit."""
 KINDS = {"common": common, "rare": rare}
 SLOWEST_S = 5.0

@@ -24,7 +24,8 @@ def test_batches_hold_what_the_module_says(squares: Path, settings: Any) -> None
     assert batch["images"].is_contiguous(memory_format=torch.channels_last)
     assert len(loaders.train) == 2 and len(loaders.val) == 2  # 10 // 4, the rest is dropped; 6 in 4 + 2
     val = list(loaders.val)[1]
-    assert val["ids"] == [15, 16] and val["scales"].tolist() == [[1.0, 1.0]] * 2
+    assert val["ids"] == [11 + position for position in val["positions"]] and len(val["ids"]) == 2
+    assert val["scales"].tolist() == [[1.0, 1.0]] * 2
     assert set(torch.cat(val["labels"]).tolist()) == {0, 1}  # category ids 1 and 4
 
 

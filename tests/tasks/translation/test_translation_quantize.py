@@ -11,6 +11,7 @@ import translation_tiny as tiny
 from onnx import numpy_helper
 
 from core.errors import ModelError
+from stages import quantize as stage
 from tasks.translation.predict import Predictor
 from tasks.translation.quantize import quantize
 
@@ -29,8 +30,9 @@ def test_smaller_and_still_right(made: tiny.Exported, tmp_path: Path, precision:
     _, source, data, _ = made
     params = tiny.settings(quantize={"mode": mode, "calibration": 32, "max_loss": 25.0})
     target = tmp_path
-    notes = quantize(source, target, precision, data, params, 7)
-    assert notes[f"bleu_{precision}"] > notes["bleu_fp32"] - 25 > 20
+    quantize(source, target, precision, data, params, 7)
+    before, after = (stage.quality("translation", folder, data, params, 7) for folder in (source, target))
+    assert after > before - 25 > 20
     assert size(target) < size(source)
     assert Predictor(target, threads=1)(["he eat rice ."])[0]
     for name in ("encoder", "step"):
@@ -55,5 +57,10 @@ def test_collapse_is_refused(made: tiny.Exported, tmp_path: Path) -> None:
     projection.CopyFrom(numpy_helper.from_array(weights, projection.name))
     onnx.save(model, broken / "step.onnx")
     params = tiny.settings(quantize={"mode": "dynamic", "max_loss": 1.0})
-    with pytest.raises(ModelError, match=r"int8 has collapsed: BLEU on the validation split is .* fp32 it is"):
-        quantize(broken, target, "int8", data, params, 7)
+    quantize(broken, target, "int8", data, params, 7)
+
+    def look(folder: Path) -> float:
+        return stage.quality("translation", folder, data, params, 7)
+
+    with pytest.raises(ModelError, match=r"collapses: .* in int8: BLEU on the validation split goes from"):
+        stage.checked("translation", "int8", broken, target, params, look)

@@ -15,12 +15,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from core.errors import DataError
-from core.task import Limits
 from modalities.text.inputs.scripts import main_script
 from tasks.translation import serve
 from tasks.translation.predict import Predictor, inputs
 
-LIMITS = Limits(items=3, pixels=1, characters=2000)
+LIMITS = {"items": 3, "pixels": 1, "characters": 2000}
 EAT = "he eat rice ."
 
 

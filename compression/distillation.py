@@ -1,0 +1,104 @@
+"""Knowledge distillation: soft targets, hints and attention, and whether a student fits its teacher.
+
+Shapes: N predictions, K classes (or subwords), B batch, C channels, h and w height and width of a map.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from core.errors import TrainingError
+
+REGRESSORS = "hint_regressors"
+"""Name of the student's part that only training has."""
+
+
+def check(student: Mapping[str, Any], teacher: Mapping[str, Any]) -> None:
+    """Compare what both must share: what is called what (`classes`, `tokenizer (sha256)`) -> value of each.
+
+    Raises: TrainingError naming the first that differs.
+    """
+    for what, mine in student.items():
+        if mine != teacher[what]:
+            raise TrainingError(
+                f"teacher and student do not match: {what} of the student {mine}, of the teacher {teacher[what]}; "
+                "train the teacher again with the present params, or distil from the one that fits"
+            )
+
+
+def divergence(given: Tensor, wanted: Tensor, temperature: float) -> Tensor:
+    """Kullback-Leibler divergence of the student's from the teacher's distribution, both softened by `temperature`.
+
+    given, wanted: logits (N, K) of student and teacher. Returns: the mean over N, nats.
+    """
+    return F.kl_div(
+        F.log_softmax(given.float() / temperature, -1),
+        F.log_softmax(wanted.float() / temperature, -1),
+        reduction="batchmean",
+        log_target=True,
+    )
+
+
+def soft_targets(given: Tensor, wanted: Tensor, temperature: float) -> Tensor:
+    """T^2 times the `divergence`: the square keeps the gradients as large as those of the labels, whatever T is.
+
+    Hinton et al. 2015, https://arxiv.org/abs/1503.02531, section 2.
+    """
+    return temperature**2 * divergence(given, wanted, temperature)
+
+
+def attention(given: Sequence[Tensor], wanted: Sequence[Tensor]) -> Tensor:
+    """Attention transfer (Zagoruyko & Komodakis 2017, arXiv:1612.03928, equation 2), mean over the maps.
+
+    Each map (B, C, h, w) becomes the unit vector of its mean square over the channels: channels may differ, and nothing
+    is learnt beside the student.
+    """
+    losses = []
+    for mine, other in zip(given, wanted, strict=True):
+        one, two = (F.normalize(x.float().square().mean(1).flatten(1), dim=1) for x in (mine, other))
+        losses.append((one - two).square().sum(1).mean())
+    return torch.stack(losses).mean()
+
+
+class Regressors(nn.Module):
+    """From each of the student's maps to the teacher's channels: a 1x1 convolution where these differ."""
+
+    def __init__(self, given: Sequence[int], wanted: Sequence[int]):
+        super().__init__()
+        self.maps = nn.ModuleList(
+            nn.Identity() if mine == other else nn.Conv2d(mine, other, 1)
+            for mine, other in zip(given, wanted, strict=True)
+        )
+
+    def forward(self, given: Sequence[Tensor]) -> list[Tensor]:
+        """Maps (B, C of the student, h, w) -> (B, C of the teacher, h, w)."""
+        return [regressor(x) for regressor, x in zip(self.maps, given, strict=True)]
+
+
+def attach(student: nn.Module, given: Sequence[int], wanted: Sequence[int]) -> None:
+    """Give the student regressors for `hints`, given the channels of its maps and of the teacher's.
+
+    They are a part of it while it is trained, so that they are optimised and resumed with it; `shipped` drops them.
+    """
+    student.add_module(REGRESSORS, Regressors(given, wanted))
+
+
+def hints(student: nn.Module, given: Sequence[Tensor], wanted: Sequence[Tensor]) -> Tensor:
+    """FitNets (Romero et al. 2015, https://arxiv.org/abs/1412.6550, equation 3): mean squared distance between the
+    teacher's maps and the student's after its regressors (`attach`), mean over the maps.
+
+    Maps of one pair have one height and width.
+    """
+    regressed = student.get_submodule(REGRESSORS)(given)
+    pairs = zip(regressed, wanted, strict=True)
+    return torch.stack([F.mse_loss(mine.float(), other.float()) for mine, other in pairs]).mean()
+
+
+def shipped(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights of a student without those of its regressors."""
+    return {name: value for name, value in weights.items() if not name.startswith(f"{REGRESSORS}.")}

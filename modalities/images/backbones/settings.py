@@ -1,0 +1,123 @@
+"""What can be set of each backbone, as sections for `params.yaml`; imports no torch.
+
+A name is that of a published network; the settings vary it. `size` and colours are the task's and not set here.
+Every field has a default, the published value, since the fields differ from backbone to backbone.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from core.errors import suggest
+from core.params import Section, typed
+
+Norm = Literal["batch", "layer", "instance", "group", "none"]
+Activation = Literal["relu", "relu6", "leaky_relu", "sigmoid", "tanh", "swish"]
+Init = Literal["he", "xavier", "normal"]
+Width = Annotated[int, Field(ge=1, le=1 << 16)]
+Share = Annotated[float, Field(gt=0, le=1)]
+"""Share of each stage's blocks that is kept, at least the first."""
+Factor = Annotated[float, Field(gt=0, le=16)]
+
+
+class MLP(Section):
+    """A multilayer perceptron on the pixels."""
+
+    name: Literal["mlp"] = "mlp"
+    widths: list[Width] = Field([256, 128], min_length=1)
+    """Units of each hidden layer."""
+    norm: Literal["batch", "layer", "none"] = "none"
+    activation: Activation = "relu"
+    init: Init = "he"
+
+
+class CNN(Section):
+    """Plain stages of convolutions, each ended by max-pooling that halves the resolution."""
+
+    name: Literal["cnn"] = "cnn"
+    widths: list[Width] = Field([32, 64, 128, 256, 512], min_length=1)
+    """Channels of each stage."""
+    convolutions: Annotated[int, Field(ge=1, le=16)] = 1
+    """Of each stage."""
+    kernel: Literal[1, 3, 5, 7] = 3
+    norm: Norm = "batch"
+    activation: Activation = "relu"
+    init: Init = "he"
+    depth: Share = 1.0
+
+
+class ResNet(Section):
+    name: Literal["resnet18", "resnet34", "resnet50"]
+    width: Factor = 1.0
+    """Widening factor (WideResNet): of all blocks, or of what lies within a bottleneck."""
+    preactivation: bool = False
+    """Norm and activation before each convolution instead of after it."""
+    small: bool = False
+    """A stem for small pictures: 3x3 at stride 1, no pooling."""
+    norm: Norm = "batch"
+    activation: Activation = "relu"
+    init: Init = "he"
+    depth: Share = 1.0
+
+
+class DenseNet(Section):
+    name: Literal["densenet121"]
+    growth: Width = 32
+    """Channels that each layer adds."""
+    blocks: list[Annotated[int, Field(ge=1)]] = Field([6, 12, 24, 16], min_length=1)
+    """Layers of each dense block."""
+    bottleneck: Annotated[int, Field(ge=0)] = 4
+    """Width of the 1x1 convolution before each 3x3 one, in units of `growth`; 0: there is none."""
+    compression: Share = 0.5
+    """Share of the channels that a transition between two blocks keeps."""
+    small: bool = False
+    norm: Norm = "batch"
+    activation: Activation = "relu"
+    init: Init = "he"
+    depth: Share = 1.0
+
+
+class MobileNet(Section):
+    name: Literal["mobilenet_v1", "mobilenet_v2"]
+    width: Factor = 1.0
+    """Multiplier of all widths."""
+    small: bool = False
+    """The first two strides of 2 become 1."""
+    norm: Norm = "batch"
+    activation: Activation = "relu6"
+    init: Init = "he"
+    depth: Share = 1.0
+
+
+class EfficientNetLite(Section):
+    name: Literal["efficientnet_lite0"]
+    depth: Share = 1.0
+
+
+Backbone = Annotated[
+    MLP | CNN | ResNet | DenseNet | MobileNet | EfficientNetLite,
+    Field(discriminator="name"),
+]
+"""For a field of a task's params: `backbone: {name: resnet18, small: true}`."""
+
+SECTIONS: dict[str, type[Section]] = {
+    name: section
+    for section in (MLP, CNN, ResNet, DenseNet, MobileNet, EfficientNetLite)
+    for name in section.model_fields["name"].annotation.__args__  # type: ignore[union-attr]
+}
+NAMES = tuple(SECTIONS)
+PYRAMIDS = tuple(name for name in NAMES if name != "mlp")
+"""Those whose default settings give maps of strides 8, 16 and 32."""
+PACKAGED = ("efficientnet_lite0",)
+"""Those with ImageNet weights in a package that is installed."""
+
+
+def checked(name: str, settings: dict[str, Any], problems: list[str], place: str = "backbone") -> Section | None:
+    """The section of backbone `name`; None when it cannot be, with what was wrong added to `problems`."""
+    if name not in SECTIONS:
+        problems.append(f"{place}: unknown backbone {name!r}; {suggest(name, NAMES)}")
+        return None
+    section: Section | None = typed(SECTIONS[name], {"name": name, **settings}, place, problems)
+    return section

@@ -1,0 +1,171 @@
+"""int8 and fp16 of a small convolutional classifier; the rule for a collapse; parts of graphs."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import nn
+
+from compression import quantization
+from compression.folding import fold
+from compression.half import halve
+from core.errors import ModelError
+from core.onnx_session import IR_VERSION
+from core.task import Graph
+from modalities.images import backbones
+from stages.export import write_graph
+
+LAYERS = ("Conv", "Gemm", "MatMul")
+
+
+class Classifier(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.backbone = backbones.build(backbones.describe("resnet18", {"width": 0.25, "depth": 0.5, "small": True}))
+        self.head = nn.Linear(self.backbone.channels[-1], 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.log_softmax(self.head(self.backbone(x)[-1].mean((2, 3))), -1)
+
+
+def pictures(count: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (count, 3, 16, 16)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("fp32") / "classifier.onnx"
+    example = {"pixels": torch.from_numpy(pictures(2))}
+    write_graph(Graph("classifier", fold(Classifier()), example, ["log_probs"], {"pixels": {0: "batch"}}), path, 18)
+    return path
+
+
+def run(path: Path, x: np.ndarray) -> np.ndarray:
+    return ort.InferenceSession(str(path), providers=["CPUExecutionProvider"]).run(None, {"pixels": x})[0]
+
+
+def feed(sample: Any) -> quantization.Feed:
+    return {"pixels": sample[None]}
+
+
+@pytest.mark.parametrize("method", quantization.METHODS)
+def test_static_int8_is_smaller_and_close(graph: Path, tmp_path: Path, method: str) -> None:
+    target, x = tmp_path / "int8.onnx", pictures(16)
+    kinds = (*quantization.QUANTIZED, "Gemm", "MatMul")
+    quantization.convolutions_int8(graph, target, list(x), feed, method, kinds, LAYERS)
+    assert target.stat().st_size < 0.4 * graph.stat().st_size
+    model = onnx.load(target)
+    assert model.ir_version == IR_VERSION
+    by_name = {tensor.name: tensor for tensor in model.graph.initializer}
+    weights = [tensor for tensor in by_name.values() if tensor.data_type == TensorProto.INT8 and len(tensor.dims) > 1]
+    assert {len(tensor.dims) for tensor in weights} == {2, 4}  # the linear layer, too
+    np.testing.assert_allclose(run(target, x), run(graph, x), atol=0.15)
+
+
+def test_fp16_is_half_and_close(graph: Path, tmp_path: Path) -> None:
+    target, x = tmp_path / "fp16.onnx", pictures(4)
+    quantization.convolutions_fp16(graph, target, LAYERS)
+    assert target.stat().st_size < 0.55 * graph.stat().st_size and onnx.load(target).ir_version == IR_VERSION
+    np.testing.assert_allclose(run(target, x), run(graph, x), atol=0.01)
+
+
+def test_what_follows_the_last_layer_stays_float(graph: Path) -> None:
+    nodes = {node.name: node.op_type for node in onnx.load(graph).graph.node}
+    after = {nodes[name] for name in quantization.after_layers(onnx.load(graph).graph, LAYERS)}
+    assert after == {"LogSoftmax"}
+    only_convolutions = {nodes[name] for name in quantization.after_layers(onnx.load(graph).graph)}
+    assert only_convolutions > after and "Conv" not in only_convolutions
+    between = {nodes[name] for name in quantization.between_layers(onnx.load(graph).graph, LAYERS)}
+    assert "Sub" not in between and {"Conv", "Relu", "Add"} < between
+
+
+@pytest.fixture
+def product(tmp_path: Path) -> Path:
+    """x (n, 8) by a weight, and by itself, as attention does; written with the newest IR version."""
+    weight = numpy_helper.from_array(np.random.default_rng(0).normal(size=(8, 8)).astype(np.float32), "w")
+    nodes = [
+        helper.make_node("MatMul", ["pixels", "w"], ["y"], name="weight"),
+        helper.make_node("Transpose", ["y"], ["t"], name="turn"),
+        helper.make_node("MatMul", ["y", "t"], ["z"], name="scores"),
+    ]
+    values = [helper.make_tensor_value_info("pixels", TensorProto.FLOAT, ["n", 8])]
+    values.append(helper.make_tensor_value_info("z", TensorProto.FLOAT, ["n", "n"]))
+    made = helper.make_graph(nodes, "g", values[:1], values[1:], [weight])
+    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 18)], ir_version=11)
+    onnx.save(model, tmp_path / "product.onnx")
+    return tmp_path / "product.onnx"
+
+
+@pytest.mark.parametrize("kind", ["dynamic", "static", "fp16"])
+def test_products_by_weights_shrink_and_those_of_activations_stay(product: Path, tmp_path: Path, kind: str) -> None:
+    target, x = tmp_path / f"{kind}.onnx", np.random.default_rng(1).normal(size=(4, 8)).astype(np.float32)
+    if kind == "fp16":
+        quantization.products_fp16(product, target)
+    else:
+        quantization.products_int8(product, target, [{"pixels": x}] if kind == "static" else None)
+    model = onnx.load(target)
+    assert model.ir_version == IR_VERSION
+    kinds = [node.op_type for node in model.graph.node]
+    if kind == "dynamic":
+        assert kinds.count("MatMulInteger") == 1 and kinds.count("MatMul") == 1
+    if kind == "static":
+        assert kinds.count("DequantizeLinear") >= 2 and kinds.count("MatMul") == 2
+    wanted = run(product, x)
+    np.testing.assert_allclose(run(target, x), wanted, atol=0.03 * np.abs(wanted).max())
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "better", "loss"),
+    [(0.8, 0.75, "higher", 0.05), (0.8, 0.9, "higher", -0.1), (4.0, 4.05, "lower", 0.05), (4.0, 3.0, "lower", -1.0)],
+)
+def test_a_loss_within_the_limit_is_returned(before: float, after: float, better: Any, loss: float) -> None:
+    assert quantization.collapse(before, after, 0.1, better) == pytest.approx(loss)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "better"),
+    [
+        (0.8, 0.6, "higher"),
+        (4.0, 4.2, "lower"),
+        (0.8, math.nan, "higher"),
+        (math.nan, 0.8, "higher"),
+        (4.0, math.nan, "lower"),
+        (4.0, math.inf, "lower"),
+    ],
+)
+def test_a_collapse_is_refused(before: float, after: float, better: Any) -> None:
+    """Fault 74; a figure that is no number has collapsed, too."""
+    with pytest.raises(ModelError, match=r"the model goes from .* `quantize.max_loss` allows a loss of 0.1; do this"):
+        quantization.collapse(before, after, 0.1, better, "the model", "do this")
+
+
+def test_chunks_of_calibration_are_whole() -> None:
+    assert [quantization.whole(count) for count in (3, 8, 15, 16)] == [3, 8, 8, 16]
+    reader = quantization.Feeds([1, 2, 3], lambda sample: {"x": np.array([sample])})
+    reader.set_range(1, 3)
+    assert [reader.get_next()["x"].item() for _ in range(2)] == [2, 3] and reader.get_next() is None
+
+
+def test_halving_a_shared_tensor_loads_in_onnx_runtime(tmp_path: Path) -> None:
+    """One input with several fp32 users and one weight that both sides use: a cast each, not one name twice."""
+    nodes = [
+        helper.make_node("Mul", ["x", "w"], ["y"], name="trunk"),
+        helper.make_node("Add", ["y", "w"], ["a"], name="one"),
+        helper.make_node("Sub", ["y", "x"], ["b"], name="two"),
+    ]
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n"]) for name in ("x", "a", "b")]
+    weight = numpy_helper.from_array(np.array([3.0], np.float32), "w")
+    graph = helper.make_graph(nodes, "g", values[:1], values[1:], [weight])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    session = ort.InferenceSession(halve(model, {"trunk"}).SerializeToString(), providers=["CPUExecutionProvider"])
+    a, b = session.run(None, {"x": np.array([1.0, 2.0], np.float32)})
+    assert a.tolist() == [6.0, 9.0] and b.tolist() == [2.0, 4.0]
