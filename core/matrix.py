@@ -40,6 +40,11 @@ def distilled(params: TaskParams) -> list[str]:
     return list(getattr(params, "distill", None) or {})
 
 
+def explains(params: TaskParams) -> bool:
+    """Whether a task shows what led to its predictions."""
+    return getattr(params, "explain", None) is not None
+
+
 def variants(params: TaskParams) -> list[str]:
     """`base`, then what is made of it: each is exported, quantized, evaluated and compared."""
     return ["base", *pruned(params), *distilled(params)]
@@ -60,6 +65,7 @@ STAGES: dict[str, Axes] = {
     "export": lambda params: (variants(params),),
     "quantize": lambda params: (variants(params), quantized(params)),
     "evaluate": lambda params: (variants(params), list(params.precisions)),
+    "explain": lambda params: (variants(params), list(params.precisions)) if explains(params) else None,
     "compare": lambda params: (),
     "package": lambda params: (),
     "publish": lambda params: (),
@@ -84,19 +90,22 @@ def facts(name: str, params: TaskParams) -> dict[str, str]:
     """What `dvc.yaml` fills in for each instance of a task.
 
     A role's name -> where it lies; `train` -> the dataset that is trained on; `sheet` -> what `compare` shows of it;
-    `views` -> the params that make views of an input at load. What a task lacks is something that it has anyway.
+    `views` -> the params that make views of an input at load; `explained` -> what `compare` shows of explanations.
+    What a task lacks is something that it has anyway.
     """
     roles = {role: str(task.place(name, role)) for kind in (task.Required, task.Inherited) for role in get_args(kind)}
-    shown = task.place(name, "show") if task.has(name, "show") else roles["score"]
+    optional = {role: str(task.place(name, role)) for role in get_args(task.Optional) if task.has(name, role)}
     augmented = augments(params)
     return {
         "task": name,
         "modality": task.modality(name),
         **roles,
-        "show": str(shown),
+        **dict.fromkeys(get_args(task.Optional), roles["score"]),
+        **optional,
         "train": str(paths.trained_on(name, augmented)),
         "sheet": str(paths.augmented(name) / "contact_sheet.png" if augmented else paths.clean(name)),
         "views": f"{name}.augment" if augmented else f"{name}.train",
+        "explained": f"{'explanations' if explains(params) else 'evaluations'}/{name}",
     }
 
 

@@ -63,6 +63,11 @@ def evaluation(task: str, variant: str, precision: str) -> Path:
     return Path("evaluations", task, f"{variant}-{precision}")
 
 
+def explanation(task: str, variant: str, precision: str) -> Path:
+    """What led a model folder to its predictions, on a few examples: PNG pictures or HTML fragments."""
+    return Path("explanations", task, f"{variant}-{precision}")
+
+
 def report(task: str) -> Path:
     """`report.html`, `comparison.json`, `pareto.png` over all variants and precisions of a task."""
     return Path("reports", task)

@@ -342,6 +342,15 @@ class Show(Protocol):
         """Plots of a score's tables as PNG."""
 
 
+class Explain(Protocol):
+    """Role `explain`: what led the very model that ships to its predictions; through its `Predictor` alone."""
+
+    def explain(
+        self, predictor: Any, inputs: Sequence[Any], references: Sequence[Any], folder: Path, params: Any, seed: int
+    ) -> None:
+        """Write into `folder`, for each input: PNG pictures, or `explanations.html` as a fragment."""
+
+
 class Serve(Protocol):
     """Role `serve`: how a packaged model meets HTTP (`serving/`); numpy, pydantic and what `predict` imports.
 

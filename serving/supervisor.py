@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 from core.family import die_with_parent
@@ -36,6 +40,30 @@ class Supervisor:
 
     def run(self) -> int:
         """Exit code: 0 after SIGTERM or SIGINT."""
+        with self._keeping():
+            self._replace()
+        return 0
+
+    @contextmanager
+    def _keeping(self) -> Iterator[None]:
+        """A folder of our own for the packages that were served last, unless one is named or there is no room."""
+        if self._settings.keep is not None:
+            yield
+            return
+        try:
+            folder = tempfile.mkdtemp(prefix="stillhouse-served-")
+        except OSError as error:
+            logs.event("packages are not kept", 30, reason=str(error))
+            yield
+            return
+        self._arguments = [*self._arguments, "--keep", folder]
+        try:
+            yield
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _replace(self) -> None:
+        """Start workers, one after another, until the end."""
         pause, restarts = FIRST_S, 0
         while not self._stopping:
             began = time.monotonic()
@@ -49,7 +77,6 @@ class Supervisor:
             pause = FIRST_S if time.monotonic() - began > YOUNG_S else min(LONGEST_S, pause * 2)
             logs.event("worker died; starting another", 40, exit_code=code, pause_s=pause, restarts=restarts)
             self._sleep(pause)
-        return 0
 
     def _listen(self) -> socket.socket:
         host, port = self._settings.host, self._settings.port

@@ -15,12 +15,12 @@ from core import paths
 from core.errors import SourceError, UnreachableError
 from core.files import replacing
 from ops.ingest.addresses import refuse_private
+from ops.ingest.archive import LIMIT_BYTES, LIMIT_FILES
 
 TIMEOUT_S = 3600
-LIMIT_FILES = 5_000_000
-"""Of a commit's tree, as of an archive."""
+SCHEMES = ("file", "git", "http", "https", "ssh")
+PROTOCOLS = ":".join(SCHEMES)
 REMOTE = "source"
-PROTOCOLS = "file:git:http:https:ssh"
 ALL = (f"+refs/heads/*:refs/remotes/{REMOTE}/*", "+refs/tags/*:refs/tags/*")
 LOST = (
     "Could not resolve host",
@@ -58,7 +58,7 @@ def checkout(url: str, commit: str, files: Sequence[str] | None = None, allow_pr
     server can filter. None: all.
     Raises: SourceError with git's last words, or naming what is not in the commit.
     """
-    url = url.removeprefix("git+")
+    url = plain(url)
     if Path(url).is_dir():
         url = str(Path(url).resolve())  # git runs in another folder
     elif not allow_private and (where := remote_name(url)):
@@ -66,7 +66,7 @@ def checkout(url: str, commit: str, files: Sequence[str] | None = None, allow_pr
     with replacing(folder(commit, files)) as aside:
         _git(aside, "init", "--quiet")
         _fetch(aside, url, commit, ["--filter=blob:none"] if files else [])
-        _limit(aside, commit)
+        _bounded(aside, commit, sizes=not files)
         if files:
             _refuse_missing(aside, commit, files)
             _restrict(aside, files)
@@ -86,26 +86,6 @@ def _fetch(where: Path, url: str, commit: str, options: list[str]) -> None:
         _git(where, "fetch", *options, "--depth=1", REMOTE, commit)
     except SourceError:  # a server may refuse to send a single commit
         _git(where, "fetch", *options, REMOTE, *ALL)
-
-
-def _limit(where: Path, commit: str) -> None:
-    """A few small trees that hold one another may stand for billions of files; the listing is cut off at the limit."""
-    listing = subprocess.Popen(
-        _command("ls-tree", "-r", "-z", "--name-only", commit),
-        cwd=where,
-        env=_environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
-    assert listing.stdout is not None
-    count = 0
-    with listing:
-        while (piece := listing.stdout.read(1 << 16)) and count <= LIMIT_FILES:
-            count += piece.count(b"\0")
-        if count > LIMIT_FILES:
-            listing.kill()
-    if count > LIMIT_FILES:
-        raise SourceError(f"commit {commit} has more than {LIMIT_FILES:,} files; such trees are refused")
 
 
 def _refuse_missing(where: Path, commit: str, files: Sequence[str]) -> None:
@@ -139,12 +119,61 @@ def _restrict(where: Path, files: Sequence[str]) -> None:
     (where / ".git" / "info" / "sparse-checkout").write_text("\n".join(patterns) + "\n", encoding="utf-8")
 
 
+def plain(url: str) -> str:
+    """A URL as git takes it: one known scheme, in lower case.
+
+    Raises: SourceError for another scheme: what git makes of it is a helper program's affair, and so is the host.
+    """
+    if re.match(r"^[A-Za-z0-9+.-]+::", url):
+        raise SourceError(f"{url!r} names a helper of git; expected one of {', '.join(SCHEMES)}://, or user@host:path")
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        return re.sub(r"^(git\+)+", "", url, flags=re.IGNORECASE)
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*", scheme):
+        return url  # a path, or scp's form, with :// in it
+    words = scheme.lower().split("+")
+    kinds = [word for word in words if word != "git"] or [
+        "git"
+    ]  # git+https is pip's way, git+ssh and ssh+git are git's
+    if len(kinds) != 1 or kinds[0] not in SCHEMES:
+        raise SourceError(f"{scheme}:// is no way to a git repository; expected one of {', '.join(SCHEMES)}://")
+    return f"{kinds[0]}://{rest}"
+
+
 def remote_name(url: str) -> str | None:
-    """The URL of a host, also for scp's form `user@host:path`; None for what lies here."""
+    """The URL of a host of a `plain` one, also for scp's form `user@host:path`; None for what lies here."""
     if re.match(r"^(https?|git|ssh)://", url):
         return url
-    found = re.match(r"^(?:[^/@:]+@)?([^/@:]+):(?!//)", url)
-    return f"ssh://{found[1]}" if found else None
+    head, colon, _ = url.partition(":")
+    if not colon or "/" in head or url.startswith("file://"):
+        return None
+    if found := re.match(r"^[^\[]*\[([^\]/]*)\]", url):  # [::1]:path, [host:port]:path
+        inner = found[1].rpartition("@")[2]
+        return f"ssh://[{inner}]" if inner.count(":") > 1 else f"ssh://{inner.partition(':')[0]}"
+    return f"ssh://{head.rpartition('@')[2]}"
+
+
+def _bounded(where: Path, commit: str, sizes: bool) -> None:
+    """A tree may hold itself many times over: a few kilobytes of git, and millions of files on the disk.
+
+    sizes: whether bytes are counted, too: to know the size of a file that was not fetched, git would fetch it.
+    Raises: SourceError before any is written.
+    """
+    command = _command("ls-tree", "-r", "-z", "-l" if sizes else "--name-only", commit)
+    files = size = 0
+    rest = b""
+    with subprocess.Popen(command, cwd=where, env=_environment(), stdout=subprocess.PIPE) as listing:
+        assert listing.stdout is not None
+        while piece := listing.stdout.read(1 << 20):
+            *entries, rest = (rest + piece).split(b"\0")
+            files += len(entries)
+            if sizes:
+                size += sum(int(entry.split(None, 4)[3]) for entry in entries if b" blob " in entry[:16])
+            if files > LIMIT_FILES or size > LIMIT_BYTES:
+                listing.kill()
+                raise SourceError(
+                    f"the commit has more than {LIMIT_FILES:,} files or {LIMIT_BYTES:,} bytes; it is refused"
+                )
 
 
 def _git(where: Path, *arguments: str) -> str:

@@ -69,7 +69,7 @@ def test_every_code_dependency_is_imported() -> None:
 
 
 def test_code_dependencies_exist() -> None:
-    made = ("data/", "models/", "evaluations/", "reports/", "packages/")
+    made = ("data/", "models/", "evaluations/", "explanations/", "reports/", "packages/")
     gone = {
         f"{name}@{key}: {dep}"
         for name, key, item, definition in instances()
@@ -103,6 +103,7 @@ def test_outputs_are_those_of_core_paths() -> None:
         "export": lambda task, variant: paths.model(task, variant, "fp32"),
         "quantize": paths.model,
         "evaluate": paths.evaluation,
+        "explain": paths.explanation,
         "compare": paths.report,
         "package": paths.package,
         "publish": paths.deploy,

@@ -18,7 +18,7 @@ from modalities.images.backbones.settings import NAMES, PACKAGED, PYRAMIDS, chec
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["NAMES", "PACKAGED", "PYRAMIDS", "build", "describe", "load_packaged", "packaged", "widths"]
+__all__ = ["FIRST", "NAMES", "PACKAGED", "PYRAMIDS", "build", "describe", "load_packaged", "packaged", "widths"]
 
 FIRST = "efficientnet_lite0"
 """What a description without a name is of: there was no other one."""
