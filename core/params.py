@@ -119,7 +119,8 @@ class ModelParams(Section):
 
     weights: str = Field(min_length=1)
     """What training starts from: `packaged` (what a package of the environment carries), `none` (random), a local path,
-    or an http(s) URL (with `weights_sha256`); a file is safetensors, or a torch state dict."""
+    or an http(s) URL (with `weights_sha256`); a file is safetensors, or a torch state dict. A student starts from
+    packaged weights or from random ones, never from the file, which is made for the base's shapes."""
     weights_sha256: str | None
 
     @property
