@@ -66,7 +66,7 @@ def checkout(url: str, commit: str, files: Sequence[str] | None = None, allow_pr
     with replacing(folder(commit, files)) as aside:
         _git(aside, "init", "--quiet")
         _fetch(aside, url, commit, ["--filter=blob:none"] if files else [])
-        _bounded(aside, commit, sizes=not files)
+        _bounded(aside, commit, sizes=not files)  # to ask for sizes would fetch what was left out
         if files:
             _refuse_missing(aside, commit, files)
             _restrict(aside, files)
@@ -132,9 +132,7 @@ def plain(url: str) -> str:
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*", scheme):
         return url  # a path, or scp's form, with :// in it
     words = scheme.lower().split("+")
-    kinds = [word for word in words if word != "git"] or [
-        "git"
-    ]  # git+https is pip's way, git+ssh and ssh+git are git's
+    kinds = [word for word in words if word != "git"] or ["git"]  # git+https is pip's way, ssh+git is git's
     if len(kinds) != 1 or kinds[0] not in SCHEMES:
         raise SourceError(f"{scheme}:// is no way to a git repository; expected one of {', '.join(SCHEMES)}://")
     return f"{kinds[0]}://{rest}"
@@ -156,13 +154,15 @@ def remote_name(url: str) -> str | None:
 def _bounded(where: Path, commit: str, sizes: bool) -> None:
     """A tree may hold itself many times over: a few kilobytes of git, and millions of files on the disk.
 
-    sizes: whether bytes are counted, too: to know the size of a file that was not fetched, git would fetch it.
+    sizes: whether the bytes of all files count, too; else only how many there are.
     Raises: SourceError before any is written.
     """
-    command = _command("ls-tree", "-r", "-z", "-l" if sizes else "--name-only", commit)
+    command = _command("ls-tree", "-r", "-z", *(["-l"] if sizes else []), commit)
     files = size = 0
     rest = b""
-    with subprocess.Popen(command, cwd=where, env=_environment(), stdout=subprocess.PIPE) as listing:
+    with subprocess.Popen(
+        command, cwd=where, env=_environment(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as listing:
         assert listing.stdout is not None
         while piece := listing.stdout.read(1 << 20):
             *entries, rest = (rest + piece).split(b"\0")
@@ -172,7 +172,7 @@ def _bounded(where: Path, commit: str, sizes: bool) -> None:
             if files > LIMIT_FILES or size > LIMIT_BYTES:
                 listing.kill()
                 raise SourceError(
-                    f"the commit has more than {LIMIT_FILES:,} files or {LIMIT_BYTES:,} bytes; it is refused"
+                    f"commit {commit} has more than {LIMIT_FILES:,} files or {LIMIT_BYTES:,} bytes; it is refused"
                 )
 
 

@@ -107,7 +107,7 @@ class Model(ModelParams):
         if self.weights == "packaged" and self.backbone != "efficientnet_lite0":
             raise ValueError(
                 f"`weights: packaged`, but no weights are packaged for backbone {self.backbone}, only for "
-                "efficientnet_lite0; set `weights: none` or to a file, or take that one"
+                "efficientnet_lite0; set `weights: none` or give a file, or take that one"
             )
         return self
 

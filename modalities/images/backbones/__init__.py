@@ -64,7 +64,7 @@ def load_packaged(network: Any) -> None:
     if name not in PACKAGED:
         raise ModelError(
             f"no pretrained weights are packaged for backbone {name}, only for {', '.join(PACKAGED)}; set "
-            "`model.weights: none` or to a file, or take that one"
+            "`weights: none`, or take that one"
         )
     from modalities.images.backbones import efficientnet_lite
 

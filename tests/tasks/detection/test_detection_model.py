@@ -101,7 +101,7 @@ def test_params_know_the_backbones_that_there_are() -> None:
     for name in backbones.PYRAMIDS:
         assert Model(backbone=name, weights="none", **values).backbone == name
         if name in backbones.PACKAGED:
-            assert Model(backbone=name, weights="packaged", **values).weights
+            assert Model(backbone=name, weights="packaged", **values).weights == "packaged"
             continue
         with pytest.raises(ValidationError, match=f"no weights are packaged for backbone {name}, only for effic"):
             Model(backbone=name, weights="packaged", **values)
