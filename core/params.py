@@ -119,14 +119,25 @@ class ModelParams(Section):
 
     weights: str = Field(min_length=1)
     """What training starts from: `packaged` (what a package of the environment carries), `none` (random), a local path,
-    or an http(s) URL (with `weights_sha256`); a file is safetensors, or a torch state dict."""
+    or an http(s) URL (with `weights_sha256`); a file is safetensors, or a torch state dict. A student starts from
+    packaged weights or from random ones, never from the file, which is made for the base's shapes."""
     weights_sha256: str | None
 
     @property
     def weights_kind(self) -> Literal["packaged", "none", "path", "url"]:
         if self.weights in ("packaged", "none"):
             return self.weights  # type: ignore[return-value]  # mypy narrows no string to a literal
-        return "url" if re.match(r"^https?://", self.weights) else "path"
+        return "url" if re.match(r"^https?://", self.weights, re.I) else "path"
+
+    @property
+    def weights_address(self) -> str:
+        """As it may be written: without the secrets that a URL may hold."""
+        return public(self.weights)
+
+    @field_serializer("weights")
+    def _written(self, weights: str) -> str:
+        """What is dumped ends in MLflow and in packages."""
+        return public(weights)
 
     @model_validator(mode="after")
     def _weights_pinned(self) -> ModelParams:

@@ -24,6 +24,7 @@ class Best(pl.Callback):
 
     @property
     def enough(self) -> bool:
+        """Whether there were `patience` validations in a row without a better one."""
         return self.patience is not None and self.waited >= self.patience
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:

@@ -20,6 +20,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from core import paths, stage
 from core.errors import SourceError
 from core.files import read_json, sha256
+from core.visible import visible
 from ops.ingest.weights import fetch
 
 KEYS = ("state_dict", "model_state_dict", "model")
@@ -43,14 +44,14 @@ def start(ctx: stage.Context, role: Any, model: nn.Module) -> dict[str, Any]:
         path, license_ = role.packaged()
         return {"source": "packaged", "sha256": sha256(path), "license": license_}
     path, digest = fetch(params, ctx.task, ctx.params.data.allow_private)
-    place = f"{ctx.task}.model.weights {params.weights!r}"
+    place = f"{ctx.task}.model.weights {params.weights_address!r}"
     if params.weights_kind == "path":
         _noted(ctx.task, place, digest)
     try:
         counts = load(model, read(path))
     except SourceError as error:
         raise SourceError(f"{place}: {error}") from None
-    return {"source": params.weights, "sha256": digest, "license": None, **counts}
+    return {"source": params.weights_address, "sha256": digest, "license": None, **counts}
 
 
 def _noted(task: str, place: str, digest: str) -> None:
@@ -140,5 +141,4 @@ def _fixed(model: nn.Module) -> set[str]:
 
 def _few(names: Collection[str]) -> str:
     rest = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    # A stranger's names must not send control sequences to a terminal.
-    return ", ".join((name if name.isprintable() else ascii(name))[:100] for name in list(names)[:SHOWN]) + rest
+    return ", ".join(visible(name)[:100] for name in list(names)[:SHOWN]) + rest

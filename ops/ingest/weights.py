@@ -27,7 +27,7 @@ def fetch(params: ModelParams, task: str, allow_private: bool = False) -> tuple[
             raise SourceError(f"sha256 is {found}, `weights_sha256` in params.yaml expects {expected}")
         return Path(params.weights), found
     except SourceError as error:
-        raise type(error)(f"{task}.model.weights {params.weights!r}: {error}") from None
+        raise type(error)(f"{task}.model.weights {params.weights_address!r}: {error}") from None
 
 
 def _digest(path: Path) -> str:

