@@ -14,8 +14,8 @@ from PIL import Image
 
 from compression.quantization import after_layers
 from core.errors import ModelError
+from modalities.images import quantize as role
 from stages import quantize as stage
-from tasks.detection import quantize as role
 from tasks.detection.predict import Predictor, inputs
 
 
