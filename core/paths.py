@@ -13,6 +13,11 @@ def resume(name: str) -> Path:
     return STATE / "resume" / name
 
 
+def source(task: str) -> Path:
+    """What tells the files at a local source from any other; empty for a source of another kind. Stands in git."""
+    return Path("data", "sources", f"{task}.json")
+
+
 def prepared(task: str) -> Path:
     """Canonical dataset, as read from the source."""
     return Path("data", task, "prepared")

@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from core import paths
 from core.files import read_json, write_json
 from core.params import TaskParams
 from ops import ingest
-
-FOLDER = Path("data", "sources")
 
 
 def refresh(tasks: Mapping[str, TaskParams]) -> list[str]:
@@ -25,7 +24,7 @@ def refresh(tasks: Mapping[str, TaskParams]) -> list[str]:
     changed = []
     for name, params in tasks.items():
         found = ingest.fingerprint(Path(params.data.source)) if params.data.kind == "path" else {}
-        path = FOLDER / f"{name}.json"
+        path = paths.source(name)
         if not path.exists() or read_json(path) != found:
             write_json(path, found)
             changed.append(name)

@@ -87,7 +87,7 @@ def pin(name: str, source: SourceParams) -> str | None:
     """What tells the raw data from any other: sha256 of an archive, a commit, or the sha256 of what `make repro` noted
     of the files of a local source; nothing of the sample, since code and seed make it."""
     if source.kind == "path":
-        return sha256(Path("data", "sources", f"{name}.json"))
+        return sha256(paths.source(name))
     return source.sha256 or source.commit
 
 
