@@ -15,6 +15,7 @@ from typing import get_args
 
 from core import paths, task
 from core.errors import ParamsError
+from core.files import write_json, write_text
 from core.params import TaskParams, parse
 
 FILE = Path("matrix.yaml")
@@ -91,11 +92,13 @@ def facts(name: str, params: TaskParams) -> dict[str, str]:
 
     A role's name -> where it lies; `train` -> the dataset that is trained on; `sheet` -> what `compare` shows of it;
     `views` -> the params that make views of an input at load; `explained` -> what `compare` shows of explanations.
-    What a task lacks is something that it has anyway.
+    What a task lacks is something that it has anyway; the roles of stages that it does not have are left out.
     """
-    roles = {role: str(task.place(name, role)) for kind in (task.Required, task.Inherited) for role in get_args(kind)}
     optional = {role: str(task.place(name, role)) for role in get_args(task.Optional) if task.has(name, role)}
     augmented = augments(params)
+    idle = {role for role, used in (("augment", augmented), ("quantize", quantized(params))) if not used}
+    wanted = [role for kind in (task.Required, task.Inherited) for role in get_args(kind) if role not in idle]
+    roles = {role: str(task.place(name, role)) for role in wanted}
     return {
         "task": name,
         "modality": task.modality(name),
@@ -126,6 +129,16 @@ def text(tasks: Mapping[str, TaskParams]) -> str:
 def fits(tasks: Mapping[str, TaskParams]) -> bool:
     """Whether `matrix.yaml` is that of these params."""
     return FILE.is_file() and FILE.read_text(encoding="utf-8") == text(tasks)
+
+
+def write(tasks: Mapping[str, TaskParams]) -> None:
+    """`matrix.yaml` anew, and the notes of a new task: `prepare` and `train` depend on them, and `make repro` keeps in
+    them what is known of local raw data and weights."""
+    for noted in (note(name) for name in tasks for note in (paths.noted, paths.noted_weights)):
+        if not noted.exists():
+            write_json(noted, {})
+    if not fits(tasks):
+        write_text(FILE, text(tasks))
 
 
 def changes(tasks: Mapping[str, TaskParams]) -> tuple[list[str], list[str]]:

@@ -72,7 +72,9 @@ def evaluate(ctx: stage.Context) -> None:
 
 
 def show(ctx: stage.Context, test: Scored) -> None:
-    """Examples spread evenly over the test split, and plots; both also to MLflow."""
+    """Examples spread evenly over the test split, and plots, of a task that shows some; both also to MLflow."""
+    if not task.has(ctx.task, "show"):
+        return
     role = task.load(ctx.task, "show")
     count = min(ctx.params.evaluate.samples, len(test.inputs))
     chosen = [i * len(test.inputs) // count for i in range(count)]
