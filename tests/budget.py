@@ -40,7 +40,7 @@ def below(pid: int) -> float:
     """CPU seconds of the processes that `pid` started and that run, and of theirs, with those of their ended children
     (man 5 proc_pid_stat: ppid, utime, stime, cutime, cstime)."""
     children: dict[int, list[tuple[int, int]]] = {}
-    for name in filter(str.isdecimal, os.listdir("/proc")):
+    for name in filter(str.isdecimal, (folder.name for folder in Path("/proc").iterdir())):
         try:
             fields = Path("/proc", name, "stat").read_text("latin-1").rpartition(")")[2].split()
         except OSError:  # it ended meanwhile
