@@ -4,8 +4,8 @@ Every other stage comes after this one, so that `dvc repro package@detection` do
 lacks a variant which `params.yaml` names.
 
 reads   params.yaml, matrix.yaml
-writes  data/plan.txt, always the same; where matrix.yaml does not fit, that one instead, and then it fails, since DVC has
-        read the old one
+writes  data/plan.txt, always the same; where matrix.yaml does not fit, that one instead, and then it fails, since DVC
+        has read the old one
 run     python -m stages.plan
 """
 

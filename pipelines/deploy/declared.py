@@ -24,6 +24,7 @@ from core.params import Positive, Section
 FILE = Path("pipelines", "deployments.yaml")
 SECRET = re.compile(r"(^|_)(KEY|TOKEN|SECRET|PASSWORD)(_|$)")
 BLOCK = re.compile(r"\{\{ *prefect\.(blocks|variables)\.[^{}]+\}\}")
+EACH = "each"
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,47}$")]
@@ -111,6 +112,7 @@ class Change(Section):
     """A sensor looks `every` so often at the data source of a task."""
 
     source: str
+    """A task; `each` stands for those of params.yaml."""
     every: Duration
     pool: str
     """A process pool: where the sensor looks."""
@@ -184,6 +186,7 @@ def load(path: Path, parameters: Sequence[str]) -> Declared:
         if key not in ("pools", "deployments"):
             problems.append(f"{key}: unknown key; {suggest(str(key), ['pools', 'deployments'])}")
     entries = {key: _entries(values, key, problems) for key in ("pools", "deployments")}
+    entries["deployments"] = _each(entries["deployments"], problems)
     pools = {name: _pool(name, value, problems) for name, value in entries["pools"].items()}
     deployments = {name: _deployment(name, value, problems) for name, value in entries["deployments"].items()}
     for name, deployment in deployments.items():
@@ -208,6 +211,24 @@ def _entries(values: dict[str, Any], key: str, problems: list[str]) -> dict[str,
         if not re.fullmatch(r"[a-z][a-z0-9-]{0,47}", str(name)):
             problems.append(f"{key}.{name}: a name is lower-case letters, digits and dashes, and begins with a letter")
     return entries
+
+
+def _each(deployments: dict[str, Any], problems: list[str]) -> dict[str, Any]:
+    """A deployment that looks at `each` source, as one for each task of params.yaml: `data` -> `data-my-task`."""
+    found: dict[str, Any] = {}
+    for name, value in deployments.items():
+        trigger = value.get("trigger") if isinstance(value, dict) else None
+        if not isinstance(trigger, dict) or trigger.get("source") != EACH:
+            found[name] = value
+            continue
+        try:
+            tasks = params.load()[0].tasks
+        except ParamsError as error:
+            problems += [f"deployments.{name}.trigger.source: {problem}" for problem in error.problems]
+            continue
+        for one in tasks:
+            found[f"{name}-{one.replace('_', '-')}"] = value | {"trigger": trigger | {"source": one}}
+    return found
 
 
 def _pool(name: str, value: Any, problems: list[str]) -> Pool | None:

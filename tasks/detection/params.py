@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from core.params import (
+    DataParams,
     ExportParams,
+    ModelParams,
     Name,
     Positive,
     Probability,
     Section,
-    SourceParams,
-    SplitParams,
     TaskParams,
     TrainParams,
     ValidateParams,
 )
 
 MODALITY = "images"
-SAMPLE_LICENSE = (
-    "CC BY 4.0 (digits: E. Alpaydin, C. Kaynak, Optical Recognition of Handwritten Digits, UCI) and CC BY 2.0 "
-    "(photographs: danielbuechele and vultilion, flickr.com), both as scikit-learn carries them"
-)
 
 
 class Sample(Section):
@@ -34,21 +30,17 @@ class Sample(Section):
     """Height and width, pixels."""
 
 
-class Data(SourceParams):
+class Data(DataParams):
+    SAMPLE_LICENSE: ClassVar[str] = (
+        "CC BY 4.0 (digits: E. Alpaydin, C. Kaynak, Optical Recognition of Handwritten Digits, UCI) and CC BY 2.0 "
+        "(photographs: danielbuechele and vultilion, flickr.com), both as scikit-learn carries them"
+    )
     format: Literal["auto", "coco", "voc", "yolo"]
     classes: list[str] | None
     """Class names that may occur; null takes those that the source declares (or, for VOC, those found)."""
     unannotated: Literal["keep", "drop", "quarantine"]
     """Images without a box: background examples, left out, or reported as bad."""
-    license: str | None = Field(min_length=1)
-    """Of the data, for the model card; null: not stated, and the card says so (but the sample's is known)."""
-    splits: SplitParams
     sample: Sample
-
-    @property
-    def known_license(self) -> str | None:
-        """Licence of the data as far as it is known."""
-        return self.license or (SAMPLE_LICENSE if self.kind == "sample" else None)
 
 
 class Validate(ValidateParams):
@@ -80,7 +72,7 @@ class Augment(Section):
     mosaic: Probability
 
 
-class Model(Section):
+class Model(ModelParams):
     arch: Literal["fcos"]
     backbone: Literal[
         "cnn",
@@ -92,8 +84,6 @@ class Model(Section):
         "mobilenet_v2",
         "efficientnet_lite0",
     ]
-    pretrained: bool
-    """Start from the ImageNet weights that are packaged with the backbone."""
     image_size: Annotated[list[int], Field(min_length=2, max_length=2)]
     """Height and width of the network's input, pixels, multiples of 32."""
 
@@ -114,10 +104,10 @@ class Model(Section):
 
     @model_validator(mode="after")
     def _packaged(self) -> Model:
-        if self.pretrained and self.backbone != "efficientnet_lite0":
+        if self.weights == "packaged" and self.backbone != "efficientnet_lite0":
             raise ValueError(
-                f"`pretrained: true`, but no weights are packaged for backbone {self.backbone}, only for "
-                "efficientnet_lite0; set `pretrained: false`, or take that one"
+                f"`weights: packaged`, but no weights are packaged for backbone {self.backbone}, only for "
+                "efficientnet_lite0; set `weights: none` or give a file, or take that one"
             )
         return self
 
@@ -146,7 +136,7 @@ class Train(TrainParams):
     backbone_lr: float = Field(ge=0)
     """Learning rate of the backbone, as a share of `lr`."""
     freeze_blocks: int = Field(ge=0, le=16)
-    """The stem and this many first blocks of the backbone are not trained, when `pretrained`; 0 trains all."""
+    """The stem and this many first blocks of the backbone are not trained; 0, or `model.weights: none`: all are."""
     jitter: Jitter
 
 
@@ -185,3 +175,9 @@ class Params(TaskParams):
     distill: dict[Name, Distill]
     export: ExportParams
     quantize: Quantize
+
+    @model_validator(mode="after")
+    def _freezable(self) -> Params:
+        if self.model.backbone == "cnn" and self.model.weights != "none" and self.train.freeze_blocks:
+            raise ValueError(f"train.freeze_blocks: found {self.train.freeze_blocks}, expected 0: a cnn has no blocks")
+        return self

@@ -36,11 +36,10 @@ def quantize(source: Path, folder: Path, precision: str, dataset: Path, params: 
 
 
 def _calibration(dataset: Path, count: int, size: tuple[int, int], seed: int) -> list[NDArray[np.uint8]]:
-    """A seeded choice of train images as the network sees them, a whole number of chunks where there are so many."""
+    """A choice of train images as the network sees them."""
     paths = inputs(dataset, "train")
-    chosen = np.random.default_rng(seed).permutation(len(paths))[:count]
-    chosen = chosen[: quantization.whole(len(chosen))]
-    return [fit(decode(paths[index]), size)[0] for index in sorted(chosen)]
+    chosen = quantization.sample(len(paths), count, seed)
+    return [fit(decode(paths[index]), size)[0] for index in chosen]
 
 
 def _feed(image: NDArray[np.uint8]) -> quantization.Feed:

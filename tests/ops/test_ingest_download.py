@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sources import NOISE, Server, source, zipped
 
-from core.errors import SourceError
+from core.errors import SourceError, UnreachableError
 from ops import ingest
 
 pytestmark = pytest.mark.usefixtures("folder")
@@ -33,7 +33,7 @@ def test_a_dropped_download_goes_on_where_it_stopped(server: Server) -> None:
 def test_a_server_that_keeps_dropping_leaves_a_partial_file(server: Server) -> None:
     params = server.offer("data.zip", zipped(NOISE))
     server.drops = 5
-    with pytest.raises(SourceError, match="run the same command again"):
+    with pytest.raises(UnreachableError, match="run the same command again"):  # a stage is tried again then
         ingest.fetch(params, "t")
     assert list(Path(".stillhouse/downloads").glob("*.download"))
     ingest.fetch(params, "t")

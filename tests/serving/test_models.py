@@ -188,3 +188,18 @@ def test_what_a_person_may_read_of_a_model(server: Running, packages: dict[str, 
         "en",
         "translate",
     )
+
+
+def test_the_golden_samples_are_there_to_be_tried(server: Running, packages: dict[str, Path]) -> None:
+    for name, package in packages.items():
+        found = server.http.get(f"/v1/models/{name}/samples").json()["samples"]
+        golden = json.loads((package / "golden" / "samples.json").read_text())
+        assert [sample["output"] for sample in found] == [sample["output"] for sample in golden]
+        for sample in found:
+            assert (sample["file"] is None) != (sample["input"] is None)
+            if sample["file"] is not None:
+                answer = server.http.get(f"/v1/models/{name}/samples/{sample['file']}")
+                assert answer.content == (package / "golden" / sample["file"]).read_bytes()
+                assert answer.headers["content-type"] == "image/png"
+    for file in ("samples.json", "..%2fpassport.json", "9.png"):
+        refused(server.http.get(f"/v1/models/detection/samples/{file}"), 404, "has no golden sample|Not Found")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from stand_in import ROOT
 
+from core import params
 from pipelines.deploy import declared, flowfile
 from pipelines.deploy.declared import Change, Cron, DeclaredError, DockerPool, Repository
 
@@ -32,6 +33,18 @@ def problems(tmp_path: Path, text: str) -> list[str]:
     with pytest.raises(DeclaredError) as caught:
         load(tmp_path, text)
     return caught.value.problems
+
+
+def test_each_source_has_a_deployment_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+    monkeypatch.chdir(tmp_path)
+    each = "  data: {pool: local, trigger: {source: each, every: 15m, pool: local}}\n"
+    found = load(tmp_path, "pools:\n  local: {type: process}\ndeployments:\n" + each).deployments
+    sources = {name: one.trigger.source for name, one in found.items() if isinstance(one.trigger, Change)}
+    assert sources == {f"data-{name.replace('_', '-')}": name for name in params.load()[0].tasks}
+    (tmp_path / "params.yaml").unlink()
+    (problem,) = problems(tmp_path, "pools:\n  local: {type: process}\ndeployments:\n" + each)
+    assert problem.startswith("deployments.data.trigger.source: params.yaml does not exist")
 
 
 def test_the_shipped_file_is_valid() -> None:

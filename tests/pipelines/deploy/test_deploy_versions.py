@@ -22,7 +22,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def source(place: str, **values: Any) -> SourceParams:
-    return SourceParams(**{"source": place, "sha256": None, "commit": None, "allow_private": True, **values})
+    return SourceParams(
+        **{"source": place, "sha256": None, "commit": None, "files": None, "allow_private": True, **values}
+    )
 
 
 def look(source: SourceParams, seen: Version | None = None, **values: Any) -> Version:

@@ -16,7 +16,7 @@ from modalities.text.backbones.dropout import Dropout
 from modalities.text.inputs.tokenizer import BOS, EOS, PAD
 from tasks.translation import model
 from tasks.translation.model.losses import hard_targets
-from training import watch
+from training import optimizer, watch
 
 KINDS = [
     {"arch": "transformer", "attention": True},
@@ -98,6 +98,16 @@ def test_every_matrix_decays_and_no_bias(made: tuple[Any, ...]) -> None:
     matrices, rest = model.parameter_groups(net, params.train)
     assert {p.ndim for p in rest["params"]} == {1} and rest["weight_decay"] == 0
     assert len(matrices["params"]) + len(rest["params"]) == len(list(net.parameters()))
+
+
+def test_adams_constants_are_those_of_the_paper(made: tuple[Any, ...]) -> None:
+    """Vaswani et al. 2017, section 5.3; in every group, whatever torch's own are."""
+    net, _, _, params = made
+    groups = optimizer.build(
+        model.parameter_groups(net, params.train), params.train.optimizer, fused=False
+    ).param_groups
+    assert len(groups) == 2
+    assert all((group["betas"], group["eps"], group["lr"]) == ((0.9, 0.98), 1e-9, params.train.lr) for group in groups)
 
 
 def test_pruning_shrinks_every_layer_and_can_be_rebuilt(made: tuple[Any, ...]) -> None:
