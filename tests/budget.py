@@ -40,12 +40,14 @@ def below(pid: int) -> float:
     """CPU seconds of the processes that `pid` started and that run, and of theirs, with those of their ended children
     (man 5 proc_pid_stat: ppid, utime, stime, cutime, cstime)."""
     children: dict[int, list[tuple[int, int]]] = {}
-    for name in filter(str.isdecimal, (folder.name for folder in Path("/proc").iterdir())):
+    for process in Path("/proc").iterdir():
+        if not process.name.isdecimal():
+            continue
         try:
-            fields = Path("/proc", name, "stat").read_text("latin-1").rpartition(")")[2].split()
+            fields = (process / "stat").read_text("latin-1").rpartition(")")[2].split()
         except OSError:  # it ended meanwhile
             continue
-        children.setdefault(int(fields[1]), []).append((int(name), sum(map(int, fields[11:15]))))
+        children.setdefault(int(fields[1]), []).append((int(process.name), sum(map(int, fields[11:15]))))
     ticks, found = 0, [pid]
     while found:
         for child, spent in children.get(found.pop(), ()):

@@ -12,6 +12,7 @@ from pathlib import Path
 import yaml
 
 from core import lineage
+from core import params as params_module
 
 ROOT = Path(__file__).resolve().parent.parent
 TOY = "toy_line"
@@ -73,7 +74,13 @@ class Copy:
         path = self.folder / "params.yaml"
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
         values["tasks"] = [TOY] if only else [*values["tasks"], TOY]
-        values[TOY] = yaml.safe_load((toy / "params.yaml").read_text(encoding="utf-8"))
+        own = yaml.safe_load((toy / "params.yaml").read_text(encoding="utf-8"))
+        shared = {
+            name: {key: values["translation"][name][key] for key in field.annotation.model_fields}
+            for name, field in params_module.TaskParams.model_fields.items()
+            if name in values["translation"] and isinstance(values["translation"][name], dict)
+        }
+        values[TOY] = own | {name: section | own.get(name, {}) for name, section in shared.items()}
         path.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
         self.plan()
 

@@ -1,4 +1,4 @@
-"""A full disk: one clear message, exit code 2, and the output of before stays whole (faults.md row 57)."""
+"""A full disk: one clear message, exit code 2, and the output of before stays whole (docs/faults.md 57)."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ls -A data/translation 2>/dev/null; exit $code
 
 @pytest.mark.parametrize("size", ["4k", "8k"])
 def test_a_full_disk_in_the_spool_is_told_as_such(tmp_path: Path, size: str) -> None:
-    """Not as one of the stage's output (faults.md row 110)."""
+    """Not as one of the stage's output (docs/faults.md 110)."""
     copy = pipeline_copy.make(tmp_path / "copy")
     (copy.folder / "data" / "translation").mkdir()
     words = ["env", f"SIZE={size}", "STILLHOUSE_TRACKING_WAIT=0"]

@@ -93,7 +93,7 @@ def test_a_multiple_of_another_number_may_be_kept() -> None:
 
 
 def test_a_layer_of_which_nothing_would_be_left_is_named() -> None:
-    """Fault 75."""
+    """docs/faults.md 75."""
     network = Network(backbones.describe("mlp", {"widths": [16, 4]}, size=(8, 8)))
     with pytest.raises(TrainingError, match=r"leaves nothing of layer backbone.linears.1 \(4 units\).* 0.75"):
         pruning.prune(network, torch.zeros(1, 3, 8, 8), 0.9, [network.head])

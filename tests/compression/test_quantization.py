@@ -170,7 +170,7 @@ def test_a_loss_within_the_limit_is_returned(before: float, after: float, better
     ],
 )
 def test_a_collapse_is_refused(before: float, after: float, better: Any) -> None:
-    """Fault 74; a figure that is no number has collapsed, too."""
+    """docs/faults.md 74; a figure that is no number has collapsed, too."""
     with pytest.raises(ModelError, match=r"the model goes from .* `quantize.max_loss` allows a loss of 0.1; do this"):
         quantization.collapse(before, after, 0.1, better, "the model", "do this")
 

@@ -102,7 +102,7 @@ def test_the_digest_is_the_md5_that_dvc_gives() -> None:
 
 
 def test_a_damaged_lock_says_what_to_do() -> None:
-    """faults.md row 53."""
+    """docs/faults.md 53."""
     for text in ("stages:\n  a: {outs: [", "stages: [", "- x"):
         Path("dvc.lock").write_text(text)
         with pytest.raises(StillhouseError, match=r"dvc\.lock is damaged.*ops\.repair"):

@@ -1,4 +1,4 @@
-"""Graphs that are damaged, changed or reach outside their folder are refused (faults.md rows 79, 80)."""
+"""Graphs that are damaged, changed or reach outside their folder are refused (docs/faults.md 79, 80)."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_onnx_runtime_keeps_no_record_for_its_maker(tmp_path: Path, started: str
 
 
 def test_a_flipped_bit_in_the_weights_is_refused(tmp_path: Path) -> None:
-    """Row 80: ONNX Runtime by itself would load it."""
+    """docs/faults.md 80: ONNX Runtime by itself would load it."""
     path = tmp_path / "add.onnx"
     save(path)
     onnx_session.seal(tmp_path)
@@ -61,7 +61,7 @@ def test_a_truncated_graph_is_refused(tmp_path: Path) -> None:
 
 
 def test_weights_outside_of_the_folder_are_refused(tmp_path: Path) -> None:
-    """Row 79."""
+    """docs/faults.md 79."""
     folder = tmp_path / "model"
     folder.mkdir()
     save(folder / "add.onnx", external="../outside.bin")

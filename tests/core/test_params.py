@@ -1,4 +1,4 @@
-"""Every problem of params.yaml is found at once, with its place and the valid choices (faults.md rows 46-50, 73)."""
+"""Every problem of params.yaml is found at once, with its place and the valid choices (docs/faults.md 46-50, 73)."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def test_a_variant_is_named_once(values: dict[str, Any], name: str) -> None:
 
 
 def test_a_missing_seed_is_refused(values: dict[str, Any]) -> None:
-    """Row 73."""
+    """docs/faults.md 73."""
     del values["seed"]
     assert problems(values) == ["seed: missing"]
 
@@ -153,7 +153,7 @@ def test_a_missing_seed_is_refused(values: dict[str, Any]) -> None:
     ],
 )
 def test_yaml_that_is_no_plain_mapping_is_refused(text: str, says: str, tmp_path: Path) -> None:
-    """Row 50."""
+    """docs/faults.md 50."""
     path = tmp_path / "params.yaml"
     path.write_text(text)
     with pytest.raises(ParamsError, match=re.escape(says)):

@@ -1,4 +1,4 @@
-"""Which addresses are of the public internet (faults.md row 38)."""
+"""Which addresses are of the public internet (docs/faults.md 38)."""
 
 from __future__ import annotations
 

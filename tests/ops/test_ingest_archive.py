@@ -80,7 +80,7 @@ def test_a_damaged_archive_is_refused_and_leaves_nothing(server: Server, content
 
 @pytest.mark.parametrize("name", ["../outside", "/etc/outside", "a/../../outside", "..\\outside", "C:/outside"])
 def test_an_archive_that_writes_outside_is_refused(server: Server, name: str, folder: Path) -> None:
-    """faults.md row 35."""
+    """docs/faults.md 35."""
     with pytest.raises(SourceError, match="outside"):
         ingest.fetch(server.offer("data.zip", zipped({"fine": b"", name: b"x"})), "t")
     assert not list(folder.rglob("outside"))
@@ -88,7 +88,7 @@ def test_an_archive_that_writes_outside_is_refused(server: Server, name: str, fo
 
 
 def test_a_zip_bomb_is_refused(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    """faults.md row 36."""
+    """docs/faults.md 36."""
     monkeypatch.setattr(archive, "SMALL", 10**6)
     with pytest.raises(SourceError, match="decompression bomb"):
         ingest.fetch(server.offer("data.zip", zipped({"zeros": bytes(5 * 10**6)})), "t")
@@ -96,7 +96,7 @@ def test_a_zip_bomb_is_refused(server: Server, monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE])
 def test_links_and_devices_are_refused(server: Server, kind: bytes) -> None:
-    """faults.md row 37."""
+    """docs/faults.md 37."""
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w:gz") as opened:
         info = tarfile.TarInfo("link")

@@ -80,7 +80,7 @@ def test_an_option_as_url_is_no_option(folder: Path) -> None:
     ],
 )
 def test_a_private_git_server_is_refused_unless_allowed(url: str) -> None:
-    """faults.md row 38."""
+    """docs/faults.md 38."""
     with pytest.raises(SourceError, match="private address"):
         ingest.fetch(source(url, commit="0" * 40, allow_private=False), "t")
 
@@ -215,7 +215,7 @@ def test_a_path_that_is_not_in_the_commit_is_named_with_near_ones(vast: tuple[Pa
 
 
 def test_of_a_part_the_whole_tree_is_bounded_too(vast: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """faults.md row 114: git reads all of it to find the part. Sizes are not asked for: that would fetch the files."""
+    """docs/faults.md 114: git reads all of it to find the part. Sizes are not asked for: that would fetch the files."""
     monkeypatch.setattr(git_source, "LIMIT_BYTES", 0)
     assert found(ingest.fetch(part(vast, "texts/ja"), "t")) == ["texts/ja/c.txt"]
     monkeypatch.setattr(git_source, "LIMIT_FILES", 6)  # there are seven

@@ -52,7 +52,7 @@ def test_another_content_than_was_pinned_is_refused(server: Server, file: Path) 
 
 
 def test_a_private_address_is_refused_unless_allowed(server: Server) -> None:
-    """faults.md row 38."""
+    """docs/faults.md 38."""
     server.offer("base.safetensors", CONTENT)
     with pytest.raises(SourceError, match=r"private address 127\.0\.0\.1; set data.allow_private: true"):
         weights.fetch(model(server.url("base.safetensors"), DIGEST), "t")

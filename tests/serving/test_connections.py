@@ -1,4 +1,7 @@
-"""However many connections are open, another is answered (row 104); at the end none is cut off (row 94)."""
+"""However many connections are open, another is answered; at the end none is cut off.
+
+docs/faults.md 94, 104.
+"""
 
 from __future__ import annotations
 

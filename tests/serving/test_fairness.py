@@ -191,7 +191,7 @@ def _readable(connection: socket.socket) -> bool:
 
 
 def test_many_pictures_of_few_bytes(narrow: Running) -> None:
-    """Row 98: one after another, and no more pixels than a request may have."""
+    """docs/faults.md 98: one after another, and no more pixels than a request may have."""
     file = io.BytesIO()
     Image.new("1", (SIDE, SIDE)).save(file, "PNG")
 

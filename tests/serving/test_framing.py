@@ -1,4 +1,7 @@
-"""HTTP/1.1 is read strictly: what is accepted, another reader reads the same; `Upgrade` changes nothing (row 101)."""
+"""HTTP/1.1 is read strictly: what is accepted, another reader reads the same; `Upgrade` changes nothing.
+
+docs/faults.md 101.
+"""
 
 from __future__ import annotations
 

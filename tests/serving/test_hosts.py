@@ -1,4 +1,4 @@
-"""A server without a token answers no page of another site (row 102)."""
+"""A server without a token answers no page of another site (docs/faults.md 102)."""
 
 from __future__ import annotations
 

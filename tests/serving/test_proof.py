@@ -1,5 +1,5 @@
 """A new package that never ends, or takes all memory, is refused, and the one before it serves, also after a restart
-(row 103)."""
+(docs/faults.md 103)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clients that are slow, leave, or hold the connection half open (faults.md row 91)."""
+"""Clients that are slow, leave, or hold the connection half open (docs/faults.md 91)."""
 
 from __future__ import annotations
 

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from core.params import Positive, Section, SourceParams, SplitParams, TaskParams
+from typing import ClassVar
+
+from core.params import DataParams, ModelParams, Positive, TaskParams
 
 MODALITY = "text"
 
 
-class Data(SourceParams):
-    splits: SplitParams
+class Data(DataParams):
+    SAMPLE_LICENSE: ClassVar[str] = "CC0-1.0"
     points: Positive
     """Of the embedded sample."""
 
-    @property
-    def known_license(self) -> str | None:
-        return "CC0-1.0" if self.kind == "sample" else None
 
-
-class Model(Section):
+class Model(ModelParams):
     width: Positive
 
 

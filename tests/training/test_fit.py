@@ -1,4 +1,4 @@
-"""The engine on a toy task: it learns, stops, resumes exactly, and says what went wrong (faults.md rows 66-72)."""
+"""The engine on a toy task: it learns, stops, resumes exactly, and says what went wrong (docs/faults.md 66-72)."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_it_stops_after_patience_without_a_better_metric(monkeypatch: pytest.Mon
 
 
 def test_a_killed_training_goes_on_and_ends_as_an_undisturbed_one(folder: Path, killed: Path) -> None:
-    """Row 69, by SIGKILL."""
+    """docs/faults.md 69, by SIGKILL."""
     undisturbed = process()
     os.chdir(shutil.copytree(killed, folder / "copy"))
     resumed = process()
@@ -104,7 +104,7 @@ def test_a_killed_training_goes_on_and_ends_as_an_undisturbed_one(folder: Path, 
     ids=["momentum", "plateau"],
 )
 def test_the_state_of_optimiser_and_schedule_outlives_a_kill(folder: Path, train: dict[str, Any]) -> None:
-    """Row 69 with what these two remember: velocities, and how low the rate is already."""
+    """docs/faults.md 69 with what these two remember: velocities, and how low the rate is already."""
     asked = json.dumps(train)
     assert process(TOY_KILL_AFTER="3", TOY_TRAIN=asked).returncode == -signal.SIGKILL
     resumed = process(TOY_TRAIN=asked)
@@ -120,7 +120,7 @@ def test_the_state_of_optimiser_and_schedule_outlives_a_kill(folder: Path, train
 
 
 def test_a_truncated_checkpoint_falls_back_to_the_one_before(folder: Path, killed: Path) -> None:
-    """Row 70."""
+    """docs/faults.md 70."""
     shutil.copytree(killed, folder, dirs_exist_ok=True)
     (where,) = (folder / ".stillhouse" / "resume" / "train@toy").iterdir()
     checkpoints = sorted(where.glob("*.ckpt"))
@@ -132,7 +132,7 @@ def test_a_truncated_checkpoint_falls_back_to_the_one_before(folder: Path, kille
 
 
 def test_a_malicious_pickle_is_refused(folder: Path, killed: Path) -> None:
-    """Row 71: the checkpoint's sum fits, its content would run a command."""
+    """docs/faults.md 71: the checkpoint's sum fits, its content would run a command."""
 
     class Malicious:
         def __reduce__(self) -> Any:
@@ -147,7 +147,7 @@ def test_a_malicious_pickle_is_refused(folder: Path, killed: Path) -> None:
 
 
 def test_a_loss_that_is_not_finite_stops_with_its_batch() -> None:
-    """Row 66."""
+    """docs/faults.md 66."""
     seen = iter(range(100))
 
     def broken(model: nn.Module, batch: Any) -> dict[str, Tensor]:
@@ -161,7 +161,7 @@ def test_a_loss_that_is_not_finite_stops_with_its_batch() -> None:
 
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("can't allocate memory")])
 def test_exhausted_memory_is_told_with_advice(error: Exception) -> None:
-    """Row 67."""
+    """docs/faults.md 67."""
 
     def hungry(model: nn.Module, batch: Any) -> dict[str, Tensor]:
         raise error
@@ -171,14 +171,14 @@ def test_exhausted_memory_is_told_with_advice(error: Exception) -> None:
 
 
 def test_a_killed_loader_worker_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Row 72, with a real worker process that dies."""
+    """docs/faults.md 72, with a real worker process that dies."""
     monkeypatch.setattr(torch.utils.data.TensorDataset, "__getitem__", lambda self, i: os._exit(9))
     with pytest.raises(TrainingError, match="lower `workers`"):
         toy.fit(workers=1)
 
 
 def test_sigterm_ends_with_143_and_loses_no_step(folder: Path) -> None:
-    """Row 68: in the middle of an epoch; the step ends, a checkpoint is written, and the resumed end is the same."""
+    """docs/faults.md 68: in mid-epoch; the step ends, a checkpoint is written, and the resumed end is the same."""
     program = (
         "import os, signal, sys; sys.path.insert(0, sys.argv[1]); import toy; from core import stage\n"
         "signal.signal(signal.SIGTERM, stage._terminate)\n"
@@ -200,7 +200,7 @@ def test_sigterm_ends_with_143_and_loses_no_step(folder: Path) -> None:
 
 
 def test_checkpoints_within_an_epoch_outlive_a_kill(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Row 69 with epochs of hours: here every step is due."""
+    """docs/faults.md 69 with epochs of hours: here every step is due."""
     killed = process(TOY_KILL_AFTER="2", TOY_SAVE_EVERY="0", TOY_TRAIN='{"workers": 1}')
     assert killed.returncode == -signal.SIGKILL
     resumed = process(TOY_TRAIN='{"workers": 1}')

@@ -132,7 +132,7 @@ class Malicious:
 @pytest.mark.parametrize("protocol", [2, 4])
 @pytest.mark.parametrize("zipped", [True, False])
 def test_a_pickle_that_would_run_code_is_refused(folder: Path, zipped: bool, protocol: int) -> None:
-    """faults.md row 71."""
+    """docs/faults.md 71."""
     path = folder / "a.pt"
     if zipped:
         torch.save({"0.weight": torch.ones(4, 3), "x": Malicious()}, path, pickle_protocol=protocol)

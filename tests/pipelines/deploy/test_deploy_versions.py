@@ -106,7 +106,7 @@ def test_a_git_repository_that_is_gone_is_an_error(place: Path) -> None:
 
 @pytest.mark.parametrize("url", ["ssh://127.0.0.1/x.git", "git@localhost:x.git", "https://10.0.0.1/x.git"])
 def test_a_private_git_server_is_refused_unless_allowed(url: str) -> None:
-    """faults.md row 38."""
+    """docs/faults.md 38."""
     with pytest.raises(SourceError, match="private address"):
         look(source(url, commit="0" * 40, allow_private=False))
 
@@ -162,7 +162,7 @@ def test_a_server_that_is_gone_is_an_error() -> None:
 
 
 def test_a_private_server_is_not_asked_unless_allowed(files: FileServer) -> None:
-    """faults.md row 38."""
+    """docs/faults.md 38."""
     with pytest.raises(SourceError, match="private address"):
         look(archive(files, allow_private=False))
     assert files.asked == []

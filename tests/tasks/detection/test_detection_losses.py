@@ -143,7 +143,7 @@ def test_soft_targets_train_a_student_of_another_shape() -> None:
 
 
 def test_a_teacher_of_other_classes_is_refused() -> None:
-    """Fault 76."""
+    """docs/faults.md 76."""
     student, _ = networks()
     teacher, _ = networks(classes=3)
     with pytest.raises(TrainingError, match=r"classes of the student \['c0', 'c1'\], of the teacher \['c0', "):

@@ -222,7 +222,7 @@ def test_after_pruning_nothing_is_frozen() -> None:
 
 
 def test_a_fully_pruned_layer_is_refused() -> None:
-    """Fault 75."""
+    """docs/faults.md 75."""
     arch = architecture()
     with pytest.raises(TrainingError, match=r"leaves nothing of layer .* \(8 channels\); the largest ratio .* 0.88"):
         role.prune(role.build(arch), arch, SimpleNamespace(ratio=0.945))

@@ -147,7 +147,7 @@ def test_pruning_removes_what_does_nothing(folder: Path) -> None:
 
 
 def test_a_layer_pruned_away_is_an_error(folder: Path) -> None:
-    """faults.md row 75."""
+    """docs/faults.md 75."""
     net, arch, _ = tiny.trained(folder, tiny.settings())
     with pytest.raises(TrainingError, match=r"leaves nothing of layer encoder layer 0 self-attention \(4 heads\)"):
         model.prune(net, arch, SimpleNamespace(ratio=0.9))
@@ -172,7 +172,7 @@ def test_a_student_equal_to_its_teacher_has_no_soft_loss(made: tuple[Any, ...]) 
 
 
 def test_a_teacher_with_another_tokenizer_is_refused(made: tuple[Any, ...]) -> None:
-    """faults.md row 76."""
+    """docs/faults.md 76."""
     teacher, arch, loaders, params = made
     settings = SimpleNamespace(temperature=2.0, soft_weight=0.5)
     for key, value in (("tokenizer", "0" * 64), ("vocabulary", 101)):
