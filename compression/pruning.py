@@ -26,8 +26,8 @@ def prune(
     everything that a channel takes part in), in place; what was frozen is trained again, since every layer must
     recover. Layers whose channels are added or multiplied lose the same ones; each keeps a multiple of `round_to`.
 
-    example: an input, batch 1; ignored: what keeps its outputs (the layers that predict), and parameters that are in no
-    module; output_transform: makes tensors of what `model` returns, when these are neither tensors nor lists of them.
+    example: an input, batch 1; ignored: modules that keep their outputs (the layers that predict), and parameters that
+    are in no module; output_transform: makes tensors of what `model` returns, when that is neither one nor a list.
     Raises: TrainingError naming the first layer of which nothing would be left.
     """
     import torch_pruning as tp
@@ -61,10 +61,11 @@ def _ratios(
     model: nn.Module, ratio: float, ignored: Collection[nn.Module | nn.Parameter], round_to: int
 ) -> dict[nn.Module, float]:
     """Ratio of each layer after rounding; coupled layers have one width and so one ratio."""
-    left_alone = {id(item) for item in ignored}
+    modules = (item for item in ignored if isinstance(item, nn.Module))
+    left_alone = {inner for module in modules for inner in module.modules()}
     ratios: dict[nn.Module, float] = {}
     for name, layer in model.named_modules():
-        if not isinstance(layer, nn.Conv2d | nn.Linear) or id(layer) in left_alone:
+        if not isinstance(layer, nn.Conv2d | nn.Linear) or layer in left_alone:
             continue
         width = layer.out_channels if isinstance(layer, nn.Conv2d) else layer.out_features
         kept = width * (1 - ratio)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import onnx
 from numpy.typing import NDArray
 
@@ -25,6 +26,9 @@ LAYERS = ("Conv",)
 """Operators with weights."""
 QUANTIZED = ("Conv", "Clip", "Relu", "Add")
 """Activations and sums with the convolutions: alone, each convolution would go back to float and lose by it."""
+WEIGHTED = ("Conv", "Gemm", "MatMul")
+POOLED = (*QUANTIZED, "MaxPool", "AveragePool", "Concat", "Gemm", "MatMul")
+"""`layers` and `quantized` of a network that ends in a linear layer: all of it is computed in int8."""
 CHUNK = 8
 """Calibration samples held at a time: calibration keeps all intermediate outputs of a chunk in memory."""
 METHODS = {"minmax": "MinMax", "entropy": "Entropy", "percentile": "Percentile"}
@@ -44,8 +48,8 @@ def convolutions_int8(
 ) -> None:
     """Static int8 per channel as quantize-dequantize pairs, up to the last of `layers`; what follows stays in float.
 
-    samples: calibration data, a multiple of `CHUNK` where there are so many (`whole`); feed: the graph's inputs for one
-    sample, made when it is needed; method: one of `METHODS`; quantized: operators; layers: those that have weights.
+    samples: calibration data, a whole number of chunks where there are so many (`sample`); feed: the graph's inputs for
+    one of them, made when it is needed; method: one of `METHODS`; quantized: operators; layers: those with weights.
     """
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -133,9 +137,11 @@ def collapse(
     return loss
 
 
-def whole(count: int) -> int:
-    """The largest number of calibration samples, not more than `count`, of which no chunk is cut short."""
-    return count // CHUNK * CHUNK or count
+def sample(total: int, count: int, seed: int) -> list[int]:
+    """Which `count` of `total` samples calibrate: a seeded choice in rising order, and a whole number of chunks where
+    there are so many."""
+    chosen = np.random.default_rng(seed).permutation(total)[:count]
+    return sorted(chosen[: len(chosen) // CHUNK * CHUNK or len(chosen)].tolist())
 
 
 def after_layers(graph: onnx.GraphProto, layers: Collection[str] = LAYERS) -> list[str]:

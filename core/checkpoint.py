@@ -7,6 +7,7 @@ pickled; loading runs no code from the file.
     weights.safetensors  the module's state dict
     assets/              tokenizer, class names, ...
     curves.json          metrics a step or epoch, for the report
+    initial.json         of the base: what training started from
     result.json          what training found: best metric, epoch, wall time (seconds)
 """
 
@@ -21,6 +22,9 @@ from core.files import read_json, write_json
 
 if TYPE_CHECKING:
     import torch
+
+
+INITIAL = "initial.json"
 
 
 @dataclass(frozen=True)

@@ -97,8 +97,10 @@ def git_commit() -> str | None:
     """The commit that is checked out, with `-dirty` when tracked files differ from it; None outside git."""
     try:
         head = _git("rev-parse", "HEAD")
-        # params.yaml and dvc.lock change with every experiment, and the passport records both by themselves.
-        changed = _git("status", "--porcelain", "--untracked-files=no", "--", ":!params.yaml", ":!dvc.lock", ":!data")
+        # These change with every experiment; the passport records params.yaml and dvc.lock by themselves, and
+        # matrix.yaml follows from the former.
+        apart = [f":!{name}" for name in ("params.yaml", "matrix.yaml", "dvc.lock", "data")]
+        changed = _git("status", "--porcelain", "--untracked-files=no", "--", *apart)
     except (OSError, subprocess.SubprocessError):
         return None
     return head + ("-dirty" if changed else "")

@@ -15,6 +15,7 @@ from typing import get_args
 
 from core import paths, task
 from core.errors import ParamsError
+from core.files import write_json, write_text
 from core.params import TaskParams, parse
 
 FILE = Path("matrix.yaml")
@@ -40,6 +41,11 @@ def distilled(params: TaskParams) -> list[str]:
     return list(getattr(params, "distill", None) or {})
 
 
+def explains(params: TaskParams) -> bool:
+    """Whether a task shows what led to its predictions."""
+    return getattr(params, "explain", None) is not None
+
+
 def variants(params: TaskParams) -> list[str]:
     """`base`, then what is made of it: each is exported, quantized, evaluated and compared."""
     return ["base", *pruned(params), *distilled(params)]
@@ -60,6 +66,7 @@ STAGES: dict[str, Axes] = {
     "export": lambda params: (variants(params),),
     "quantize": lambda params: (variants(params), quantized(params)),
     "evaluate": lambda params: (variants(params), list(params.precisions)),
+    "explain": lambda params: (variants(params), list(params.precisions)) if explains(params) else None,
     "compare": lambda params: (),
     "package": lambda params: (),
     "publish": lambda params: (),
@@ -84,19 +91,24 @@ def facts(name: str, params: TaskParams) -> dict[str, str]:
     """What `dvc.yaml` fills in for each instance of a task.
 
     A role's name -> where it lies; `train` -> the dataset that is trained on; `sheet` -> what `compare` shows of it;
-    `views` -> the params that make views of an input at load. What a task lacks is something that it has anyway.
+    `views` -> the params that make views of an input at load; `explained` -> what `compare` shows of explanations.
+    What a task lacks is something that it has anyway; the roles of stages that it does not have are left out.
     """
-    roles = {role: str(task.place(name, role)) for kind in (task.Required, task.Inherited) for role in get_args(kind)}
-    shown = task.place(name, "show") if task.has(name, "show") else roles["score"]
     augmented = augments(params)
+    idle = {role for role, used in (("augment", augmented), ("quantize", quantized(params))) if not used}
+    wanted = [role for kind in (task.Required, task.Inherited) for role in get_args(kind) if role not in idle]
+    roles = {role: str(task.place(name, role)) for role in wanted}
+    optional = {role: str(task.place(name, role)) for role in get_args(task.Optional) if task.has(name, role)}
     return {
         "task": name,
         "modality": task.modality(name),
         **roles,
-        "show": str(shown),
+        **dict.fromkeys(get_args(task.Optional), roles["score"]),
+        **optional,
         "train": str(paths.trained_on(name, augmented)),
         "sheet": str(paths.augmented(name) / "contact_sheet.png" if augmented else paths.clean(name)),
         "views": f"{name}.augment" if augmented else f"{name}.train",
+        "explained": f"{'explanations' if explains(params) else 'evaluations'}/{name}",
     }
 
 
@@ -117,6 +129,17 @@ def text(tasks: Mapping[str, TaskParams]) -> str:
 def fits(tasks: Mapping[str, TaskParams]) -> bool:
     """Whether `matrix.yaml` is that of these params."""
     return FILE.is_file() and FILE.read_text(encoding="utf-8") == text(tasks)
+
+
+def write(tasks: Mapping[str, TaskParams]) -> None:
+    """`matrix.yaml` anew, and of a new task what is noted of local files, which are none as far as is known here:
+    stages depend on it, and `make repro` keeps it up to date."""
+    for name in tasks:
+        for noted in (paths.noted(name), paths.noted_weights(name)):
+            if not noted.exists():
+                write_json(noted, {})
+    if not fits(tasks):
+        write_text(FILE, text(tasks))
 
 
 def changes(tasks: Mapping[str, TaskParams]) -> tuple[list[str], list[str]]:

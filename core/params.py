@@ -7,8 +7,8 @@ what all tasks share. No field has a default: `params.yaml` shows every knob tha
 from __future__ import annotations
 
 import re
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer, field_validator, model_validator
 
@@ -36,6 +36,8 @@ class SourceParams(Section):
     """`sample`, a local path, an http(s) URL of an archive (with `sha256`), or a git URL (with `commit`)."""
     sha256: str | None
     commit: str | None
+    files: list[str] | None
+    """Files and folders that are fetched of a git source, relative to its root; null: all."""
     allow_private: bool
     """Whether a URL may lead to a private or loopback address."""
 
@@ -59,14 +61,34 @@ class SourceParams(Section):
 
     @model_validator(mode="after")
     def _pinned(self) -> SourceParams:
-        if has_user(self.source):
-            # Not quoted: the message may end in a log. This file is committed, and its values are logged to MLflow.
-            raise ValueError("the URL holds a user or password; put them into ~/.netrc (git: a credential helper)")
+        _refuse_secret(self.source)
         if self.kind == "archive" and not re.fullmatch(r"[0-9a-f]{64}", self.sha256 or ""):
             raise ValueError("an archive URL needs `sha256`, 64 lower-case hex digits (sha256sum FILE prints it)")
         if self.kind == "git" and not re.fullmatch(r"[0-9a-f]{40}", self.commit or ""):
             raise ValueError("a git source needs `commit`, the full 40 hex digits (git rev-parse HEAD prints it)")
+        if self.files is not None and self.kind != "git":
+            raise ValueError("`files` is for git sources; set it to null, other sources are read whole")
         return self
+
+    @field_validator("files")
+    @classmethod
+    def _inside(cls, value: list[str] | None) -> list[str] | None:
+        if value is None:
+            return None
+        names = [name.removesuffix("/") for name in value]
+        if not names:
+            raise ValueError("the list is empty; null fetches all")
+        for name in names:
+            path = PurePosixPath(name)
+            if name != str(path) or path.is_absolute() or {".", ".."} & set(name.split("/")) or not name.isprintable():
+                raise ValueError(f"found {name!r}, expected a path from the root of the repository, as `git ls-files`")
+        return _unique(names)
+
+
+def _refuse_secret(url: str) -> None:
+    if has_user(url):
+        # Not quoted: the message may end in a log. This file is committed, and its values are logged to MLflow.
+        raise ValueError("the URL holds a user or password; put them into ~/.netrc (git: a credential helper)")
 
 
 class SplitParams(Section):
@@ -76,11 +98,100 @@ class SplitParams(Section):
     test: float = Field(gt=0, lt=0.5)
 
 
+class DataParams(SourceParams):
+    """Sections of tasks add formats, what the sample holds, and its licence."""
+
+    SAMPLE_LICENSE: ClassVar[str]
+    license: str | None = Field(min_length=1)
+    """Of the data, for the model card; null: not stated, and the card says so (but the sample's is known)."""
+    weights_license: str | None = Field(min_length=1)
+    """Of `model.weights`, likewise (but that of packaged ones is known). It stands here to train nothing again."""
+    splits: SplitParams
+
+    @property
+    def known_license(self) -> str | None:
+        """Licence of the data as far as it is known."""
+        return self.license or (self.SAMPLE_LICENSE if self.kind == "sample" else None)
+
+
+class ModelParams(Section):
+    """Sections of tasks add architectures and sizes."""
+
+    weights: str = Field(min_length=1)
+    """What training starts from: `packaged` (what a package of the environment carries), `none` (random), a local path,
+    or an http(s) URL (with `weights_sha256`); a file is safetensors, or a torch state dict. A student starts from
+    packaged weights or from random ones, never from the file, which is made for the base's shapes."""
+    weights_sha256: str | None
+
+    @property
+    def weights_kind(self) -> Literal["packaged", "none", "path", "url"]:
+        if self.weights in ("packaged", "none"):
+            return self.weights  # type: ignore[return-value]  # mypy narrows no string to a literal
+        return "url" if re.match(r"^https?://", self.weights, re.I) else "path"
+
+    @property
+    def weights_address(self) -> str:
+        """As it may be written: without the secrets that a URL may hold."""
+        return public(self.weights)
+
+    @field_serializer("weights")
+    def _written(self, weights: str) -> str:
+        """What is dumped ends in MLflow and in packages."""
+        return public(weights)
+
+    @model_validator(mode="after")
+    def _weights_pinned(self) -> ModelParams:
+        _refuse_secret(self.weights)
+        kind, digest = self.weights_kind, self.weights_sha256
+        if kind == "url" and digest is None:
+            raise ValueError("a URL in `weights` needs `weights_sha256`, 64 lower-case hex digits (sha256sum FILE)")
+        if digest is not None and kind not in ("path", "url"):
+            raise ValueError(f"`weights_sha256` is for a file; set it to null with `weights: {kind}`")
+        if digest is not None and not re.fullmatch(r"[0-9a-f]{64}", digest):
+            raise ValueError(f"weights_sha256: found {digest!r}, expected 64 lower-case hex digits (sha256sum FILE)")
+        return self
+
+
 class ValidateParams(Section):
     """Sections of tasks add their own limits."""
 
     max_bad: Probability
     """Largest share of rows in quarantine with which the pipeline goes on."""
+
+
+class OptimizerParams(Section):
+    """Of each name the knobs that it has; the others do nothing, and stay for a change of mind."""
+
+    name: Literal["sgd", "adagrad", "adam", "adamw"]
+    """In all but `adamw`, `weight_decay` is an L2 penalty in the gradient (Loshchilov and Hutter 2019, section 2)."""
+    momentum: float = Field(ge=0, lt=1)
+    """Of sgd; 0: the plain step along the gradient."""
+    nesterov: bool
+    """Of sgd with momentum."""
+    betas: Annotated[list[Annotated[float, Field(ge=0, lt=1)]], Field(min_length=2, max_length=2)]
+    """Of adam and adamw: decays of the averages of the gradient and of its square."""
+    eps: float = Field(gt=0)
+    """Of adam, adamw and adagrad: added to the root that the step is divided by."""
+
+    @model_validator(mode="after")
+    def _something_to_look_ahead_of(self) -> OptimizerParams:
+        if self.name == "sgd" and self.nesterov and not self.momentum:
+            raise ValueError("nesterov: found true with `momentum: 0`, expected a momentum above 0")
+        return self
+
+
+class ScheduleParams(Section):
+    """What the learning rate does after the linear warm-up; knobs that a name does not have do nothing."""
+
+    name: Literal["cosine", "step", "constant", "plateau"]
+    floor: Probability
+    """Of cosine and plateau: the share of `lr` below which it does not fall; cosine ends there."""
+    factor: float = Field(gt=0, lt=1)
+    """Of step and plateau: what the rate is multiplied with."""
+    epochs: Positive
+    """Of step: how many epochs it waits between two steps, the warm-up among them."""
+    patience: Positive
+    """Of plateau: validations without a better task metric before it lowers the rate."""
 
 
 class TrainParams(Section):
@@ -90,12 +201,17 @@ class TrainParams(Section):
     batch_size: Positive
     lr: float = Field(gt=0)
     weight_decay: float = Field(ge=0)
+    optimizer: OptimizerParams
+    schedule: ScheduleParams
     warmup_steps: int = Field(ge=0)
-    clip_norm: float = Field(gt=0)
+    clip_norm: float | None = Field(ge=0)
+    """Largest norm of all gradients together; those above are scaled down. 0 or null: off."""
+    clip_value: float | None = Field(ge=0)
+    """Largest absolute value of each gradient. 0 or null: off."""
     ema_decay: float = Field(ge=0, lt=1)
     """Decay of the exponential moving average of the weights, 0: off."""
-    patience: Positive
-    """Validations without a better task metric before training stops."""
+    patience: Positive | None
+    """Validations without a better task metric before training stops; null: never."""
     validate_every: Positive
     """Epochs between validations."""
     validate_samples: Positive
@@ -106,6 +222,21 @@ class TrainParams(Section):
     """GPUs, or processes on a CPU, of this machine; each step takes a batch of `batch_size` on every one."""
     strategy: Literal["auto", "ddp", "fsdp"]
     workers: int = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _fits(self) -> TrainParams:
+        problems = []
+        if self.clip_norm and self.clip_value:
+            problems.append("`clip_norm` and `clip_value` are both set; set one of them to null")
+        if self.clip_norm and self.strategy == "fsdp":
+            problems.append("`strategy: fsdp` cannot clip by norm (Lightning's does not); use `clip_value`, or null")
+        lowers_after = self.schedule.patience if self.schedule.name == "plateau" else 0
+        if self.patience is not None and lowers_after >= self.patience:
+            stops = f"`patience` ({self.patience}), after which training stops"
+            problems.append(f"schedule.patience: found {lowers_after}, expected less than {stops}")
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
 
 
 class ExportParams(Section):
@@ -150,8 +281,9 @@ class TaskParams(Section):
 
     precisions: list[Literal["fp32", "int8", "fp16"]] = Field(min_length=1)
     """Evaluated and compared; what is not fp32 is made by the stage `quantize`."""
-    data: SourceParams
+    data: DataParams
     validation: ValidateParams = Field(alias="validate")  # `validate` is taken by pydantic
+    model: ModelParams
     train: TrainParams
     export: ExportParams
     evaluate: EvaluateParams

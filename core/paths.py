@@ -13,6 +13,16 @@ def resume(name: str) -> Path:
     return STATE / "resume" / name
 
 
+def noted(task: str) -> Path:
+    """Fingerprint of local raw data, in git: what DVC looks at in place of files that lie anywhere."""
+    return Path("data", "sources", f"{task}.json")
+
+
+def noted_weights(task: str) -> Path:
+    """Likewise of a local file of initial weights."""
+    return noted(task).with_suffix(".weights.json")
+
+
 def prepared(task: str) -> Path:
     """Canonical dataset, as read from the source."""
     return Path("data", task, "prepared")
@@ -51,6 +61,11 @@ def model(task: str, variant: str, precision: str) -> Path:
 def evaluation(task: str, variant: str, precision: str) -> Path:
     """`metrics.json`, `predictions.jsonl`, `plots/`, `samples/` of one model folder."""
     return Path("evaluations", task, f"{variant}-{precision}")
+
+
+def explanation(task: str, variant: str, precision: str) -> Path:
+    """What led a model folder to its predictions, on a few examples: PNG pictures or HTML fragments."""
+    return Path("explanations", task, f"{variant}-{precision}")
 
 
 def report(task: str) -> Path:

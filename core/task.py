@@ -236,10 +236,13 @@ class Model(Protocol):
         """Architecture of a smaller student."""
 
     def build(self, arch: dict[str, Any], initial: bool = False) -> torch.nn.Module:
-        """A module in train mode; `initial`: with its starting (packaged pretrained) weights."""
+        """A module in train mode; `initial`: with packaged weights, where `params.model.weights` asked for them."""
+
+    def packaged(self) -> tuple[Path, str]:
+        """File and licence of these weights; only of tasks whose params take `weights: packaged`."""
 
     def parameter_groups(self, model: torch.nn.Module, train: Any) -> list[dict[str, Any]]:
-        """Groups for AdamW with their `lr` and `weight_decay`."""
+        """Groups for the optimiser with their `lr` and `weight_decay`; the rest is in `train.optimizer`."""
 
     def loss(self, model: torch.nn.Module, batch: Any, params: Any) -> dict[str, torch.Tensor]:
         """Scalars; `loss` is minimised, the others are logged."""
@@ -341,6 +344,15 @@ class Show(Protocol):
 
     def plots(self, scores: dict[str, Any], folder: Path) -> None:
         """Plots of a score's tables as PNG."""
+
+
+class Explain(Protocol):
+    """Role `explain`: what led the very model that ships to its predictions; through its `Predictor` alone."""
+
+    def explain(
+        self, predictor: Any, inputs: Sequence[Any], references: Sequence[Any], folder: Path, params: Any, seed: int
+    ) -> None:
+        """Write into `folder`, for each input: PNG pictures, or `explanations.html` as a fragment."""
 
 
 class Serve(Protocol):

@@ -59,6 +59,7 @@ def render(facts: Facts) -> str:
     """The card as Markdown."""
     comparison, row = facts.comparison, facts.row
     low, high = row["test_interval"]
+    licences = _licences(facts)
     return f"""# {comparison["task"]}: {row["variant"]} {row["precision"]}
 
 - **Task**: {comparison["task"]}{f"; takes one {facts.use.field} or several" if facts.use.field else ""}
@@ -66,7 +67,7 @@ def render(facts: Facts) -> str:
 - **Speed**: {row["latency_ms"]:.1f} ms at batch 1 (median; 99 % below {row["p99_ms"]:.1f} ms) and
   {row["per_second"]:.1f}/s at batch 8, on the CPU that ran the evaluation
 - **Size**: {row["size_mb"]:.2f} MB on disk, {row["memory_mb"]:.0f} MB of memory at peak
-- **Licence**: code {facts.code_license}; data {_data_license(facts)}
+- **Licence**: {"; ".join(f"{of.lower()} {words}" for of, words in licences.items())}
 
 The quality was measured through ONNX Runtime on {comparison["test_inputs"]} test inputs that had no part in training,
 calibration or any choice. The model was chosen among {len(comparison["rows"])} candidates on
@@ -79,6 +80,10 @@ calibration or any choice. The model was chosen among {len(comparison["rows"])} 
 ## Data
 
 {_data(facts)}
+
+## Initial weights
+
+{_initial(facts.links["weights"])}
 
 ## Limits of use
 
@@ -97,8 +102,7 @@ Signature: `{comparison["signature"]}`
 
 ## Licence
 
-- **Code**: {facts.code_license}
-- **Data**: {_data_license(facts)}
+{chr(10).join(f"- **{of}**: {words}" for of, words in licences.items())}
 
 ## Origin
 
@@ -157,9 +161,26 @@ def _data(facts: Facts) -> str:
 - **DVC md5** of the dataset as it was read: `{data["prepared"]}`"""
 
 
-def _data_license(facts: Facts) -> str:
-    stated = " ".join((facts.data_license or "").split())
-    return stated or "not stated: ask its owner before you ship (`data.license` in params.yaml states it here)"
+def _initial(weights: Mapping[str, Any]) -> str:
+    if "sha256" not in weights:
+        return "Training started from random weights."
+    counts = f"\n- **Tensors**: {weights['loaded']} were taken from it" if "loaded" in weights else ""
+    return f"""- **Source**: `{weights["source"]}`
+- **sha256**: `{weights["sha256"]}`{counts}"""
+
+
+def _licences(facts: Facts) -> dict[str, str]:
+    """Of what the model was made of."""
+    found = {"Code": facts.code_license, "Data": _license(facts.data_license, "license")}
+    weights = facts.links["weights"]
+    if "sha256" in weights:
+        found["Initial weights"] = _license(weights["license"], "weights_license")
+    return found
+
+
+def _license(stated: str | None, key: str) -> str:
+    words = " ".join((stated or "").split())
+    return words or f"not stated: ask its owner before you ship (`data.{key}` in params.yaml states it here)"
 
 
 def _limits(model: Mapping[str, Any]) -> str:

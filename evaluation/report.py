@@ -41,6 +41,7 @@ def render(comparison: dict[str, Any], pareto: Path) -> str:
         validation=validation,
         splits=splits(validation["clean"]),
         contact_sheet=paths.augmented(task) / "contact_sheet.png",
+        explanations=explanations(paths.explanation(task, *shown)),
         curves=_curves(comparison),
         commit=lineage.git_commit() or "not under git",
         data_md5=lineage.dvc_md5(paths.prepared(task)) or lineage.digest(paths.prepared(task)),
@@ -56,6 +57,12 @@ def _fragment(path: Path) -> Markup:
 def picture(path: Path) -> str:
     """A PNG as a data URI."""
     return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode("ascii")
+
+
+def explanations(folder: Path) -> tuple[list[Path], list[Markup]]:
+    """Pictures and fragments of HTML that the stage `explain` left; none of a task that has none."""
+    fragments = [Markup(path.read_text("utf-8")) for path in sorted(folder.glob("*.html"))]  # noqa: S704 - our own
+    return sorted(folder.glob("*.png")), fragments
 
 
 def splits(counts: dict[str, Any]) -> list[tuple[str, str]]:

@@ -125,10 +125,10 @@ def _unframed(send: Send) -> Send:
 
 
 def app() -> App:
-    """What uvicorn starts: the application that GATE_TARGET names (`module:name`, or a factory), behind the gate."""
+    """What uvicorn starts: the application of GATE_TARGET (`module:name`, or `module:factory()`), behind the gate."""
     module, _, name = os.environ[TARGET].partition(":")
-    found = getattr(importlib.import_module(module), name)
-    target = found() if name.startswith("create") else found
+    found = getattr(importlib.import_module(module), name.removesuffix("()"))
+    target = found() if name.endswith("()") else found
     hosts = [host for host in os.environ.get(HOSTS, "").split(",") if host.strip()]
     return Gate(target, hosts, os.environ.get(PASSWORD, ""))
 
@@ -144,7 +144,7 @@ def main(arguments: list[str]) -> None:
     environment = dict(os.environ)
     if which == "prefect":
         # As `prefect server start` does it, which takes no other application.
-        environment |= {TARGET: "prefect.server.api.server:create_app", "PREFECT__SERVER_FINAL": "1"}
+        environment |= {TARGET: "prefect.server.api.server:create_app()", "PREFECT__SERVER_FINAL": "1"}
         name = __spec__.name if __spec__ else HERE.stem  # run with -m, or as a file
         command = ["uvicorn", "--factory", f"{name}:app", "--app-dir", str(HERE.parents[name.count(".")])]
         command += ["--no-access-log", "--timeout-graceful-shutdown", "5", *rest]

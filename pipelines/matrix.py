@@ -7,16 +7,14 @@ from collections.abc import Mapping
 
 from core import matrix, params
 from core.errors import StillhouseError
-from core.files import write_text
 from core.params import TaskParams
 
 
 def refresh(tasks: Mapping[str, TaskParams]) -> bool:
     """Write `matrix.yaml` anew where it does not fit; returns whether it did not."""
-    if matrix.fits(tasks):
-        return False
-    write_text(matrix.FILE, matrix.text(tasks))
-    return True
+    fitted = matrix.fits(tasks)
+    matrix.write(tasks)
+    return not fitted
 
 
 def main() -> None:

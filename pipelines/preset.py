@@ -40,7 +40,9 @@ def apply(name: str, data: str | None = None, path: Path = Path("params.yaml")) 
     tasks = [str(task) for task in override.get("tasks", values["tasks"])]
     if data is not None:
         for task in tasks:
-            values[task]["data"].update({"source": str(Path(data).resolve()), "sha256": None, "commit": None})
+            values[task]["data"].update(
+                {"source": str(Path(data).resolve()), "sha256": None, "commit": None, "files": None}
+            )
     text = io.StringIO()
     yaml.dump(values, text)
     params.check(params.parse(text.getvalue(), path))
@@ -49,12 +51,20 @@ def apply(name: str, data: str | None = None, path: Path = Path("params.yaml")) 
 
 
 def merge(values: MutableMapping[str, Any], override: MutableMapping[str, Any]) -> None:
-    """Put `override` into `values`, mapping by mapping; lists and scalars are replaced."""
+    """Put `override` into `values`, mapping by mapping; lists and scalars are replaced.
+
+    So is a mapping whose `name` is another: its keys are those of another thing (a backbone, an optimiser).
+    """
     for key, value in override.items():
-        if isinstance(value, MutableMapping) and isinstance(values.get(key), MutableMapping):
-            merge(values[key], value)
+        old = values.get(key)
+        if isinstance(value, MutableMapping) and isinstance(old, MutableMapping) and _same(value, old):
+            merge(old, value)
         else:
             values[key] = value
+
+
+def _same(new: MutableMapping[str, Any], old: MutableMapping[str, Any]) -> bool:
+    return bool(new.get("name", old.get("name")) == old.get("name"))
 
 
 def main() -> None:

@@ -32,8 +32,8 @@ def main() -> None:
         ready()
         head, tasks = params.load()
         matrix.refresh(tasks)
-        for task in sources.refresh(tasks):
-            print(f"{task}: the raw data changed since the last run")
+        for told in sources.refresh(tasks):
+            print(told)
     except StillhouseError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)

@@ -38,10 +38,18 @@ class Application:
         self.metrics.watch(self.models)
         self._add_routes()
         self.models.announce()
-        self._entered: ASGIApp = Entrance(self.routes, self.models, self.metrics, settings.token)
+        self._entered: ASGIApp = Entrance(self.routes, self.models, self.metrics)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._entered(scope, receive, send)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Load the models, and look for new versions; at the end, compute what waits."""
+        watching = asyncio.create_task(self.models.watch())
+        yield
+        watching.cancel()
+        await self.models.close()
 
     def mount(self, task: str, role: Any) -> None:
         """Let a task's endpoint be there and be documented; its part of the page comes with its folder."""
@@ -53,19 +61,11 @@ class Application:
         self.routes.openapi_schema = None  # FastAPI makes it anew when it is asked for
 
     def _fastapi(self) -> FastAPI:
-        @asynccontextmanager
-        async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-            watching = asyncio.create_task(self.models.watch())
-            yield
-            watching.cancel()
-            await self.models.close()
-
         return _Documented(
             roles=self.roles,
             title="Stillhouse",
             version=inference.VERSION,
             description=DESCRIPTION,
-            lifespan=lifespan,
             telemetry=OFF,
             docs_url=None,
             redoc_url=None,
@@ -94,7 +94,7 @@ class Application:
             "/metrics",
             tags=["Health"],
             summary="For Prometheus",
-            responses=schemas.refusals(401, 429),
+            responses=schemas.refusals(401, 403, 421, 429),
             response_class=PlainTextResponse,
         )
         async def metrics() -> Response:

@@ -10,13 +10,16 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving import logs, tracing
+from serving import hosts, logs, tracing
 from serving.errors import RefusalError, busy
+from serving.listener import descriptors
 from serving.metrics import Metrics
 from serving.models import Models
 
 ACTIVE = 1024
-"""Requests at once; a queue's bound is per model and comes later."""
+"""Requests at once, where the system lets us have twice as many files; a queue's bound is per model and comes later."""
+HEALTH = ("/live", "/ready", "/v2/health/live", "/v2/health/ready")
+"""Answered however many requests there are."""
 OPEN = ("/live", "/ready", "/v2/health/live", "/v2/health/ready", "/v2", "/", "/docs", "/openapi.json")
 """What needs no token: it tells nothing of models."""
 HEADERS = [
@@ -29,10 +32,12 @@ GONE = 499
 
 
 class Entrance:
-    def __init__(self, app: ASGIApp, models: Models, metrics: Metrics, token: str | None):
+    def __init__(self, app: ASGIApp, models: Models, metrics: Metrics):
+        settings = models.settings
         self._app, self._models, self._metrics = app, models, metrics
-        self._token = token.encode() if token else None
-        self._active = 0
+        self._token = settings.token.encode() if settings.token else None
+        self._host, self._allowed = settings.host, frozenset(name.lower() for name in settings.allowed_hosts)
+        self._active, self._most = 0, min(ACTIVE, descriptors() // 2)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -78,8 +83,10 @@ class Entrance:
             self._finish(scope, status, time.perf_counter() - began)
 
     def _admit(self, scope: Scope) -> None:
-        if self._active > ACTIVE:
-            raise busy(f"more than {ACTIVE} requests at once; retry later")
+        if self._active > self._most and scope["path"] not in HEALTH:
+            raise busy(f"more than {self._most} requests at once; retry later")
+        if self._token is None:
+            hosts.check(scope["headers"], self._host, self._allowed)
         known = self._token is None or self._has_token(scope["headers"])
         scope.setdefault("state", {})["known"] = known
         if not known and scope["path"] not in OPEN and not scope["path"].startswith("/page/"):

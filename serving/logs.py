@@ -68,4 +68,3 @@ def configure(text: bool) -> None:
     logging.getLogger().handlers = [handler]  # of every library: a line that is no JSON is lost to who reads them
     logging.captureWarnings(True)
     LOGGER.setLevel(logging.INFO)
-    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,13 +15,14 @@ from typing import Any
 
 from core.errors import DataError, ModelError, StillhouseError
 from core.task import Job
-from serving import logs, tracing
+from serving import kept, logs, tracing
 from serving.admission import Admission
 from serving.batching import Batcher, Done
 from serving.budget import Budget
 from serving.errors import RefusalError, busy
 from serving.metrics import Metrics
-from serving.package import Fingerprint, Package, fingerprint, load, packages_in, roles, task_of
+from serving.package import Fingerprint, Package, fingerprint, is_package, load, packages_in, roles, task_of
+from serving.proof import prove
 from serving.rotation import Turns
 from serving.settings import Settings
 from serving.watch import Watch
@@ -108,6 +110,10 @@ class Model:
         await self.batcher.close()
 
 
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, StillhouseError) else f"{type(error).__name__}: {error}"
+
+
 def one(item: Any, options: Any) -> float:
     """The cost of an item of a role that has no opinion."""
     return 1.0
@@ -140,6 +146,7 @@ class Models:
         self._turns = Turns(self.pool, THREADS)
         self._mount = mount
         self._loading = asyncio.Lock()
+        self._ending = threading.Event()
         self._closing: set[asyncio.Task[None]] = set()
         self._look()
 
@@ -206,17 +213,43 @@ class Models:
     async def _load(self, place: Place) -> None:
         began = time.monotonic()
         try:
-            package = await asyncio.to_thread(load, place.folder, self.settings)
+            package = await asyncio.to_thread(self._proven, place.folder)
         except Exception as error:  # a package is input: whatever it does to its loader, the server goes on
-            place.reason = str(error) if isinstance(error, StillhouseError) else f"{type(error).__name__}: {error}"
+            place.reason = _reason(error)
             self.metrics.loads.labels(place.name, "refused").inc()
-            kept = place.current.version if place.current else None
-            logs.event("package refused", logging.ERROR, model=place.name, reason=place.reason, still_served=kept)
+            if place.current is None and place.seen is not None:
+                await self._restore(place)
+            served = place.current.version if place.current else None
+            logs.event("package refused", logging.ERROR, model=place.name, reason=place.reason, still_served=served)
             return
         if fingerprint(place.folder) != place.seen:
             return  # replaced while it was read
+        self._serve(place, package, began)
+        place.reason = None
+        await asyncio.to_thread(kept.keep, self.settings.keep, place.name, place.folder)
+
+    def _proven(self, folder: Path) -> Package:
+        if is_package(folder):  # else `load` says what is wrong
+            prove(folder, self.settings, self._ending.is_set)
+        return load(folder, self.settings, proven=True)
+
+    async def _restore(self, place: Place) -> None:
+        """Serve what was served before this worker started, since what is there now is no good."""
+        copy = kept.find(self.settings.keep, place.name, place.folder)
+        if copy is None:
+            return
+        began = time.monotonic()
+        try:
+            package = await asyncio.to_thread(self._proven, copy)
+        except Exception as error:
+            logs.event("package not restored", logging.ERROR, model=place.name, reason=_reason(error))
+        else:
+            self._serve(place, package, began)
+
+    def _serve(self, place: Place, package: Package, began: float) -> None:
+        """From now on."""
         gc.freeze()  # a full collection would walk all that was imported: 150 ms in which nobody is answered
-        old, place.reason = place.current, None
+        old = place.current
         self._mount(package.task, package.role)
         place.current = Model(place.name, package, self.settings, self._turns, self.metrics)
         self.metrics.loads.labels(place.name, "loaded").inc()
@@ -242,6 +275,7 @@ class Models:
             await asyncio.sleep(self.settings.watch_s)
 
     async def close(self) -> None:
+        self._ending.set()
         closing = [place.current.close() for place in self.places.values() if place.current]
         await asyncio.gather(*closing, *self._closing)
         self.pool.shutdown(wait=False)

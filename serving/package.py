@@ -29,10 +29,14 @@ class Package:
     """HTML."""
     statistics: dict[str, Any] | None
     """Of the inputs that the model learned from, see `ops.drift`."""
+    samples: list[dict[str, Any]]
+    """Golden samples: `file` or `input`, and `output`."""
+    files: dict[str, bytes]
+    """Of the golden samples."""
 
 
-def load(folder: Path, settings: Settings) -> Package:
-    """Verify the passport, open the model, replay the golden samples.
+def load(folder: Path, settings: Settings, proven: bool = False) -> Package:
+    """Verify the passport, open the model, replay the golden samples unless they are `proven`, see `serving.proof`.
 
     Raises: ModelError with the reason why this package must not be served.
     """
@@ -47,7 +51,8 @@ def load(folder: Path, settings: Settings) -> Package:
         raise ModelError(f"{folder / 'model' / 'model.json'} names no task; package the model again")
     role, predict = roles(name)
     predictor = predict.Predictor(folder / "model", threads=settings.threads, provider=settings.provider)
-    replay(folder, role, predictor)
+    if not proven:
+        replay(folder, role, predictor)
     content = read_json(folder / passport.NAME)
     card, statistics = folder / "MODEL_CARD.html", folder / drift.NAME
     return Package(
@@ -59,6 +64,8 @@ def load(folder: Path, settings: Settings) -> Package:
         content,
         card.read_text(encoding="utf-8") if card.exists() else None,
         read_json(statistics) if statistics.exists() else None,
+        samples := read_json(folder / "golden" / "samples.json"),
+        {sample["file"]: (folder / "golden" / sample["file"]).read_bytes() for sample in samples if "file" in sample},
     )
 
 

@@ -96,7 +96,7 @@ def about(models: Models) -> APIRouter:
     @routes.get(
         "/models/{name}/card",
         summary="Model card",
-        responses=schemas.refusals(401, 404, 429),
+        responses=schemas.refusals(401, 403, 404, 421, 429),
         response_class=HTMLResponse,
     )
     async def card(name: str) -> Response:
@@ -104,6 +104,26 @@ def about(models: Models) -> APIRouter:
         if content is None:
             raise RefusalError(404, f"the package of {name!r} has no MODEL_CARD.html; package the model again")
         return Response(content, media_type="text/html", headers={"Content-Security-Policy": CARD})
+
+    @routes.get("/models/{name}/samples", summary="Golden samples", responses=schemas.found("Inputs, outputs"))
+    async def samples(name: str) -> Response:
+        listed = [{"file": None, "input": None} | sample for sample in models.get(name).package.samples]
+        return JSONResponse({"samples": listed})
+
+    @routes.get(
+        "/models/{name}/samples/{file}",
+        summary="A file of a golden sample",
+        responses=schemas.refusals(401, 403, 404, 421, 429),
+        response_class=Response,
+    )
+    async def sample(name: str, file: str) -> Response:
+        content = models.get(name).package.files.get(file)
+        if content is None:
+            raise RefusalError(404, f"{name!r} has no golden sample {file[:64]!r}")
+        kind = mimetypes.guess_type(file)[0] or ""
+        plain = kind.startswith(("image/", "audio/")) and kind != "image/svg+xml"  # what a browser does not run
+        headers = {"Content-Security-Policy": CARD, "Cache-Control": "no-cache"}
+        return Response(content, media_type=kind if plain else "application/octet-stream", headers=headers)
 
     @routes.get("/models/{name}/passport", summary="Passport", responses=schemas.found("Its chain of digests"))
     async def passport(name: str) -> Response:

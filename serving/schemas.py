@@ -131,11 +131,13 @@ INFER_RESPONSE: Schema = {
 REFUSALS = {
     400: "Not what was expected; `error` says where",
     401: "No bearer token, or a wrong one",
+    403: "A page of another site, to a server without a token",
     404: "No such model, or it is not ready",
     405: "No such method",
     408: "The body did not come in time",
     413: "The body is too large",
     415: "The media type or coding is not known",
+    421: "The host is not this server, which has no token",
     429: "Busy; `Retry-After` says when to try again",
 }
 
@@ -163,7 +165,7 @@ def refusals(*statuses: int) -> dict[int | str, Schema]:
 
 
 def okay(description: str, schema: Schema = OBJECT) -> dict[int | str, Schema]:
-    return {200: {"description": description, "content": json(schema)}} | refusals(401, 429)
+    return {200: {"description": description, "content": json(schema)}} | refusals(401, 403, 421, 429)
 
 
 def found(description: str, schema: Schema = OBJECT) -> dict[int | str, Schema]:

@@ -27,6 +27,8 @@ class Settings:
     then served under its own name."""
     host: str = "127.0.0.1"
     port: int = 8080
+    allowed_hosts: tuple[str, ...] = ()
+    """Names by which a server without a token may be called, beside `localhost`, `host` and literal addresses."""
     threads: int = 0
     """ONNX Runtime's threads for one batch; 0: all cores."""
     instances: int = 1
@@ -55,6 +57,12 @@ class Settings:
     """After SIGTERM: how long to go on taking requests while `/ready` says no, so that a balancer notices."""
     watch_s: float = 2.0
     """How often to look for a new version of a package; 0: only after SIGHUP."""
+    proof_s: float = 60.0
+    """Within which a new package must have been loaded and have predicted its golden samples."""
+    proof_mb: float = 2048.0
+    """Memory that it may take meanwhile."""
+    keep: Path | None = None
+    """Where the packages that were served last are kept, for a start at which a newer one is no good."""
     token: str | None = field(default=None, repr=False)
     """Bearer token that requests must carry."""
     text_log: bool = False
@@ -78,6 +86,7 @@ def parse(arguments: Sequence[str]) -> tuple[Settings, int | None]:
             parser.error(f"two packages are named {name!r}; name one of them: NAME={path}")
         packages[name] = Path(path).absolute()
     given.provider = _provider(parser, given.provider)
+    given.allowed_hosts = tuple(given.allowed_host)
     options = {name: value for name, value in vars(given).items() if name in Settings.__dataclass_fields__}
     most = {limit.name: getattr(given, f"max_{limit.name}") for limit in limits.known()}
     return Settings(**{**options, "packages": packages, "limits": most, "token": _token(parser, given)}), given.fd
@@ -118,6 +127,8 @@ def _parser() -> argparse.ArgumentParser:
         help="a folder made by the stage `package`, or a folder of such",
     )
     add("--host", default=default.host, help="default: only this machine (%(default)s)")
+    name = "a name by which a server without a token may be called, beside localhost; may be repeated"
+    add("--allowed-host", action="append", default=[], metavar="NAME", help=name)
     add("--port", type=_integer(0, 65535), default=default.port, help="%(default)s; 0: any free one")
     add("--threads", type=_integer(0, 1024), default=default.threads, help="of one batch; 0: all cores")
     add("--instances", type=_integer(1, 64), default=default.instances, help="batches of a model side by side")
@@ -135,6 +146,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--drain-s", type=_number(0, 3600), default=default.drain_s, help="for the last requests; %(default)s")
     add("--drain-delay-s", type=_number(0, 3600), default=default.drain_delay_s, help="not ready first; %(default)s")
     add("--watch-s", type=_number(0, 3600), default=default.watch_s, help="for new versions; 0: on SIGHUP")
+    add("--proof-s", type=_number(1, 3600), default=default.proof_s, help="to try a package; %(default)s")
+    add("--proof-mb", type=_number(64, 10**6), default=default.proof_mb, help="likewise, memory; %(default)s")
+    kept = "folder for the packages that were served last; default: a new one, removed at the end"
+    add("--keep", type=lambda text: Path(text).absolute(), metavar="FOLDER", help=kept)
     add("--token-file", help=f"file with a bearer token that requests must carry; or ${TOKEN}")
     add("--text-log", action="store_true", help="lines for people instead of JSON")
     add("--fd", type=int, help=argparse.SUPPRESS)

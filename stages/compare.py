@@ -1,6 +1,6 @@
 """Put all variants and precisions of a task side by side and choose one within `compare.budget`, on `val`.
 
-reads   evaluations/<task>/, what validation, augmentation and training left to look at
+reads   evaluations/<task>/, explanations/<task>/ if any, and what validation, augmentation and training left to look at
 writes  reports/<task>/: comparison.json, comparison.md, comparison.csv, pareto.png, report.html
 run     python -m stages.compare detection
 """

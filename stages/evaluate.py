@@ -58,7 +58,8 @@ def evaluate(ctx: stage.Context) -> None:
     timing["threads"], timing["provider"] = ctx.threads, provider
     write_json(ctx.out / "latency.json", timing)
 
-    show(ctx, test)
+    if task.has(ctx.task, "show"):
+        show(ctx, test)
     flat = {f"{batch}_{k}": v for batch in ("batch_1", "batch_8") for k, v in timing[batch].items()}
     before = {f"val_{name}": value for name, value in val.scores["metrics"].items()}
     ctx.run.metrics({**test.scores["metrics"], **before, **flat, "size_mb": size, "memory_mb": timing["memory_mb"]})
@@ -71,7 +72,9 @@ def evaluate(ctx: stage.Context) -> None:
 
 
 def show(ctx: stage.Context, test: Scored) -> None:
-    """Examples spread evenly over the test split, and plots; both also to MLflow."""
+    """Examples spread evenly over the test split, and plots, of a task that shows some; both also to MLflow."""
+    if not task.has(ctx.task, "show"):
+        return
     role = task.load(ctx.task, "show")
     count = min(ctx.params.evaluate.samples, len(test.inputs))
     chosen = [i * len(test.inputs) // count for i in range(count)]

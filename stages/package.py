@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from core import lineage, matrix, onnx_session, paths, stage, task
+from core.checkpoint import INITIAL
 from core.errors import GateError
 from core.files import read_json, sha256, write_json, write_text
 from core.params import SourceParams
@@ -66,6 +67,7 @@ def provenance(ctx: stage.Context, comparison: dict[str, Any], row: dict[str, An
             "result": sha256(validated / "validation.json"),
             "quarantine": sha256(validated / "quarantine.jsonl"),
         },
+        "weights": initial(ctx),
         "code": lineage.git_commit(),
         "params": {
             "params.yaml": sha256(Path("params.yaml")),
@@ -87,8 +89,15 @@ def pin(name: str, source: SourceParams) -> str | None:
     """What tells the raw data from any other: sha256 of an archive, a commit, or the sha256 of what `make repro` noted
     of the files of a local source; nothing of the sample, since code and seed make it."""
     if source.kind == "path":
-        return sha256(Path("data", "sources", f"{name}.json"))
+        return sha256(paths.noted(name))
     return source.sha256 or source.commit
+
+
+def initial(ctx: stage.Context) -> dict[str, Any]:
+    """What training started from, as it noted itself, with the licence that params state or that is known."""
+    noted: dict[str, Any] = read_json(paths.checkpoint(ctx.task, "base") / INITIAL)
+    stated = {"license": ctx.params.data.weights_license or noted["license"]} if "sha256" in noted else {}
+    return noted | stated
 
 
 def makers(ctx: stage.Context, row: dict[str, Any]) -> list[str]:

@@ -1,15 +1,16 @@
 """Train the base model of a task.
 
-reads   data/<task>/validated/dataset/, data/<task>/augmented/dataset/
-writes  models/<task>/base/checkpoint/: weights, architecture, tokenizer or classes, curves, result.json
+reads   data/<task>/validated/dataset/, data/<task>/augmented/dataset/, the file that <task>.model.weights names
+writes  models/<task>/base/checkpoint/: weights, architecture, tokenizer or classes, curves, result.json, initial.json
 run     python -m stages.train detection
 """
 
 from __future__ import annotations
 
 from core import matrix, paths, stage, task
-from core.checkpoint import Checkpoint
-from training import hardware, parts, results
+from core.checkpoint import INITIAL, Checkpoint
+from core.files import write_json
+from training import hardware, parts, results, weights
 from training.fit import fit
 from training.watch import watched
 
@@ -23,10 +24,13 @@ def train(ctx: stage.Context) -> None:
     loaders = task.load(ctx.task, "data").loaders(paths.clean(ctx.task), learnt, params, ctx.seed, None)
     arch = role.architecture(ctx.params, loaders.assets)
     model = role.build(arch, initial=True)
+    initial = weights.start(ctx, role, model)
+    ctx.run.tag("initial_weights", initial.get("sha256", "none"))
     train = ctx.params.train
     watch = watched(ctx.task, paths.clean(ctx.task), ctx.params, train, loaders.assets)
     fitted = fit(ctx, role, model, loaders, lambda net, batch: role.loss(net, batch, ctx.params), train, watch)
     results.write(ctx, Checkpoint(arch, fitted.weights, loaders.assets), fitted)
+    write_json(ctx.out / INITIAL, initial)
 
 
 if __name__ == "__main__":

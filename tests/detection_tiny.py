@@ -43,7 +43,7 @@ def settings() -> Any:
     jitter = SimpleNamespace(scale=[0.8, 1.25], aspect=0.1, colour=0.2, flip_horizontal=0.5, flip_vertical=0.5)
     return SimpleNamespace(
         model=SimpleNamespace(
-            arch="fcos", backbone="efficientnet_lite0", image_size=[64, 96], width=8, tower=1, pretrained=False,
+            arch="fcos", backbone="efficientnet_lite0", image_size=[64, 96], width=8, tower=1, weights="none",
             score_threshold=0.05, nms_iou=0.6, max_detections=20,
         ),
         train=SimpleNamespace(

@@ -26,7 +26,7 @@ def detection(folder: Path) -> Path:
     from tasks.detection import data, graphs, model
 
     params = detection_tiny.settings()
-    params.model.pretrained, params.model.width, params.train.freeze_blocks = True, 16, 5
+    params.model.weights, params.model.width, params.train.freeze_blocks = "packaged", 16, 5
     still = {"flip_horizontal": 0.0, "flip_vertical": 0.0}
     params.train.jitter = SimpleNamespace(scale=[1, 1], aspect=0.0, colour=0.0, **still)
     dataset = detection_tiny.squares(folder / "data")

@@ -11,33 +11,62 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pipeline_copy
 import pytest
 import triton_config
+from pipeline_copy import TOY
 
-from core import matrix, paths
+from core import matrix, paths, task
 from core.params import load
 from ops import tracking
 
 pytestmark = pytest.mark.timeout(1200)  # the fixture runs a whole pipeline
-TASKS = ["detection", "translation"]
+SMALL = {"distill": {}, "precisions": ["fp32", "int8"]}
+"""Of a task's params: `base` and one variant more. Every variant in every precision is for the tier `slow`."""
 
 
-@pytest.fixture(scope="module", params=TASKS)
+def cases() -> Iterator[Any]:
+    for name in task.names():
+        yield pytest.param((name, True), id=name)
+        yield pytest.param((name, False), id=f"{name}-full", marks=pytest.mark.slow)
+    yield pytest.param((TOY, False), id=TOY)
+
+
+@pytest.fixture(scope="module", params=cases())
 def finished(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Run all stages of one task in this process, in DVC's order; yields the task, in the copy's folder."""
-    task = request.param
-    copy = pipeline_copy.make(tmp_path_factory.mktemp(task))
+    name, small = request.param
+    copy = pipeline_copy.make(tmp_path_factory.mktemp(name))
+    if name == TOY:
+        copy.add_toy(only=True)
+    else:
+        copy.params({"tasks": [name]} | ({f"{name}.{key}": value for key, value in SMALL.items()} if small else {}))
+        copy.plan()
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(copy.folder)
         patch.setattr(sys, "argv", [])
+        if name == TOY:
+            found_in(copy, patch)
         with tracking.sending():
             for stage, keys in matrix.read().items():
-                for item in (item for item in keys.values() if item["task"] == task):
-                    sys.argv = [f"stages.{stage}", task, *(item[axis] for axis in matrix.AXES if axis in item)]
+                for item in keys.values():
+                    sys.argv = [f"stages.{stage}", name, *(item[axis] for axis in matrix.AXES if axis in item)]
                     runpy.run_module(f"stages.{stage}", run_name="__main__")
-        yield task
+        yield name
+    task._place.cache_clear()
+
+
+def found_in(copy: pipeline_copy.Copy, patch: pytest.MonkeyPatch) -> None:
+    """Have this process look for tasks in the copy, too, as one that is started there does."""
+    import tasks
+    from ops.tracking import model
+
+    patch.setattr(task, "ROOT", copy.folder)
+    patch.setattr(model, "ROOT", copy.folder)
+    patch.setattr(tasks, "__path__", [*tasks.__path__, str(copy.folder / "tasks")])
+    task._place.cache_clear()
 
 
 def test_every_variant_and_precision_is_scored(finished: str) -> None:
@@ -49,9 +78,10 @@ def test_every_variant_and_precision_is_scored(finished: str) -> None:
         assert all(math.isfinite(value) for value in metrics["metrics"].values())
         latency = json.loads((folder / "latency.json").read_text())
         assert latency["batch_1"]["median_ms"] > 0
-    int8 = sum(p.stat().st_size for p in paths.model(finished, "base", "int8").glob("*.onnx"))
-    fp32 = sum(p.stat().st_size for p in paths.model(finished, "base", "fp32").glob("*.onnx"))
-    assert int8 < fp32  # a tiny model is mostly graph, little weight
+    if "int8" in params.precisions:
+        int8 = sum(p.stat().st_size for p in paths.model(finished, "base", "int8").glob("*.onnx"))
+        fp32 = sum(p.stat().st_size for p in paths.model(finished, "base", "fp32").glob("*.onnx"))
+        assert int8 < fp32  # a tiny model is mostly graph, little weight
 
 
 def test_the_report_names_every_candidate(finished: str) -> None:
@@ -65,7 +95,6 @@ def test_the_report_names_every_candidate(finished: str) -> None:
 
 
 def test_the_package_predicts_what_it_promised(finished: str) -> None:
-    from core import task
     from ops import passport
 
     package = paths.package(finished)
@@ -77,8 +106,6 @@ def test_the_package_predicts_what_it_promised(finished: str) -> None:
 
 
 def test_the_statistics_are_those_of_training_inputs(finished: str) -> None:
-    from core import task
-
     serve, predict = task.load(finished, "serve"), task.load(finished, "predict")
     inputs = predict.inputs(paths.clean(finished), "train")
     found = json.loads((paths.package(finished) / "statistics.json").read_text())
@@ -191,3 +218,67 @@ def test_each_stage_has_one_run(finished: str) -> None:
     (package,) = (run.info.run_id for run in runs if run.info.run_name == f"package@{finished}")
     assert "package/passport.json" in [file.path for file in client.list_artifacts(package, "package")]
     assert all(run.info.status == "FINISHED" for run in runs if "@" in run.info.run_name)
+
+
+toy = pytest.mark.parametrize("finished", [pytest.param((TOY, False), id=TOY)], indirect=True)
+
+
+@toy
+def test_what_a_task_lacks_is_nowhere(finished: str) -> None:
+    """Neither stages, nor rows, nor sections of the report; DVC is asked in `test_planning.py`."""
+    stages = matrix.read()
+    assert not any(stages[name] for name in ("augment", "prune", "distill", "quantize"))
+    assert not paths.augmented(finished).exists()
+    comparison = json.loads((paths.report(finished) / "comparison.json").read_text())
+    assert [(row["variant"], row["precision"]) for row in comparison["rows"]] == [("base", "fp32")]
+    html = (paths.report(finished) / "report.html").read_text(encoding="utf-8")
+    for word in ("contact", "augmented", "pruned", "distilled", "int8", "Examples"):
+        assert word not in html, word
+    evaluation = paths.evaluation(finished, "base", "fp32")
+    assert sorted(path.name for path in evaluation.iterdir()) == ["latency.json", "metrics.json", "predictions.jsonl"]
+
+
+@toy
+def test_of_an_error_the_lowest_wins_and_everybody_is_told(finished: str) -> None:
+    from mlflow import MlflowClient
+    from rich.console import Console
+
+    from pipelines import summary
+
+    checkpoint = paths.checkpoint(finished, "base")
+    seen = [value for _, value in json.loads((checkpoint / "curves.json").read_text())["val/rmse"]]
+    result = json.loads((checkpoint / "result.json").read_text())
+    assert result["best"] == min(seen) == seen[result["epoch"]] < seen[0]
+    assert result["epochs"] == 6  # a metric that falls is one that gets better: nothing was stopped early
+    comparison = json.loads((paths.report(finished) / "comparison.json").read_text())
+    (row,) = comparison["rows"]
+    assert comparison["chosen"] == ["base", "fp32"]
+    assert row["quality"] < comparison["budget"]["worst_quality"]  # no accuracy of that size would pass
+    with (paths.STATE / "table.txt").open("w+", encoding="utf-8") as file:
+        summary.show([finished], Console(file=file, width=80))
+        file.seek(0)
+        table = file.read()
+    html = (paths.report(finished) / "report.html").read_text(encoding="utf-8")
+    card = (paths.package(finished) / "MODEL_CARD.md").read_text(encoding="utf-8")
+    for told in (table, html, card):
+        assert "lower is better" in told
+    assert "at most 5, on the validation split" in html
+    (run,) = MlflowClient(tracking.uri()).search_runs(
+        [experiment.experiment_id for experiment in MlflowClient(tracking.uri()).search_experiments()],
+        filter_string=f"run_name = 'compare@{finished}'",
+    )
+    assert run.data.tags["better"] == "lower"
+
+
+@toy
+def test_an_error_above_the_worst_is_not_packaged(finished: str) -> None:
+    """The figures of the run, and a budget that they just keep, or just miss."""
+    from stages.compare import gate
+
+    comparison = json.loads((paths.report(finished) / "comparison.json").read_text())
+    budget = load()[1][finished].compare.budget
+    (row,) = comparison["rows"]
+    for limit, chosen in ((row["quality"] * 1.01, row), (row["quality"] * 0.99, None)):
+        stricter = budget.model_copy(update={"worst_quality": limit})
+        assert gate.choose([row], stricter, comparison["better"]) == chosen
+    assert row["misses"] and "worst_quality" in row["misses"][0]

@@ -5,6 +5,7 @@ Slow: each test repeats parts of the pipeline.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import subprocess
@@ -90,3 +91,23 @@ def test_a_local_source_is_followed(copy: Copy, tmp_path: Path) -> None:
     (raw / "test.en").write_text((raw / "test.en").read_text().replace("number", "figure"), encoding="utf-8")
     assert "prepare@translation" in ran(copy.run(*target))
     assert json.loads((copy.folder / "data/sources/translation.json").read_text())["count"] == 6
+
+
+def test_initial_weights_are_followed(copy: Copy, tmp_path: Path) -> None:
+    """A plain `dvc repro` trains on nothing that was not noted; what was noted and changes trains again, alone."""
+    made = copy.folder / "models" / "translation" / "base" / "checkpoint"
+    file = tmp_path / "start.safetensors"
+    file.write_bytes((made / "weights.safetensors").read_bytes())
+    copy.params({"translation.model.weights": str(file)})
+    plain = copy.dvc("repro", "train@translation", check=False)
+    assert plain.returncode and "run `python -m pipelines.sources`" in plain.stdout + plain.stderr
+    copy.run("python", "-m", "pipelines.sources")
+    assert ran(copy.dvc("repro", "train@translation")) == {"train@translation"}
+    noted = json.loads((made / "initial.json").read_text())
+    assert noted["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest() and not noted["absent"]
+    wrapped = ("python", "-m", "pipelines.repro", "train@translation")
+    assert not ran(copy.run(*wrapped))
+    content = bytearray(file.read_bytes())
+    content[-4:] = bytes(4)  # one number is 0 now
+    file.write_bytes(content)
+    assert ran(copy.run(*wrapped)) == {"train@translation"}

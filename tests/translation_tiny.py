@@ -67,12 +67,13 @@ def trained(folder: Path, params: Params, epochs: int = 0) -> tuple[Any, dict[st
     import torch
 
     from tasks.translation import data, model
+    from training import optimizer as optimizers
 
     torch.manual_seed(0)
     loaders = data.loaders(folder, folder, params, 7, None)
     arch = model.architecture(params, loaders.assets)
     net = model.build(arch)
-    optimizer = torch.optim.AdamW(model.parameter_groups(net, params.train))
+    optimizer = optimizers.build(model.parameter_groups(net, params.train), params.train.optimizer, fused=False)
     for _ in range(epochs):
         for batch in loaders.train:
             model.loss(net, batch, params)["loss"].backward()

@@ -17,10 +17,15 @@ from training.module import Learner
 class Best(pl.Callback):
     """Keeps the weights of the validation with the best task metric, and stops after `patience` without a better."""
 
-    def __init__(self, monitor: str, better: Better, patience: int):
+    def __init__(self, monitor: str, better: Better, patience: int | None):
         self.monitor, self.better, self.patience = monitor, better, patience
         self.value, self.epoch, self.waited = worst(better), -1, 0
         self.weights: dict[str, torch.Tensor] = {}
+
+    @property
+    def enough(self) -> bool:
+        """Whether there were `patience` validations in a row without a better one."""
+        return self.patience is not None and self.waited >= self.patience
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         if trainer.sanity_checking:
@@ -34,10 +39,10 @@ class Best(pl.Callback):
             self.weights = {k: v.detach().cpu().clone() for k, v in module.shipped.state_dict().items()}
         else:
             self.waited += 1
-            trainer.should_stop |= self.waited >= self.patience
+            trainer.should_stop |= self.enough
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        trainer.should_stop |= self.waited >= self.patience  # killed between the last epoch and the stage's end
+        trainer.should_stop |= self.enough  # killed between the last epoch and the stage's end
 
     def state_dict(self) -> dict[str, Any]:
         return {"value": self.value, "epoch": self.epoch, "waited": self.waited, "weights": self.weights}

@@ -59,10 +59,10 @@ def fit(
     """
     batches = Batches(Share(loaders.train, rank(), train.devices) if train.devices > 1 else loaders.train)
     in_parts = parts.number()
-    steps = train.epochs * math.ceil(len(batches) / in_parts)
+    steps = math.ceil(len(batches) / in_parts)
     if steps == 0:
         raise TrainingError("the train split is smaller than one batch; lower `batch_size` or add data")
-    learner = Learner(model, role, loss, watched.new, train, steps)
+    learner = Learner(model, role, loss, watched, train, steps)
     best = Best(f"val/{watched.name}", watched.better, train.patience)
     curves = Curves(ctx.run, train.epochs)
     # In parts an epoch has other batches: a checkpoint of whole ones does not fit.
@@ -78,7 +78,8 @@ def fit(
         devices=train.devices,
         strategy=train.strategy,
         precision=hardware.precision(train.precision),
-        gradient_clip_val=train.clip_norm,
+        gradient_clip_val=train.clip_norm or train.clip_value or None,
+        gradient_clip_algorithm="norm" if train.clip_norm else "value",
         accumulate_grad_batches=in_parts,
         check_val_every_n_epoch=every,
         num_sanity_val_steps=0,

@@ -1,8 +1,9 @@
-"""The server's figures: `python -m benchmarks.serving throughput|latency|overload|start|peers PACKAGE...`
+"""The server's figures: `python -m benchmarks.serving throughput|latency|overload|memory|start|peers PACKAGE...`
 
 throughput  requests a second over those of a bare loop of the same Predictor, the same inputs and threads, interleaved
 latency     p50 and p99 at 70 % of the throughput over the latency at batch 1, in rounds in which nobody took the CPU
 overload    1.5 times the throughput for `--minutes`: statuses, wrong answers, memory
+memory      of all packages together under the worst requests; the server's flags are its defaults
 start       seconds from the command to ready, memory at rest
 peers       `mlflow models serve` and LitServe with the same model under the same load
 
@@ -21,8 +22,10 @@ from statistics import median
 
 from benchmarks.serving import load
 from benchmarks.serving.latency import latency
+from benchmarks.serving.memory import memory
 from benchmarks.serving.peers import peers
 from benchmarks.serving.subject import CONNECTIONS, Server, Subject, serving, subject
+from core import task
 
 OVER = 1.5
 
@@ -95,7 +98,7 @@ async def alone(port: int, requests: list[load.Request]) -> dict[int, bytes]:
 
 def main() -> None:
     parser = argparse.ArgumentParser("python -m benchmarks.serving", description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["throughput", "latency", "overload", "start", "peers"])
+    parser.add_argument("what", choices=["throughput", "latency", "overload", "memory", "start", "peers"])
     parser.add_argument("packages", nargs="+", type=lambda text: Path(text).absolute())
     parser.add_argument("--threads", type=int, default=1, help="of ONNX Runtime, in both; %(default)s")
     parser.add_argument("--instances", type=int, default=1, help="batches side by side; %(default)s")
@@ -110,6 +113,11 @@ def main() -> None:
         for _ in range(options.rounds):
             with serving(*map(str, options.packages), *flags) as server:
                 print(f"ready after {server.ready_s:.2f} s, {server.memory_mb():.0f} MB at rest")
+        return
+    if options.what == "memory":
+        names = {package.name: subject(package).task for package in options.packages}
+        with serving(*map(str, options.packages), *flags) as server:
+            memory(server, {name: task.load(of, "serve") for name, of in names.items()})
         return
     for package in options.packages:
         given = subject(package)

@@ -47,10 +47,9 @@ def quantize(source: Path, folder: Path, precision: str, dataset: Path, params: 
 def _calibration(dataset: Path, count: int, model: dict[str, Any], seed: int) -> list[NDArray[np.uint8]]:
     """A seeded choice of train images as the network sees them, a whole number of chunks where there are so many."""
     paths = inputs(dataset, "train")
-    chosen = np.random.default_rng(seed).permutation(len(paths))[:count]
-    chosen = chosen[: quantization.whole(len(chosen))]
+    chosen = quantization.sample(len(paths), count, seed)
     size, colour = tuple(model["image_size"]), "grey" if model["inputs"]["images"]["shape"][1] == 1 else "rgb"
-    return [coloured(fit(decode(paths[index]), (size[0], size[1]))[0], colour) for index in sorted(chosen)]
+    return [coloured(fit(decode(paths[index]), (size[0], size[1]))[0], colour) for index in chosen]
 
 
 def _feed(image: NDArray[np.uint8]) -> quantization.Feed:

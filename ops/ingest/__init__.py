@@ -6,11 +6,8 @@ What was fetched lies below `.stillhouse/downloads/`, named by its checksum, wri
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-
-from filelock import FileLock
 
 from core.errors import SourceError
 from core.files import read_json, write_json
@@ -26,16 +23,16 @@ def fetch(params: SourceParams, task: str) -> Path:
     try:
         if params.kind == "path":
             return _local(Path(params.source))
-        with _alone(params.commit or params.sha256 or ""):
+        with download.alone(params.commit or params.sha256 or ""):
             if params.kind == "git":
-                return _checked(git.folder(params.commit or ""), lambda: _clone(params))
+                return _checked(git.folder(params.commit or "", params.files), lambda: _clone(params))
             return _checked(archive.folder(params.sha256 or ""), lambda: _download(params))
     except SourceError as error:
-        raise SourceError(f"{task}.data.source {params.address!r}: {error}") from None
+        raise type(error)(f"{task}.data.source {params.address!r}: {error}") from None
 
 
 def _clone(params: SourceParams) -> None:
-    git.checkout(params.source, params.commit or "", allow_private=params.allow_private)
+    git.checkout(params.source, params.commit or "", params.files, allow_private=params.allow_private)
 
 
 def _download(params: SourceParams) -> None:
@@ -51,14 +48,6 @@ def _checked(folder: Path, make: Callable[[], None]) -> Path:
     make()
     write_json(seal, fingerprint(folder))
     return folder
-
-
-@contextmanager
-def _alone(key: str) -> Iterator[None]:
-    """Two tasks may have the same source: the second waits, and finds it in the cache."""
-    download.FOLDER.mkdir(parents=True, exist_ok=True)
-    with FileLock(download.FOLDER / f"{key}.lock"):
-        yield
 
 
 def _local(path: Path) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -13,6 +14,9 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from core.errors import SourceError
+
+LAST_32 = [ipaddress.IPv6Network(text) for text in ("64:ff9b::/96", "64:ff9b:1::/48", "::ffff:0:0/96", "::/96")]
+"""Hold an IPv4 address in their last 32 bits: NAT64 (RFC 6052, RFC 8215), IPv4-mapped and -compatible (RFC 4291)."""
 
 
 def split(url: str) -> SplitResult:
@@ -47,8 +51,18 @@ def refuse_private(url: str, proxied: bool = False) -> None:
 
 def refuse_address(host: str, address: str) -> None:
     """Raises: SourceError when `address`, where `host` is found, is not of the public internet."""
-    if not ipaddress.ip_address(address.partition("%")[0]).is_global:
+    if not all(meant.is_global for meant in _meant(ipaddress.ip_address(address.partition("%")[0]))):
         raise SourceError(f"{host} is the private address {address}; set data.allow_private: true if that is meant")
+
+
+def _meant(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> Iterator[Any]:
+    """An address, and the IPv4 addresses at which a translator or tunnel delivers what is sent to it."""
+    yield address
+    if isinstance(address, ipaddress.IPv4Address):
+        return
+    if any(address in network for network in LAST_32):
+        yield ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    yield from filter(None, (address.sixtofour, *(address.teredo or ())))
 
 
 def public_session() -> requests.Session:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import bz2
 import errno
+import gzip
+import io
 import lzma
 import shutil
 import tarfile
@@ -11,7 +14,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Any
 
 from core import paths
 from core.errors import SourceError
@@ -19,6 +22,10 @@ from core.files import replacing
 
 LIMIT_BYTES = 100 * 10**9
 LIMIT_FILES = 5_000_000
+LIMIT_HEADER = 1 << 20
+"""Bytes of one header of a tar, as a long name; a system's own names are below 4 KiB."""
+LIMIT_NAME = 4096
+"""Characters of a member's name: Linux's PATH_MAX."""
 LIMIT_RATIO = 200
 """Unpacked over packed size: real data stays far below, zip bombs reach thousands."""
 BROKEN = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, OSError)
@@ -59,11 +66,15 @@ def _unpack(archive: Path, target: Path) -> None:
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as opened:
             _write(list(_zip_members(opened)), archive, target)
-    elif tarfile.is_tarfile(archive):
-        with tarfile.open(archive) as opened_tar:
-            _write(list(_tar_members(opened_tar, archive)), archive, target)
-    else:
-        raise SourceError(f"{archive.name} is neither a zip nor a tar archive (plain, gz, bz2, xz)")
+        return
+    with _Headers(archive) as stream:
+        try:
+            opened_tar = tarfile.open(fileobj=stream, mode="r:")  # noqa: SIM115 - of the stream, which is closed
+        except tarfile.ReadError:
+            raise SourceError(f"{archive.name} is neither a zip nor a tar archive (plain, gz, bz2, xz)") from None
+        members = list(_tar_members(opened_tar, archive))
+        stream.listing = False
+        _write(members, archive, target)
 
 
 def _zip_members(opened: zipfile.ZipFile) -> Iterator[Member]:
@@ -79,7 +90,9 @@ def _zip_members(opened: zipfile.ZipFile) -> Iterator[Member]:
 
 def _tar_members(opened: tarfile.TarFile, archive: Path) -> Iterator[Member]:
     total = 0
-    for info in opened:
+    for entries, info in enumerate(opened, start=1):
+        if entries > LIMIT_FILES:  # folders, too: each costs memory here, and a place on the disk
+            raise SourceError(f"the archive has more than {LIMIT_FILES:,} entries; it is refused")
         if info.isdir():
             continue
         if not info.isfile():
@@ -89,6 +102,43 @@ def _tar_members(opened: tarfile.TarFile, archive: Path) -> Iterator[Member]:
         yield Member(_safe(info.name), info.size, lambda info=info: _extract(opened, info))  # type: ignore[misc]
 
 
+class _Headers(io.RawIOBase):
+    """The bytes of a tar, unpacked. While its members are listed, only headers are read, and their size is limited.
+
+    A PAX header or a long name (POSIX.1-2017, pax; GNU tar) may state any size, and tarfile reads it at once.
+    """
+
+    def __init__(self, archive: Path):
+        super().__init__()
+        with archive.open("rb") as file:
+            start = file.read(6)
+        kinds: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
+        opener = next((kind for magic, kind in kinds.items() if start.startswith(magic)), open)
+        self._stream: IO[bytes] = opener(archive, "rb")
+        self._archive, self._taken = archive, 0
+        self.listing = True
+
+    def read(self, size: int = -1, /) -> bytes:
+        if self.listing:
+            if not 0 <= size <= LIMIT_HEADER:
+                raise SourceError(
+                    f"a header of the archive states {size:,} bytes, more than {LIMIT_HEADER:,}; it is refused"
+                )
+            self._taken += size
+            _limit(self._taken, self._archive)
+        return self._stream.read(size)
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        return self._stream.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._stream.tell()
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
+
+
 def _extract(opened: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
     file = opened.extractfile(info)
     assert file is not None  # it is a regular file
@@ -96,6 +146,8 @@ def _extract(opened: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
 
 
 def _safe(name: str) -> str:
+    if len(name) > LIMIT_NAME:
+        raise SourceError(f"the name {name[:60]!r}... has {len(name):,} characters, more than {LIMIT_NAME:,}")
     path = PurePosixPath(name.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or (path.parts and ":" in path.parts[0]) or "\0" in name:
         raise SourceError(f"member {name!r} would be written outside the archive's folder; the archive is refused")

@@ -1,12 +1,15 @@
-"""Download an archive and check its sha256 before anything reads it; a dropped download goes on where it stopped."""
+"""Download a file and check its sha256 before anything reads it; a dropped download goes on where it stopped."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urljoin
 
 import requests
+from filelock import FileLock
 
 from core import paths
 from core.errors import SourceError, UnreachableError
@@ -24,8 +27,16 @@ PIECE = 1 << 16
 """Bytes written at once: what a dropped connection loses of what arrived is less than this."""
 
 
+@contextmanager
+def alone(key: str) -> Iterator[None]:
+    """Two tasks may have the same source: the second waits, and finds it in the cache."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with FileLock(FOLDER / f"{key}.lock"):
+        yield
+
+
 def download(url: str, sha256: str, allow_private: bool = False) -> Path:
-    """The archive at `url`, from the cache when it is there and whole.
+    """The file at `url`, from the cache when it is there and whole.
 
     Raises: SourceError for a wrong checksum (naming both), a private address;
     UnreachableError for a server that fails `TRIES` times.
@@ -89,11 +100,11 @@ def _go_on(url: str, partial: Path, allow_private: bool) -> None:
 def _receive(answer: requests.Response, partial: Path, have: int) -> None:
     expected = int(answer.headers["Content-Length"]) + have if "Content-Length" in answer.headers else None
     if (expected or 0) > LIMIT_BYTES:
-        raise SourceError(f"the archive has {expected} bytes, more than {LIMIT_BYTES}")
+        raise SourceError(f"the file has {expected} bytes, more than {LIMIT_BYTES}")
     with partial.open("ab" if have else "wb") as file:
         for piece in answer.iter_content(PIECE):
             have += file.write(piece)
             if have > LIMIT_BYTES:
-                raise SourceError(f"the archive is larger than {LIMIT_BYTES} bytes")
+                raise SourceError(f"the file is larger than {LIMIT_BYTES} bytes")
     if expected is not None and have < expected:
         raise requests.ConnectionError(f"the connection ended after {have} of {expected} bytes")

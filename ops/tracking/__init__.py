@@ -18,7 +18,7 @@ import re
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -134,15 +134,22 @@ def start(name: str, head: Any, params: Any) -> Iterator[Run]:
             yield run
         status = "FINISHED"
     except BaseException as error:
-        run.tag("error", public(f"{type(error).__name__}: {error}")[:4000])
+        with suppress(spool.SpoolFullError):
+            run.tag("error", public(f"{type(error).__name__}: {error}")[:4000])
         status = "KILLED" if isinstance(error, SystemExit | KeyboardInterrupt) else "FAILED"
         raise
     finally:
-        file.write("end", status=status, time=now())
-        if status == "FINISHED":
+        full = None
+        try:
+            file.write("end", status=status, time=now())
+        except spool.SpoolFullError as error:
+            full = error
+        if status == "FINISHED" and not full:
             ledger.executed(name, file.key, parent["key"])
         if courier.finish(min(_wait(), WAIT_KILLED_S) if status == "KILLED" else _wait()):
             _warn(f"run {name!r}", courier.problem)
+        if status == "FINISHED" and full:  # else the stage has failed already, of this or of something else
+            raise full
 
 
 @contextmanager

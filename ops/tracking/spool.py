@@ -6,20 +6,27 @@ its lock, so that an abandoned one (killed, or never sent) is told from one in u
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
 import threading
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from core import paths
+from core.errors import StillhouseError
 
 FOLDER = paths.STATE / "spool"
+
+
+class SpoolFullError(StillhouseError):
+    """No room for what waits to be sent."""
 
 
 class Spool:
@@ -64,9 +71,9 @@ class Spool:
             self.write("end", status="KILLED", time=int(self.path.stat().st_mtime * 1000))
 
     def write(self, kind: str, **values: Any) -> None:
-        """Append one event; `end` is on disk when this returns."""
+        """Append one event; `end` is on disk when this returns. Raises: SpoolFullError."""
         line = json.dumps({"kind": kind, **values}, ensure_ascii=False)
-        with self._mutex, self.path.open("a", encoding="utf-8") as file:
+        with _room(), self._mutex, self.path.open("a", encoding="utf-8") as file:
             file.write(line + "\n")
             if kind == "end":
                 file.flush()
@@ -88,13 +95,14 @@ class Spool:
                     continue  # a line cut by a kill, to which the next writer appended
 
     def keep(self, path: Path, folder: str) -> Path:
-        """Copy a file or folder to where it waits to be sent; returns the copy."""
+        """Copy a file or folder to where it waits to be sent; returns the copy. Raises: SpoolFullError."""
         target = self.artifacts / folder / ("" if path.is_dir() and folder else path.name)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_dir():
-            shutil.copytree(path, target, dirs_exist_ok=True)
-        else:
-            shutil.copy2(path, target)
+        with _room():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if path.is_dir():
+                shutil.copytree(path, target, dirs_exist_ok=True)
+            else:
+                shutil.copy2(path, target)
         return target
 
     def remove(self) -> None:
@@ -112,6 +120,21 @@ class Spool:
 
     def __exit__(self, *exception: object) -> None:
         self.release()
+
+
+@contextmanager
+def _room() -> Iterator[None]:
+    """Tell a full disk by its own name: shutil names the file that it read, or hides it in a list."""
+    try:
+        yield
+    except OSError as error:
+        full = [os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT)]
+        if not any(words in str(error) for words in full):
+            raise
+        raise SpoolFullError(
+            f"the disk is full at {FOLDER}, where figures and files wait until MLflow has them. Free room and run "
+            "again; `python -m ops.tracking` sends what waits there"
+        ) from None
 
 
 def abandoned() -> Iterator[Spool]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psutil
+
+from core.errors import StillhouseError
 
 INTERVAL_S = 5.0
 
@@ -29,8 +31,9 @@ def sampled(run: Any, besides: int) -> Iterator[None]:
         run.metrics({"system/cpu_percent": process.cpu_percent(), "system/memory_mb": memory / 1e6}, next(steps))
 
     def loop() -> None:
-        while not done.wait(INTERVAL_S):
-            sample()
+        with suppress(StillhouseError):  # a full disk: the stage is told by whatever it logs next, here or at the end
+            while not done.wait(INTERVAL_S):
+                sample()
 
     thread = threading.Thread(target=loop, name="system-metrics", daemon=True)
     thread.start()
@@ -39,7 +42,8 @@ def sampled(run: Any, besides: int) -> Iterator[None]:
     finally:
         done.set()
         thread.join()
-        sample()
+        with suppress(StillhouseError):  # nor does it hide how the stage ended
+            sample()
 
 
 def _memory(process: psutil.Process) -> int:

@@ -100,7 +100,7 @@ def _git(source: SourceParams, task: str, branch: str | None) -> Version:
 
 def newest_commit(url: str, branch: str | None, allow_private: bool) -> str:
     """The commit at the end of a branch, by default of HEAD. Raises: SourceError with git's last words."""
-    url = url.removeprefix("git+")
+    url = git_source.plain(url)
     if Path(url).is_dir():
         url = str(Path(url).resolve())
     elif not allow_private and (where := git_source.remote_name(url)):

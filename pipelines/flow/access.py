@@ -51,10 +51,7 @@ def home() -> Path:
 
 
 def server(port: int) -> dict[str, str]:
-    """Environment of a server on the loopback at `port`: its password, the hosts and pages that it answers.
-
-    It has no profile: what stands there is for others.
-    """
+    """Environment of a server on the loopback at `port`: its password, the hosts and pages that it answers."""
     pages = [f"http://{name}:{port}" for name in gate.LOOPBACK]
     return {
         "PREFECT_SERVER_API_AUTH_STRING": password(),

@@ -86,8 +86,8 @@ def planned(options: Options) -> tuple[Plan, tuple[str, ...]]:
         head, known = params.load()
         tasks = tuple(head.tasks)
         matrix.refresh(known)
-        for task in sources.refresh(known):
-            print(f"{task}: the raw data changed since the last run")
+        for told in sources.refresh(known):
+            print(told)
     return plan_module.make(options.targets, force=options.force, downstream=options.downstream), tasks
 
 

@@ -3,10 +3,12 @@
 import * as client from './api.js';
 import { el } from './dom.js';
 import { address, head, list, noPanel, notReady } from './models.js';
+import { samples } from './samples.js';
 import { runner } from './work.js';
 
-/** What a panel is given: requests to this server, and `runner` for work that takes time. */
+/** What a panel is given: requests to this server, `runner` for work that takes time, `samples` of the package. */
 const api = { request: client.request, json: client.json, post: client.post, runner };
+api.samples = (model, take) => samples(model, api, take);
 
 const main = document.getElementById('main');
 const nav = document.getElementById('models');
@@ -82,7 +84,11 @@ async function mount(panel, model) {
     task = await import(`./tasks/${encodeURIComponent(model.task)}/panel.js`);
   } catch (error) {
     console.warn(`no panel for the task ${model.task}`, error);
-    if (shown === model) panel.append(noPanel(model));
+    if (shown !== model) return;
+    const shownValue = el('pre', { role: 'status' });
+    const given = api.samples(model, (value) => { shownValue.textContent = value.name ?? JSON.stringify(value, null, 2); });
+    panel.append(noPanel(model), given.element, shownValue);
+    leave = given.end;
     return;
   }
   if (shown !== model) return;

@@ -22,12 +22,12 @@ from torch import Tensor, nn
 from compression import distillation, pruning
 from core.errors import ParamsError
 from modalities.images import backbones
-from modalities.images.backbones import tuning
+from modalities.images.backbones import packaged, tuning
 from modalities.images.backbones.tuning import parameter_groups
 from modalities.images.inputs.classes import classes
 from modalities.images.inputs.labels import described, probabilities
 
-__all__ = ["architecture", "build", "loss", "parameter_groups", "predictions", "prune", "regress", "soft_targets"]
+__all__ = ["packaged", "parameter_groups"]  # of the role
 
 
 class Given(NamedTuple):
@@ -82,9 +82,9 @@ def architecture(params: Any, assets: dict[str, bytes]) -> dict[str, Any]:
         "image_size": list(settings.image_size),
         "backbone": _backbone(settings.backbone, 1 if settings.colour == "grey" else 3, settings.image_size),
         "dropout": settings.dropout,
-        "pretrained": settings.pretrained,
-        "frozen_norm": settings.pretrained,
-        "freeze": params.train.freeze if settings.pretrained else "none",
+        "pretrained": settings.weights == "packaged",
+        "frozen_norm": settings.weights != "none",
+        "freeze": "none" if settings.weights == "none" else params.train.freeze,
         "hint": "none",
     }
     try:
@@ -92,7 +92,7 @@ def architecture(params: Any, assets: dict[str, bytes]) -> dict[str, Any]:
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
         raise ParamsError(
-            [f"model: backbone {settings.backbone.name} cannot take images of {arch['image_size']} ({reason}); take "
+            [f"model: backbone {settings.backbone['name']} cannot take images of {arch['image_size']} ({reason}); take "
              "larger ones, or fewer stages"]
         ) from None  # fmt: skip
     return arch
@@ -101,10 +101,9 @@ def architecture(params: Any, assets: dict[str, bytes]) -> dict[str, Any]:
 def student(teacher: dict[str, Any], settings: Any) -> dict[str, Any]:
     """The teacher's task on another backbone; nothing is frozen."""
     inputs = _example(teacher).shape[1]
-    packaged = teacher["pretrained"] and settings.backbone.name in backbones.PACKAGED
     return teacher | {
         "backbone": _backbone(settings.backbone, inputs, teacher["image_size"]),
-        "pretrained": packaged,
+        "pretrained": teacher["pretrained"] and settings.backbone["name"] in backbones.PACKAGED,
         "frozen_norm": False,
         "freeze": "none",
         "hint": settings.hint,
@@ -177,7 +176,7 @@ def prune(model: nn.Module, arch: dict[str, Any], settings: Any) -> dict[str, An
 
 
 def _backbone(settings: Any, inputs: int, size: list[int]) -> dict[str, Any]:
-    return backbones.describe(settings.name, settings.model_dump(exclude={"name"}), inputs, size)
+    return backbones.describe(settings["name"], settings, inputs, size)
 
 
 def _example(arch: dict[str, Any]) -> Tensor:

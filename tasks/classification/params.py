@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from core.params import ExportParams, Name, Probability, Section, TaskParams, TrainParams
+from core.params import ExportParams, ModelParams, Name, Probability, Section, TaskParams, TrainParams
 from modalities.images import params as images
 from modalities.images.params.backbones import PACKAGED, Backbone
 
@@ -19,11 +19,9 @@ class Data(images.Data):
     """Whether an image may have several labels, or none."""
 
 
-class Model(Section):
+class Model(ModelParams):
     backbone: Backbone
     """One of `modalities.images.backbones` and its settings; those left out are as published."""
-    pretrained: bool
-    """Start from the ImageNet weights that are packaged with the backbone."""
     image_size: images.Size
     """Of the network's input; images are fitted into it with their aspect kept."""
     colour: Literal["rgb", "grey"]
@@ -34,10 +32,10 @@ class Model(Section):
 
     @model_validator(mode="after")
     def _packaged(self) -> Model:
-        if self.pretrained and self.backbone.name not in PACKAGED:
+        if self.weights == "packaged" and self.backbone["name"] not in PACKAGED:
             raise ValueError(
-                f"`pretrained: true`, but no weights are packaged for backbone {self.backbone.name}, only for "
-                f"{', '.join(PACKAGED)}; set `pretrained: false`, or take that one"
+                f"`weights: packaged`, but no weights are packaged for backbone {self.backbone['name']}, only for "
+                f"{', '.join(PACKAGED)}; set `weights: none` or give a file, or take that one"
             )
         return self
 
@@ -84,6 +82,6 @@ class Params(TaskParams):
 
     @model_validator(mode="after")
     def _learning(self) -> Params:
-        if self.train.freeze == "all" and not self.model.pretrained:
-            raise ValueError("train.freeze is `all`, and model.pretrained false: a random backbone would never learn")
+        if self.train.freeze == "all" and self.model.weights == "none":
+            raise ValueError("train.freeze is `all`, and model.weights `none`: a random backbone would never learn")
         return self

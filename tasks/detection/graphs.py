@@ -17,6 +17,7 @@ from torch import nn
 from core.files import write_json
 from core.onnx_session import session
 from core.task import Graph
+from modalities.images.inputs.boxes import overlaps
 from modalities.images.inputs.decode import FILL, decode, fit
 from modalities.images.predict.pictures import inputs, network_input
 from tasks.detection.model.detect import Detector
@@ -91,7 +92,7 @@ def _differences(ours: list[Any], theirs: list[Any], threshold: float, iou: floa
         *zip(theirs[3].tolist(), theirs[2].tolist(), strict=True),
     }:
         mine, other = (np.flatnonzero((side[3] == key[0]) & (side[2] == key[1])) for side in (ours, theirs))
-        overlap = _overlaps(ours[0][mine], theirs[0][other])
+        overlap = overlaps(ours[0][mine], theirs[0][other])
         free = set(range(len(other)))
         for row, index in enumerate(mine):
             column = max(free, key=lambda c: overlap[row, c], default=None)
@@ -110,15 +111,6 @@ def _differences(ours: list[Any], theirs: list[Any], threshold: float, iou: floa
 
 def _margin(score: float, overlaps: Any, iou: float) -> float:
     return float(min(abs(score), np.abs(overlaps - iou).min(initial=np.inf)))
-
-
-def _overlaps(first: Any, second: Any) -> Any:
-    """IoU of each of (M, 4) with each of (S, 4) corners -> (M, S)."""
-    low = np.maximum(first[:, None, :2], second[None, :, :2])
-    high = np.minimum(first[:, None, 2:], second[None, :, 2:])
-    shared = (high - low).clip(min=0).prod(-1)
-    area = [(boxes[:, 2:] - boxes[:, :2]).prod(-1) for boxes in (first, second)]
-    return shared / np.maximum(area[0][:, None] + area[1][None, :] - shared, 1e-9)
 
 
 def _nms(boxes: Any, scores: Any, most: int, iou: float, threshold: float) -> Any:

@@ -6,7 +6,16 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from core.params import ExportParams, Name, Positive, Probability, Section, TaskParams, TrainParams
+from core.params import (
+    ExportParams,
+    ModelParams,
+    Name,
+    Positive,
+    Probability,
+    Section,
+    TaskParams,
+    TrainParams,
+)
 from modalities.images import params as images
 
 MODALITY = "images"
@@ -28,7 +37,7 @@ class Augment(images.Augment):
     mosaic: Probability
 
 
-class Model(Section):
+class Model(ModelParams):
     arch: Literal["fcos"]
     backbone: Literal[
         "cnn",
@@ -40,8 +49,6 @@ class Model(Section):
         "mobilenet_v2",
         "efficientnet_lite0",
     ]
-    pretrained: bool
-    """Start from the ImageNet weights that are packaged with the backbone."""
     image_size: Annotated[list[int], Field(min_length=2, max_length=2)]
     """Height and width of the network's input, pixels, multiples of 32."""
 
@@ -62,10 +69,10 @@ class Model(Section):
 
     @model_validator(mode="after")
     def _packaged(self) -> Model:
-        if self.pretrained and self.backbone != "efficientnet_lite0":
+        if self.weights == "packaged" and self.backbone != "efficientnet_lite0":
             raise ValueError(
-                f"`pretrained: true`, but no weights are packaged for backbone {self.backbone}, only for "
-                "efficientnet_lite0; set `pretrained: false`, or take that one"
+                f"`weights: packaged`, but no weights are packaged for backbone {self.backbone}, only for "
+                "efficientnet_lite0; set `weights: none` or give a file, or take that one"
             )
         return self
 
@@ -74,7 +81,7 @@ class Train(TrainParams):
     backbone_lr: float = Field(ge=0)
     """Learning rate of the backbone, as a share of `lr`."""
     freeze_blocks: int = Field(ge=0, le=16)
-    """The stem and this many first blocks of the backbone are not trained, when `pretrained`; 0 trains all."""
+    """The stem and this many first blocks of the backbone are not trained; 0, or `model.weights: none`: all are."""
     jitter: images.Jitter
 
 
@@ -105,3 +112,9 @@ class Params(TaskParams):
     distill: dict[Name, Distill]
     export: ExportParams
     quantize: images.Quantize
+
+    @model_validator(mode="after")
+    def _freezable(self) -> Params:
+        if self.model.backbone == "cnn" and self.model.weights != "none" and self.train.freeze_blocks:
+            raise ValueError(f"train.freeze_blocks: found {self.train.freeze_blocks}, expected 0: a cnn has no blocks")
+        return self

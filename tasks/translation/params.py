@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from core.params import (
+    DataParams,
     ExportParams,
+    ModelParams,
     Name,
     Positive,
     Probability,
     Section,
-    SourceParams,
-    SplitParams,
     TaskParams,
     TrainParams,
     ValidateParams,
@@ -21,7 +21,6 @@ from core.params import (
 
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
 MODALITY = "text"
-SAMPLE_LICENSE = "Unicode-3.0 (phrases of the Unicode CLDR, as Babel carries them)"
 
 
 class Sample(Section):
@@ -30,21 +29,14 @@ class Sample(Section):
     pairs: Annotated[int, Field(ge=200, le=100000)]
 
 
-class Data(SourceParams):
+class Data(DataParams):
+    SAMPLE_LICENSE: ClassVar[str] = "Unicode-3.0 (phrases of the Unicode CLDR, as Babel carries them)"
     format: Literal["auto", "text", "tsv", "jsonl", "tmx"]
     source_language: Language
     target_language: Language
     tokenized: bool
     """Whether tokens are separated by spaces already: BLEU is then also given on these tokens."""
-    license: str | None = Field(min_length=1)
-    """Of the data, for the model card; null: not stated, and the card says so (but the sample's is known)."""
-    splits: SplitParams
     sample: Sample
-
-    @property
-    def known_license(self) -> str | None:
-        """Licence of the data as far as it is known."""
-        return self.license or (SAMPLE_LICENSE if self.kind == "sample" else None)
 
 
 class Validate(ValidateParams):
@@ -64,7 +56,7 @@ class Augment(Section):
     """BPE-dropout at load (Provilkov et al. 2020)."""
 
 
-class Model(Section):
+class Model(ModelParams):
     arch: Literal["transformer", "gru"]
     attention: bool
     """For `gru`; a Transformer has it always."""
@@ -78,6 +70,16 @@ class Model(Section):
     label_smoothing: float = Field(ge=0, lt=1)
     max_tokens: Positive
     """Longest sentence, source or target, in subwords."""
+
+    @field_validator("weights")
+    @classmethod
+    def _nothing_packaged(cls, value: str) -> str:
+        if value == "packaged":
+            raise ValueError(
+                "found 'packaged', but no package carries weights of a translator; expected none, a path, or a URL "
+                "with `weights_sha256`"
+            )
+        return value
 
 
 class Train(TrainParams):

@@ -69,7 +69,7 @@ def test_a_regressor_learns_with_its_student_and_is_not_shipped() -> None:
 
 
 def test_what_differs_is_named() -> None:
-    """Fault 76."""
+    """docs/faults.md 76."""
     same = {"classes": ["a", "b"], "image size": [32, 32]}
     distillation.check(same, dict(same))
     with pytest.raises(

@@ -87,13 +87,13 @@ def test_the_weakest_channels_leave() -> None:
 
 
 def test_a_multiple_of_another_number_may_be_kept() -> None:
-    network = nn.Sequential(nn.Linear(4, 30), nn.ReLU(), nn.Linear(30, 2))
+    network = nn.Sequential(nn.Linear(4, 30), nn.ReLU(), nn.Sequential(nn.Linear(30, 2), nn.Linear(2, 1)))
     pruning.prune(network, torch.zeros(1, 4), 0.5, [network[2]], round_to=1)
-    assert network[0].out_features == 15
+    assert network[0].out_features == 15 and network[2][0].out_features == 2
 
 
 def test_a_layer_of_which_nothing_would_be_left_is_named() -> None:
-    """Fault 75."""
+    """docs/faults.md 75."""
     network = Network(backbones.describe("mlp", {"widths": [16, 4]}, size=(8, 8)))
     with pytest.raises(TrainingError, match=r"leaves nothing of layer backbone.linears.1 \(4 units\).* 0.75"):
         pruning.prune(network, torch.zeros(1, 3, 8, 8), 0.9, [network.head])

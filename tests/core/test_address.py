@@ -1,4 +1,4 @@
-"""Secrets of an address are written nowhere (faults.md row 115)."""
+"""Secrets of an address are written nowhere (docs/faults.md 115)."""
 
 from __future__ import annotations
 

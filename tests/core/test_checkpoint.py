@@ -48,7 +48,7 @@ def test_a_missing_part_is_named(saved: Path, name: str) -> None:
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.9])
 def test_a_cut_checkpoint_is_refused(saved: Path, share: float) -> None:
-    """Row 70, of the output (the resume files have their own test)."""
+    """docs/faults.md 70, of the output (the resume files have their own test)."""
     path = saved / "weights.safetensors"
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * share)])
@@ -57,7 +57,7 @@ def test_a_cut_checkpoint_is_refused(saved: Path, share: float) -> None:
 
 
 def test_a_pickle_is_not_opened(saved: Path) -> None:
-    """Row 71."""
+    """docs/faults.md 71."""
 
     class Evil:
         def __reduce__(self) -> tuple[object, tuple[str]]:

@@ -15,7 +15,7 @@ import onnx
 import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
-from test_onnx_session import save
+from onnx_tiny import save
 
 from core import gpu, onnx_session
 from core.errors import ModelError, StillhouseError, TrainingError

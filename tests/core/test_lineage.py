@@ -102,7 +102,7 @@ def test_the_digest_is_the_md5_that_dvc_gives() -> None:
 
 
 def test_a_damaged_lock_says_what_to_do() -> None:
-    """faults.md row 53."""
+    """docs/faults.md 53."""
     for text in ("stages:\n  a: {outs: [", "stages: [", "- x"):
         Path("dvc.lock").write_text(text)
         with pytest.raises(StillhouseError, match=r"dvc\.lock is damaged.*ops\.repair"):
@@ -121,3 +121,18 @@ def test_git_commit(folder: Path) -> None:
     assert clean is not None and len(clean) == 40
     Path("code/one.py").write_text("changed")
     assert lineage.git_commit() == clean + "-dirty"
+
+
+def test_what_every_experiment_changes_makes_no_commit_dirty(folder: Path) -> None:
+    changing = ("params.yaml", "matrix.yaml", "dvc.lock")
+    for name in changing:
+        Path(name).write_text("before")
+    for command in (
+        ["init", "-q"],
+        ["add", *changing],
+        ["-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "1"],
+    ):
+        subprocess.run(["git", *command], cwd=folder, check=True)
+    for name in changing:
+        Path(name).write_text("after")
+    assert lineage.git_commit() == lineage._git("rev-parse", "HEAD")

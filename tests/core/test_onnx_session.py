@@ -1,4 +1,4 @@
-"""Graphs that are damaged, changed or reach outside their folder are refused (faults.md rows 79, 80)."""
+"""Graphs that are damaged, changed or reach outside their folder are refused (docs/faults.md 79, 80)."""
 
 from __future__ import annotations
 
@@ -8,25 +8,11 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx_tiny import save
 
 from core import onnx_session
 from core.errors import ModelError
-
-
-def save(path: Path, external: str | None = None) -> None:
-    """y = x + w with 64 weights, inside the file or outside at `external`."""
-    weight = numpy_helper.from_array(np.arange(64, dtype=np.float32), "w")
-    if external:
-        (path.parent / external).write_bytes(weight.raw_data)
-        onnx.external_data_helper.set_external_data(weight, external)
-        weight.ClearField("raw_data")
-    value = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [64]) for name in ("x", "y")]
-    graph = helper.make_graph([helper.make_node("Add", ["x", "w"], ["y"])], "add", value[:1], value[1:], [weight])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
-    path.write_bytes(model.SerializeToString())
 
 
 def test_a_graph_runs(tmp_path: Path) -> None:
@@ -52,7 +38,7 @@ def test_onnx_runtime_keeps_no_record_for_its_maker(tmp_path: Path, started: str
 
 
 def test_a_flipped_bit_in_the_weights_is_refused(tmp_path: Path) -> None:
-    """Row 80: ONNX Runtime by itself would load it."""
+    """docs/faults.md 80: ONNX Runtime by itself would load it."""
     path = tmp_path / "add.onnx"
     save(path)
     onnx_session.seal(tmp_path)
@@ -75,7 +61,7 @@ def test_a_truncated_graph_is_refused(tmp_path: Path) -> None:
 
 
 def test_weights_outside_of_the_folder_are_refused(tmp_path: Path) -> None:
-    """Row 79."""
+    """docs/faults.md 79."""
     folder = tmp_path / "model"
     folder.mkdir()
     save(folder / "add.onnx", external="../outside.bin")

@@ -1,4 +1,4 @@
-"""Every problem of params.yaml is found at once, with its place and the valid choices (faults.md rows 46-50, 73)."""
+"""Every problem of params.yaml is found at once, with its place and the valid choices (docs/faults.md 46-50, 73)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from core import params
+from core import params, task
 from core.errors import ParamsError
 
 FILE = Path(__file__).resolve().parents[2] / "params.yaml"
@@ -59,11 +59,36 @@ def test_all_problems_are_reported_together(values: dict[str, Any]) -> None:
         ("detection.precisions", ["fp32", "int4"], "expected 'fp32', 'int8' or 'fp16'"),
         ("detection.precisions", ["int8", "int8"], "detection.precisions: an entry stands twice"),
         ("variants", ["base"], "variants: unknown key"),
-        ("tasks", ["speech"], "tasks: unknown task 'speech'; valid: detection, translation"),
+        ("tasks", ["nosuch"], "tasks: unknown task 'nosuch'; valid: " + ", ".join(task.names())),
         ("detection.data.source", "https://example.org/x.zip", "needs `sha256`"),
         ("detection.data.source", "https://me:secret@example.org/x.zip", "put them into ~/.netrc"),
         ("detection.data.source", "git+https://token@example.org/x", "put them into ~/.netrc"),
         ("detection.data.source", "https://example.org/x.git", "needs `commit`"),
+        ("detection.data.files", ["a"], "`files` is for git sources"),
+        ("detection.data.files", [], "the list is empty; null fetches all"),
+        ("detection.data.files", ["../a"], "found '../a', expected a path from the root of the repository"),
+        ("detection.data.files", ["/a"], "found '/a', expected a path from the root of the repository"),
+        ("detection.data.files", ["a//b"], "found 'a//b', expected a path from the root of the repository"),
+        ("detection.data.files", ["a\nb"], "expected a path from the root of the repository"),
+        ("detection.data.files", ["a", "a/"], "detection.data.files: an entry stands twice"),
+        ("detection.train.optimizer.name", "sdg", "found 'sdg', expected 'sgd', 'adagrad', 'adam' or 'adamw'"),
+        ("detection.train.optimizer.betas", [0.9], "train.optimizer.betas: found [0.9], List should have at least 2"),
+        ("detection.train.optimizer.beta", 1, "train.optimizer.beta: unknown key; did you mean 'betas'?"),
+        ("detection.train.schedule.name", "linear", "expected 'cosine', 'step', 'constant' or 'plateau'"),
+        ("detection.train.clip_value", 1.0, "detection.train: `clip_norm` and `clip_value` are both set"),
+        ("detection.train.strategy", "fsdp", "detection.train: `strategy: fsdp` cannot clip by norm"),
+        ("detection.model.weights", "https://example.org/a.pt", "a URL in `weights` needs `weights_sha256`"),
+        ("detection.model.weights", "https://me:secret@example.org/a.pt", "put them into ~/.netrc"),
+        ("detection.model.weights", True, "detection.model.weights: found True, should be a valid string"),
+        ("detection.model.weights_sha256", "0" * 64, "set it to null with `weights: packaged`"),
+        ("detection.model.pretrained", True, "detection.model.pretrained: unknown key"),
+        ("detection.model.weights", "HTTPS://example.org/a.pt", "a URL in `weights` needs `weights_sha256`"),
+        (
+            "detection.model.backbone",
+            "resnet18",
+            "`weights: packaged`, but no weights are packaged for backbone resnet18",
+        ),
+        ("translation.model.weights", "packaged", "found 'packaged', but no package carries weights of a translator"),
         ("detection.train.lr", float("inf"), "detection.train.lr: found inf, should be a finite number"),
         ("translation.prune.pruned.train.epoch", 3, "pruned.train.epoch: unknown key; did you mean 'epochs'?"),
         ("detection.prune.pruned.train.jitter.scale", [2, 1], "train.jitter.scale: found [2.0, 1.0], expected 0 <"),
@@ -78,6 +103,32 @@ def test_a_bad_value_is_named(values: dict[str, Any], place: str, value: Any, sa
     assert any(says in problem for problem in problems(values)), problems(values)
 
 
+def test_a_momentum_is_needed_to_look_ahead(values: dict[str, Any]) -> None:
+    values["detection"]["train"]["optimizer"] |= {"name": "sgd", "momentum": 0.0, "nesterov": True}
+    assert problems(values)[0].startswith("detection.train.optimizer: nesterov: found true with `momentum: 0`")
+
+
+def test_a_rate_that_is_never_lowered_before_the_end_is_refused(values: dict[str, Any]) -> None:
+    values["detection"]["train"]["schedule"] |= {"name": "plateau", "patience": 3}
+    assert problems(values)[0] == (
+        "detection.train: schedule.patience: found 3, expected less than `patience` (3), after which training stops"
+    )
+    values["detection"]["train"]["patience"] = None
+    params.typed(type(params.check(params.read(FILE))[1]["detection"]), values["detection"], "", found := [])
+    assert not [problem for problem in found if problem.startswith("train:")]
+
+
+def test_a_network_without_blocks_freezes_none(values: dict[str, Any]) -> None:
+    values["detection"]["model"] |= {"backbone": "cnn", "weights": "a.pt"}
+    assert problems(values) == ["detection: train.freeze_blocks: found 3, expected 0: a cnn has no blocks"]
+
+
+def test_several_faults_of_one_training_are_told_together(values: dict[str, Any]) -> None:
+    values["detection"]["train"] |= {"clip_value": 1.0, "strategy": "fsdp"}
+    (told,) = problems(values)
+    assert "are both set" in told and "cannot clip by norm" in told
+
+
 @pytest.mark.parametrize("name", ["base", "pruned"])
 def test_a_variant_is_named_once(values: dict[str, Any], name: str) -> None:
     values["detection"]["distill"] = {name: values["detection"]["distill"]["distilled"]}
@@ -85,7 +136,7 @@ def test_a_variant_is_named_once(values: dict[str, Any], name: str) -> None:
 
 
 def test_a_missing_seed_is_refused(values: dict[str, Any]) -> None:
-    """Row 73."""
+    """docs/faults.md 73."""
     del values["seed"]
     assert problems(values) == ["seed: missing"]
 
@@ -102,7 +153,7 @@ def test_a_missing_seed_is_refused(values: dict[str, Any]) -> None:
     ],
 )
 def test_yaml_that_is_no_plain_mapping_is_refused(text: str, says: str, tmp_path: Path) -> None:
-    """Row 50."""
+    """docs/faults.md 50."""
     path = tmp_path / "params.yaml"
     path.write_text(text)
     with pytest.raises(ParamsError, match=re.escape(says)):
@@ -133,5 +184,5 @@ def test_numbers_in_scientific_notation_are_numbers(tmp_path: Path) -> None:
 )
 def test_the_kind_of_a_source(place: str, commit: str | None, kind: str) -> None:
     sha256 = "0" * 64 if kind == "archive" else None
-    found = params.SourceParams(source=place, sha256=sha256, commit=commit, allow_private=False)
+    found = params.SourceParams(source=place, sha256=sha256, commit=commit, files=None, allow_private=False)
     assert found.kind == kind

@@ -88,7 +88,7 @@ def test_a_stage_that_works_says_nothing_on_its_own() -> None:
 
 @pytest.mark.parametrize("paused", [False, True])
 def test_the_process_that_sends_ends_with_a_killed_stage(paused: bool) -> None:
-    """faults.md row 56: no orphan; what it had not sent stays for the next run."""
+    """docs/faults.md 56: no orphan; what it had not sent stays for the next run."""
     process = start("print('ready', flush=True); time.sleep(60)")
     assert process.stdout is not None
     process.stdout.readline()
@@ -126,7 +126,7 @@ def test_a_full_disk_is_told_in_one_line() -> None:
 
 @pytest.mark.parametrize("number", ["EACCES", "EPERM", "EROFS"])
 def test_a_file_that_may_not_be_written_is_told_in_one_line(number: str) -> None:
-    """faults.md row 58."""
+    """docs/faults.md 58."""
     code, errors = call(f"raise OSError(errno.{number}, 'not allowed', 'x.png')")
     assert code == 2
     assert "error: no permission for x.png (not allowed)" in errors

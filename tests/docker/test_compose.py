@@ -206,6 +206,14 @@ def test_a_file_of_passwords_that_is_unfit_is_told(tmp_path: Path, text: str | N
     assert done.returncode == 1 and words in done.stderr and path.read_bytes() == before
 
 
+@pytest.mark.skipif(Path("/source").exists(), reason="this machine has a /source")
+def test_a_checkout_that_cannot_be_read_is_not_opened_to_everybody() -> None:
+    """`chmod -R o+rX` would show docker/.env, which may lie in it, to every user of the machine."""
+    script = ROOT / "docker" / "stack" / "worker.sh"
+    done = subprocess.run(["sh", str(script)], capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "git clone" in done.stderr and "chmod" not in done.stderr
+
+
 def test_the_linter_finds_nothing() -> None:
     tools = ROOT / "requirements" / "npm" / "node_modules" / ".bin"
     if (dclint := shutil.which("dclint", path=tools)) is None:

@@ -41,7 +41,11 @@ def facts(**changes: Any) -> card.Facts:
         "row": ROW,
         "scores": {"metrics": {"map": 0.5, "ar": 0.75}, "intervals": {"map": [0.4, 0.6]}},
         "validation": {"rows": 10, "bad": 1, "clean": {"train": {"images": 6, "boxes": 9}, "val": 2, "test": 1}},
-        "links": {"data": {"prepared": "d" * 32, "source": "/data/<i>wheat", "pin": "b" * 40}, "code": "c" * 40},
+        "links": {
+            "data": {"prepared": "d" * 32, "source": "/data/<i>wheat", "pin": "b" * 40},
+            "weights": {"source": "none"},
+            "code": "c" * 40,
+        },
         "model": {"limits": {"max_detections": 100}},
         "use": PICTURE,
         "data_license": "CC BY 4.0",
@@ -67,6 +71,18 @@ def test_it_tells_of_data_limits_licences_and_origin() -> None:
     assert "- max detections: 100" in text
     assert text.count("CC BY 4.0") == 2 and text.count("MIT License") == 2
     assert f"commit `{'c' * 40}`" in text
+
+
+def test_it_tells_what_training_started_from() -> None:
+    weights = {"source": "/data/base.safetensors", "sha256": "f" * 64, "license": "Apache-2.0", "loaded": 12}
+    started = {**facts().links, "weights": weights}
+    text = card.render(facts(links=started))
+    assert "- **Source**: `/data/base.safetensors`" in text and f"- **sha256**: `{'f' * 64}`" in text
+    assert "12 were taken from it" in text
+    assert "data CC BY 4.0; initial weights Apache-2.0\n" in text and "- **Initial weights**: Apache-2.0\n" in text
+    unknown = {**started, "weights": {**weights, "license": None}}
+    assert card.render(facts(links=unknown)).count("`data.weights_license` in params.yaml states it here") == 2
+    assert "Training started from random weights." in card.render(facts())
 
 
 @pytest.mark.parametrize("nothing", [None, "  "])

@@ -83,7 +83,7 @@ def test_without_a_candidate_nothing_is_chosen_and_reasons_are_given(
 
 @pytest.mark.parametrize("cell", ["=1+1", "+cmd", "-cmd", "--5", "-1-1", "@sum", "\tx", "\rx"])
 def test_a_formula_becomes_text(cell: str) -> None:
-    """faults.md row 33."""
+    """docs/faults.md 33."""
     assert tables.plain(cell) == "'" + cell
     assert "'=HYPERLINK" in tables.comma_separated([row("=HYPERLINK(1)", 0.5, 1, 1)])
 

@@ -79,7 +79,9 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def source(place: str, **values: Any) -> SourceParams:
-    return SourceParams(**{"source": place, "sha256": None, "commit": None, "allow_private": True, **values})
+    return SourceParams(
+        **{"source": place, "sha256": None, "commit": None, "files": None, "allow_private": True, **values}
+    )
 
 
 def zipped(files: dict[str, bytes]) -> bytes:

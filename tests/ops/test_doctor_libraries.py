@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
-from test_onnx_session import save
+from onnx_tiny import save
 
 from core.gpu import elf, libraries
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import tarfile
+import tracemalloc
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -77,7 +80,7 @@ def test_a_damaged_archive_is_refused_and_leaves_nothing(server: Server, content
 
 @pytest.mark.parametrize("name", ["../outside", "/etc/outside", "a/../../outside", "..\\outside", "C:/outside"])
 def test_an_archive_that_writes_outside_is_refused(server: Server, name: str, folder: Path) -> None:
-    """faults.md row 35."""
+    """docs/faults.md 35."""
     with pytest.raises(SourceError, match="outside"):
         ingest.fetch(server.offer("data.zip", zipped({"fine": b"", name: b"x"})), "t")
     assert not list(folder.rglob("outside"))
@@ -85,7 +88,7 @@ def test_an_archive_that_writes_outside_is_refused(server: Server, name: str, fo
 
 
 def test_a_zip_bomb_is_refused(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    """faults.md row 36."""
+    """docs/faults.md 36."""
     monkeypatch.setattr(archive, "SMALL", 10**6)
     with pytest.raises(SourceError, match="decompression bomb"):
         ingest.fetch(server.offer("data.zip", zipped({"zeros": bytes(5 * 10**6)})), "t")
@@ -93,7 +96,7 @@ def test_a_zip_bomb_is_refused(server: Server, monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE])
 def test_links_and_devices_are_refused(server: Server, kind: bytes) -> None:
-    """faults.md row 37."""
+    """docs/faults.md 37."""
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w:gz") as opened:
         info = tarfile.TarInfo("link")
@@ -111,3 +114,63 @@ def test_a_symlink_in_a_zip_is_refused(server: Server) -> None:
         opened.writestr(info, "/etc/passwd")
     with pytest.raises(SourceError, match="symbolic link"):
         ingest.fetch(server.offer("data.zip", content.getvalue()), "t")
+
+
+def headed(kind: bytes, size: int, times: int = 1) -> bytes:
+    """A tar whose members each have a header of `size` bytes before theirs."""
+    content = io.BytesIO()
+    with gzip.GzipFile(fileobj=content, mode="wb", compresslevel=1) as file:
+        for number in range(times):
+            header = tarfile.TarInfo("h")
+            header.type, header.size = kind, size
+            file.write(header.tobuf(tarfile.GNU_FORMAT) + bytes(-(-size // 512) * 512))
+            file.write(tarfile.TarInfo(f"m{number}").tobuf(tarfile.GNU_FORMAT))
+        file.write(bytes(1024))
+    return content.getvalue()
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK])
+def test_a_header_of_any_size_is_not_read(server: Server, kind: bytes) -> None:
+    """PAX headers and long names: 100 kB of archive would be 64 MB of memory, or as many as one likes."""
+    content = headed(kind, 64 << 20)
+    tracemalloc.start()
+    with pytest.raises(SourceError, match="a header of the archive states"):
+        ingest.fetch(server.offer("data.tar.gz", content), "t")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 16 << 20
+
+
+def test_many_headers_are_a_bomb(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive, "SMALL", 10**6)
+    with pytest.raises(SourceError, match="decompression bomb"):
+        ingest.fetch(server.offer("data.tar.gz", headed(tarfile.GNUTYPE_LONGNAME, 500_000, times=9)), "t")
+
+
+def test_folders_without_end_are_refused(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as opened:
+        for number in range(30):
+            info = tarfile.TarInfo(f"d{number}")
+            info.type = tarfile.DIRTYPE
+            opened.addfile(info)
+    monkeypatch.setattr(archive, "LIMIT_FILES", 29)
+    with pytest.raises(SourceError, match="more than 29 entries"):
+        ingest.fetch(server.offer("data.tar", content.getvalue()), "t")
+
+
+@pytest.mark.parametrize("packed", [tarred, zipped])
+def test_names_longer_than_a_path_are_refused(server: Server, packed: Callable[..., bytes]) -> None:
+    with pytest.raises(SourceError, match="characters, more than 4,096"):
+        ingest.fetch(server.offer("data.bin", packed({"a/" * 3000 + "x": b"deep"})), "t")
+
+
+def test_long_names_and_pax_headers_of_real_archives_are_read(server: Server) -> None:
+    name = "/".join(["folder" * 20] * 8) + "/日本語.txt"
+    for form in (tarfile.PAX_FORMAT, tarfile.GNU_FORMAT):
+        content = io.BytesIO()
+        with tarfile.open(fileobj=content, mode="w:xz", format=form) as opened:
+            info = tarfile.TarInfo(name)
+            info.size = 3
+            opened.addfile(info, io.BytesIO(b"abc"))
+        assert (ingest.fetch(server.offer(f"{form}.tar.xz", content.getvalue()), "t") / name).read_bytes() == b"abc"

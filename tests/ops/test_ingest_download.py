@@ -8,21 +8,21 @@ from pathlib import Path
 import pytest
 from sources import NOISE, Server, source, zipped
 
-from core.errors import SourceError
+from core.errors import SourceError, UnreachableError
 from ops import ingest
 
 pytestmark = pytest.mark.usefixtures("folder")
 
 
 def test_a_wrong_sha256_is_refused_naming_both(server: Server) -> None:
-    """faults.md row 39."""
+    """docs/faults.md 39."""
     content = zipped({"a": b"b"})
     with pytest.raises(SourceError, match=f"sha256 is {hashlib.sha256(content).hexdigest()}.*expects {'0' * 64}"):
         ingest.fetch(server.offer("data.zip", content, sha256="0" * 64), "t")
 
 
 def test_a_dropped_download_goes_on_where_it_stopped(server: Server) -> None:
-    """faults.md row 40."""
+    """docs/faults.md 40."""
     content = zipped(NOISE)
     server.drops = 2
     ingest.fetch(server.offer("data.zip", content), "t")
@@ -33,7 +33,7 @@ def test_a_dropped_download_goes_on_where_it_stopped(server: Server) -> None:
 def test_a_server_that_keeps_dropping_leaves_a_partial_file(server: Server) -> None:
     params = server.offer("data.zip", zipped(NOISE))
     server.drops = 5
-    with pytest.raises(SourceError, match="run the same command again"):
+    with pytest.raises(UnreachableError, match="run the same command again"):  # a stage is tried again then
         ingest.fetch(params, "t")
     assert list(Path(".stillhouse/downloads").glob("*.download"))
     ingest.fetch(params, "t")
@@ -64,13 +64,13 @@ def test_a_url_that_is_none_is_named(url: str) -> None:
 
 
 def test_a_private_address_is_refused_unless_allowed(server: Server) -> None:
-    """faults.md row 38."""
+    """docs/faults.md 38."""
     with pytest.raises(SourceError, match=r"private address 127\.0\.0\.1"):
         ingest.fetch(server.offer("data.zip", zipped({"a": b"b"}), allow_private=False), "t")
 
 
 def test_whom_the_connection_reached_is_checked_too(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    """faults.md row 38: a name that resolves to a public address for the check, and to a private one afterwards."""
+    """docs/faults.md 38: a name that resolves to a public address for the check, and to a private one afterwards."""
     params = server.offer("data.zip", zipped({"a": b"one"})).model_copy(update={"allow_private": False})
     monkeypatch.setattr("ops.ingest.download.refuse_private", lambda url, proxied: None)
     with pytest.raises(SourceError, match=r"private address 127\.0\.0\.1"):

@@ -1,6 +1,6 @@
 """Tracking against the real MLflow: SQLite, a real server process, and a proxy that breaks the connection.
 
-faults.md rows 60 (server down), 61 (slow), 62 (error in mid-batch), 65 (database locked).
+docs/faults.md 60 (server down), 61 (slow), 62 (error in mid-batch), 65 (database locked).
 """
 
 from __future__ import annotations
@@ -197,7 +197,7 @@ def test_a_server_takes_everything(proxy: Proxy, server: Server) -> None:
 def test_a_server_that_is_down_costs_a_warning_and_nothing_is_lost(
     proxy: Proxy, server: Server, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Row 60."""
+    """docs/faults.md 60."""
     proxy.broken = True
     monkeypatch.setenv("STILLHOUSE_TRACKING_WAIT", "1")
     key = record()
@@ -213,7 +213,7 @@ def test_a_server_that_is_down_costs_a_warning_and_nothing_is_lost(
 
 
 def test_a_slow_server_does_not_slow_the_stage(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Row 61."""
+    """docs/faults.md 61."""
     proxy.delay = 0.5
     monkeypatch.setenv("STILLHOUSE_TRACKING_WAIT", "0")
     head, tasks = params.load()
@@ -228,7 +228,7 @@ def test_a_slow_server_does_not_slow_the_stage(proxy: Proxy, monkeypatch: pytest
 def test_an_answer_lost_in_mid_batch_makes_no_duplicates(
     proxy: Proxy, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Row 62."""
+    """docs/faults.md 62."""
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "3")  # it waits so long for what was cut off
     proxy.after = 2500
     key = record(steps=50)
@@ -240,7 +240,7 @@ def test_an_answer_lost_in_mid_batch_makes_no_duplicates(
 
 
 def test_a_locked_database_is_waited_for() -> None:
-    """Row 65."""
+    """docs/faults.md 65."""
     record()
     locked = sqlite3.connect(".stillhouse/mlflow/mlflow.db", check_same_thread=False)
     locked.execute("BEGIN EXCLUSIVE")

@@ -137,7 +137,7 @@ def test_a_courier_dies_with_its_pipeline() -> None:
 
 
 def test_a_server_that_is_down_is_told_once(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
-    """faults.md row 60."""
+    """docs/faults.md 60."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     with tracking.sending():
         for name in STAGES:

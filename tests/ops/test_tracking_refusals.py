@@ -84,7 +84,7 @@ def test_many_long_tags_and_params_fit_into_requests() -> None:
 def test_a_server_that_is_away_costs_a_stage_seconds(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Row 60: with the default limit of 30 s."""
+    """docs/faults.md 60: with the default limit of 30 s."""
     record({"loss": 1.0})  # the import of MLflow is not what is measured
     monkeypatch.setenv("MLFLOW_TRACKING_URI", nobody().replace("//", "//user:secret@"))
     start = time.perf_counter()
@@ -100,7 +100,7 @@ def test_a_server_that_is_away_costs_a_stage_seconds(
 
 
 def test_the_next_stage_sends_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Row 60: as the warning says, without `replay`."""
+    """docs/faults.md 60: as the warning says, without `replay`."""
     with monkeypatch.context() as away:
         away.setenv("MLFLOW_TRACKING_URI", nobody())
         lost = record({"loss": 0.125})
@@ -183,7 +183,7 @@ def test_a_look_before_dvc_wrote_its_entry_changes_nothing() -> None:
 
 
 def test_a_damaged_dvc_lock_does_not_stop_tracking() -> None:
-    """Row 53: `dvc.lock` is written in place."""
+    """docs/faults.md 53: `dvc.lock` is written in place."""
     Path("dvc.lock").write_text("stages:\n  a: {outs: [")
     key = record({"loss": 1.0})
     assert runs()[key].info.status == "FINISHED"

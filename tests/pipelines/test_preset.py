@@ -57,3 +57,11 @@ def test_a_broken_preset_changes_nothing(folder: Path) -> None:
     with pytest.raises(ParamsError, match=r"detection\.train\.epoch: unknown key; did you mean 'epochs'"):
         preset.apply("mine")
     assert (folder / "params.yaml").read_bytes() == before
+
+
+def test_what_has_another_name_is_replaced_whole() -> None:
+    values = {"backbone": {"name": "mlp", "widths": [300]}, "train": {"lr": 0.1, "epochs": 1}}
+    preset.merge(values, {"backbone": {"name": "cnn"}, "train": {"lr": 0.2}})
+    assert values == {"backbone": {"name": "cnn"}, "train": {"lr": 0.2, "epochs": 1}}
+    preset.merge(values, {"backbone": {"kernel": 5}})
+    assert values["backbone"] == {"name": "cnn", "kernel": 5}

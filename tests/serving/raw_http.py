@@ -33,7 +33,7 @@ def connected(server: Running) -> Iterator[socket.socket]:
 
 def head(path: str, method: str = "POST", **headers: Any) -> bytes:
     """Request line and headers; `_` in a name stands for `-`."""
-    lines = [f"{method} {path} HTTP/1.1", "Host: server"]
+    lines = [f"{method} {path} HTTP/1.1", "Host: localhost"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
     return "\r\n".join([*lines, "", ""]).encode()
 

@@ -19,7 +19,7 @@ def test_a_bug_is_told_to_the_log_alone(caplog: pytest.LogCaptureFixture) -> Non
         async def bug() -> None:
             raise RuntimeError("a secret")
 
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
             return await client.get("/bug", headers={"X-Request-Id": "seven"})
 
     answer = asyncio.run(ask())

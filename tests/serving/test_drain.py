@@ -1,4 +1,4 @@
-"""SIGTERM: what is under way is answered, nothing new begins, the exit code is 0 (faults.md row 94)."""
+"""SIGTERM: what is under way is answered, nothing new begins, the exit code is 0 (docs/faults.md 94)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Wrong v2 requests are 400 and the reason names the field (faults.md rows 82-85)."""
+"""Wrong v2 requests are 400 and the reason names the field (docs/faults.md 82-85)."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_a_wrong_message(server: Running, body: Any, reason: str) -> None:
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])
 def test_no_number_in_binary_data(server: Running, number: float) -> None:
-    """Row 84: JSON cannot hold it, a float can."""
+    """docs/faults.md 84: JSON cannot hold it, a float can."""
     head = {"inputs": [pixels(datatype="FP32", data=None, parameters={"binary_data_size": 12})]}
     text, data = json.dumps(head).encode(), np.array([1, number, 3], "<f4").tobytes()
     answer = infer(server, text + data, **{"Inference-Header-Content-Length": str(len(text))})
@@ -149,7 +149,7 @@ def test_wrong_elements_of_bytes(server: Running, elements: bytes, reason: str) 
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        ({"image": "$$$$"}, "image: .*not valid base64"),  # row 85
+        ({"image": "$$$$"}, "image: .*not valid base64"),  # docs/faults.md 85
         ({"image": "aGVsbG8="}, "image: these bytes cannot be read as an image"),
         ({"image": 7}, "image: .*expected a base64 string, found int"),
         ({"image": "aGVsbG8=", "min_score": 2}, "min_score: Input should be less than or equal to 1"),

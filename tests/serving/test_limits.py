@@ -1,4 +1,4 @@
-"""What is too large is refused before it costs anything (faults.md rows 86, 89, 90)."""
+"""What is too large is refused before it costs anything (docs/faults.md 86, 89, 90)."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_a_body_without_end(small: Running) -> None:
 
 @pytest.mark.parametrize(("coding", "window"), [("gzip", 31), ("deflate", 15)])
 def test_a_compression_bomb(small: Running, coding: str, window: int) -> None:
-    """Row 90: 200 MB in 200 kB."""
+    """docs/faults.md 90: 200 MB in 200 kB."""
     machine = zlib.compressobj(9, zlib.DEFLATED, window)
     bomb = b"".join([*(machine.compress(b" " * MB) for _ in range(200)), machine.flush()])
     assert len(bomb) < MB / 4
@@ -144,7 +144,7 @@ def test_packed_wrongly(small: Running, content: bytes, coding: str, status: int
 @pytest.mark.parametrize("path", ["/v1/translate", "/v1/detect", "/v2/models/translation/infer"])
 @pytest.mark.parametrize(("opening", "closing"), [(b"[", b"]"), (b'{"inputs":', b"}")])
 def test_deep_json(small: Running, path: str, opening: bytes, closing: bytes) -> None:
-    """Row 89."""
+    """docs/faults.md 89."""
     body = opening * 50_000 + b"1" + closing * 50_000
     answer = small.http.post(path, content=body, headers={"Content-Type": "application/json"})
     refused(answer, 400, "the body is no JSON: recursion limit exceeded")

@@ -1,4 +1,4 @@
-"""A package proves itself before it answers; what does not is told why, and the others answer (faults.md row 97)."""
+"""A package proves itself before it answers; what does not is told why, and the others answer (docs/faults.md 97)."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_what_is_good_answers_beside_them(half: Running, broken: dict[str, Path]
     ["other", "..", "../good", "..%2fgood", "%2e%2e/good", "good%00", "good/", "GOOD", "good%2f..%2fgood", "x" * 3000],
 )
 def test_a_name_that_no_model_has(half: Running, name: str) -> None:
-    """Rows 87, 88."""
+    """docs/faults.md 87, 88."""
     for method, path in (("GET", ""), ("GET", "/ready"), ("POST", "/infer"), ("GET", "/versions/1")):
         with raw_http.connected(half) as connection:  # httpx would tidy these paths up
             raw_http.send(connection, [raw_http.head(f"/v2/models/{name}{path}", method, Content_Length=0)])
@@ -188,3 +188,18 @@ def test_what_a_person_may_read_of_a_model(server: Running, packages: dict[str, 
         "en",
         "translate",
     )
+
+
+def test_the_golden_samples_are_there_to_be_tried(server: Running, packages: dict[str, Path]) -> None:
+    for name, package in packages.items():
+        found = server.http.get(f"/v1/models/{name}/samples").json()["samples"]
+        golden = json.loads((package / "golden" / "samples.json").read_text())
+        assert [sample["output"] for sample in found] == [sample["output"] for sample in golden]
+        for sample in found:
+            assert (sample["file"] is None) != (sample["input"] is None)
+            if sample["file"] is not None:
+                answer = server.http.get(f"/v1/models/{name}/samples/{sample['file']}")
+                assert answer.content == (package / "golden" / sample["file"]).read_bytes()
+                assert answer.headers["content-type"] == "image/png"
+    for file in ("samples.json", "..%2fpassport.json", "9.png"):
+        refused(server.http.get(f"/v1/models/detection/samples/{file}"), 404, "has no golden sample|Not Found")

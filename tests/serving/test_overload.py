@@ -1,4 +1,4 @@
-"""More than the server can do: refused at once, with the time to come again (faults.md rows 92, 93)."""
+"""More than the server can do: refused at once, with the time to come again (docs/faults.md 92, 93)."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_items_count_not_only_requests(waiting: Running) -> None:
 
 
 def test_who_leaves_is_not_computed_for(waiting: Running) -> None:
-    """Row 93: and makes room for others."""
+    """docs/faults.md 93: and makes room for others."""
     before = batches(waiting)
     for _ in range(3):
         with ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""New versions come while the server answers: no request fails, and a bad one does not come (faults.md row 95)."""
+"""New versions come while the server answers: no request fails, and a bad one does not come (docs/faults.md 95)."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_no_request_fails_while_versions_change(
 
 
 def test_versions_that_fail_do_not_come(serve: Serve, fresh: Fresh) -> None:
-    """Row 95: golden samples that are not reproduced, a changed byte; the old version answers on."""
+    """docs/faults.md 95: golden samples that are not reproduced, a changed byte; the old version answers on."""
     package = fresh("translation")
     old = named(package)
     server = serve(package, "--watch-s", "0.05")

@@ -1,4 +1,7 @@
-"""A worker that dies is replaced, and its clients wait for the next one; no process is left over (faults.md row 96)."""
+"""A worker that dies is replaced, and its clients wait for the next one; no process is left over.
+
+docs/faults.md 96.
+"""
 
 from __future__ import annotations
 

@@ -52,6 +52,6 @@ def test_a_graph_does_not_tell_where_it_was_made(tmp_path: Path) -> None:
 
 
 def test_an_operator_that_onnx_lacks_is_named(tmp_path: Path) -> None:
-    """faults.md row 77."""
+    """docs/faults.md 77."""
     with pytest.raises(ModelError, match=r"opset 18.*eigh"):
         write_graph(graph(Eigen(), 2, 3, 3), tmp_path / "g.onnx", 18)

@@ -12,11 +12,14 @@ import pytest
 from pydantic import BaseModel
 
 from core import params, paths
-from core.files import write_text
+from core.checkpoint import INITIAL
+from core.files import write_json, write_text
 from core.params import SourceParams
 from evaluation.card import Use
 from ops import passport
 from stages.package import makers, pin, provenance, use
+
+ROOT = Path(__file__).resolve().parents[2]
 
 PARAMS = SimpleNamespace(prune={"slim": None}, distill={"student": None})
 
@@ -37,7 +40,9 @@ def test_makers_lead_from_training_to_evaluation(variant: str, precision: str, b
 
 
 def source(place: str, **values: Any) -> SourceParams:
-    return SourceParams(**{"source": place, "sha256": None, "commit": None, "allow_private": False, **values})
+    return SourceParams(
+        **{"source": place, "sha256": None, "commit": None, "files": None, "allow_private": False, **values}
+    )
 
 
 def test_data_is_pinned_by_what_its_source_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,6 +54,49 @@ def test_data_is_pinned_by_what_its_source_has(tmp_path: Path, monkeypatch: pyte
     assert pin("toy", source("https://example.org/a.git", commit="2" * 40)) == "2" * 40
     assert pin("toy", source("/data/wheat")) == hashlib.sha256(noted.read_bytes()).hexdigest()
     assert pin("toy", source("sample")) is None
+
+
+@pytest.fixture
+def evaluated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The chosen row of a comparison, and in the working directory what a passport is made of."""
+    monkeypatch.chdir(tmp_path)
+    names = "params.yaml", "environment.lock", "requirements/torch.txt", "data/toy/validated/validation.json"
+    for name in (*names, "data/toy/validated/quarantine.jsonl", "models/toy/base/checkpoint/weights.safetensors"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x")
+    figures = {"quality": 0.5, "interval": [0.4, 0.6], "metrics": {"map": 0.5}, "test_interval": [0.4, 0.6]}
+    return {"variant": "base", "precision": "fp32", **figures}
+
+
+@pytest.mark.parametrize(
+    ("noted", "stated", "expected"),
+    [
+        ({"source": "none"}, "MIT", {"source": "none"}),
+        (
+            {"source": "packaged", "sha256": "1" * 64, "license": "Apache-2.0"},
+            None,
+            {"source": "packaged", "sha256": "1" * 64, "license": "Apache-2.0"},
+        ),
+        (
+            {"source": "/data/a.pt", "sha256": "2" * 64, "license": None, "loaded": 9},
+            "MIT",
+            {"source": "/data/a.pt", "sha256": "2" * 64, "license": "MIT", "loaded": 9},
+        ),
+    ],
+)
+def test_the_passport_tells_what_training_started_from(
+    evaluated: dict[str, Any], noted: dict[str, Any], stated: str | None, expected: dict[str, Any]
+) -> None:
+    write_json(paths.checkpoint("toy", "base") / INITIAL, noted)
+    values = params.load(ROOT / "params.yaml")[1]["detection"]
+    data = values.data.model_copy(update={"weights_license": stated})
+    context: Any = SimpleNamespace(
+        task="toy", name="package@toy", seed=7, params=values.model_copy(update={"data": data}),
+        run=SimpleNamespace(key="k"), head=SimpleNamespace(environment="environment.lock"),
+    )  # fmt: skip
+    found = provenance(context, {"signature": "s", "metric": "map"}, evaluated)
+    assert found["weights"] == expected
+    assert not passport.chain.broken(passport.chained(found))
 
 
 def test_what_ships_names_the_source_without_its_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,6 +113,7 @@ def test_what_ships_names_the_source_without_its_secrets(tmp_path: Path, monkeyp
     for name in ("validation.json", "quarantine.jsonl"):
         write_text(paths.validated("detection") / name, "{}")
     write_text(paths.prepared("detection") / "train.json", "{}")
+    write_json(paths.checkpoint("detection", "base") / INITIAL, {"source": "none"})
     context: Any = SimpleNamespace(
         task="detection", head=head, seed=1, name="package@detection", run=SimpleNamespace(key="k"),
         params=tasks["detection"].model_copy(update={"data": data}),

@@ -1,10 +1,11 @@
 """A toy task for the engine: a noisy line, learnt by a small network with dropout. `python toy.py` fits it.
 
-Environment: TOY_KILL_AFTER (epochs, then SIGKILL), TOY_DEVICES, TOY_STRATEGY, TOY_WORKERS, TOY_SAVE_EVERY (seconds).
+Environment: TOY_KILL_AFTER (epochs, then SIGKILL), TOY_SAVE_EVERY (seconds), TOY_TRAIN (JSON over `TRAIN`).
 """
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -23,13 +24,16 @@ from training import hardware, resume
 from training.watch import Watched
 
 DVC_YAML = "stages:\n  train:\n    foreach: ${matrix.train}\n    do: {params: [seed]}\n"
-TRAIN = {
+TRAIN: dict[str, Any] = {
     "epochs": 4,
     "batch_size": 8,
     "lr": 0.01,
     "weight_decay": 0.0,
+    "optimizer": {"name": "adamw", "momentum": 0.9, "nesterov": False, "betas": [0.9, 0.999], "eps": 1e-8},
+    "schedule": {"name": "cosine", "floor": 0.01, "factor": 0.1, "epochs": 1, "patience": 1},
     "warmup_steps": 2,
     "clip_norm": 1.0,
+    "clip_value": None,
     "ema_decay": 0.9,
     "patience": 10,
     "validate_every": 1,
@@ -89,6 +93,12 @@ class Run:
         self.logged.append((None, {key: float(value)}))
 
 
+def train(**changes: Any) -> Any:
+    """`TRAIN`, of which `changes` are other; those of a mapping change what they name."""
+    values: dict[str, Any] = TRAIN | {k: TRAIN[k] | v if isinstance(v, dict) else v for k, v in changes.items()}
+    return SimpleNamespace(**{k: SimpleNamespace(**v) if isinstance(v, dict) else v for k, v in values.items()})
+
+
 def fit(
     role: Any = sys.modules[__name__],
     loss: Any = loss,
@@ -101,7 +111,7 @@ def fit(
     Path("dvc.yaml").write_text(DVC_YAML)
     Path("params.yaml").write_text("seed: 3\n")
     Path("matrix.yaml").write_text("matrix: {train: {toy: {task: toy}}}\n")
-    settings = SimpleNamespace(**(TRAIN | changes))
+    settings = train(**changes)
     hardware.prepare(1, 3)
     context: Any = SimpleNamespace(name="train@toy", params=None, run=Run())
     model = model or build()
@@ -126,10 +136,6 @@ if __name__ == "__main__":
     from safetensors.torch import save_file
 
     resume.EVERY_S = float(os.environ.get("TOY_SAVE_EVERY", resume.EVERY_S))
-    fitted = fit(
-        devices=int(os.environ.get("TOY_DEVICES", "1")),
-        strategy=os.environ.get("TOY_STRATEGY", "auto"),
-        workers=int(os.environ.get("TOY_WORKERS", "0")),
-    )
+    fitted = fit(**json.loads(os.environ.get("TOY_TRAIN", "{}")))
     save_file(fitted.weights, "weights.safetensors")
     print(sha256(Path("weights.safetensors")))

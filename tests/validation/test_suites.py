@@ -46,7 +46,7 @@ def test_pairs_of_columns_are_quarantined_too(table: pd.DataFrame, tmp_path: Pat
 
 
 def test_a_check_that_raises_is_a_failure(table: pd.DataFrame, tmp_path: Path) -> None:
-    """faults.md row 45."""
+    """docs/faults.md 45."""
     wrong = Expectation("expect_column_values_to_be_between", {"column": "absent", "min_value": 0}, "never passes")
     outcome = suites.run("toy", {"boxes": table}, {"boxes": [wrong]}, tmp_path / "docs")["boxes"]
     assert len(outcome.broken) == 1

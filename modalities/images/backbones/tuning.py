@@ -10,8 +10,8 @@ from core.errors import TrainingError
 
 
 def parameter_groups(model: nn.Module, train: Any) -> list[dict[str, Any]]:
-    """Groups for AdamW: the backbone (`model.backbone`) learns at `train.backbone_lr` of the rate `train.lr`; norms,
-    biases and scales do not decay, all else does at `train.weight_decay`."""
+    """Groups of parameters: the backbone (`model.backbone`) learns at `train.backbone_lr` of the rate `train.lr`;
+    norms, biases and scales do not decay, all else does at `train.weight_decay`."""
     groups = []
     for share, in_backbone in ((train.backbone_lr, True), (1.0, False)):
         own = [

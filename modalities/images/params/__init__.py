@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from core.params import Positive, Probability, Section, SourceParams, SplitParams, ValidateParams
+from core.params import DataParams, Positive, Probability, Section, ValidateParams
 
-SAMPLE_LICENSE = (
-    "CC BY 4.0 (digits: E. Alpaydin, C. Kaynak, Optical Recognition of Handwritten Digits, UCI) and CC BY 2.0 "
-    "(photographs: danielbuechele and vultilion, flickr.com), both as scikit-learn carries them"
-)
 Size = Annotated[list[Positive], Field(min_length=2, max_length=2)]
 """Height and width, pixels."""
 
@@ -23,18 +19,14 @@ class Sample(Section):
     size: Size
 
 
-class Data(SourceParams):
+class Data(DataParams):
+    SAMPLE_LICENSE: ClassVar[str] = (
+        "CC BY 4.0 (digits: E. Alpaydin, C. Kaynak, Optical Recognition of Handwritten Digits, UCI) and CC BY 2.0 "
+        "(photographs: danielbuechele and vultilion, flickr.com), both as scikit-learn carries them"
+    )
     classes: list[str] | None
     """Class names that may occur; null takes those that the source declares, or those found."""
-    license: str | None = Field(min_length=1)
-    """Of the data, for the model card; null: not stated, and the card says so (but the sample's is known)."""
-    splits: SplitParams
     sample: Sample
-
-    @property
-    def known_license(self) -> str | None:
-        """Licence of the data as far as it is known."""
-        return self.license or (SAMPLE_LICENSE if self.kind == "sample" else None)
 
 
 class Validate(ValidateParams):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from core.errors import suggest
 from core.params import Section, typed
@@ -96,12 +96,6 @@ class EfficientNetLite(Section):
     depth: Share = 1.0
 
 
-Backbone = Annotated[
-    MLP | CNN | ResNet | DenseNet | MobileNet | EfficientNetLite,
-    Field(discriminator="name"),
-]
-"""For a field of a task's params: `backbone: {name: resnet18, small: true}`."""
-
 SECTIONS: dict[str, type[Section]] = {
     name: section
     for section in (MLP, CNN, ResNet, DenseNet, MobileNet, EfficientNetLite)
@@ -117,7 +111,20 @@ PACKAGED = ("efficientnet_lite0",)
 def checked(name: str, settings: dict[str, Any], problems: list[str], place: str = "backbone") -> Section | None:
     """The section of backbone `name`; None when it cannot be, with what was wrong added to `problems`."""
     if name not in SECTIONS:
-        problems.append(f"{place}: unknown backbone {name!r}; {suggest(name, NAMES)}")
+        problems.append(f"{place}: unknown backbone {name!r}; {suggest(str(name), NAMES)}")
         return None
-    section: Section | None = typed(SECTIONS[name], {"name": name, **settings}, place, problems)
+    section: Section | None = typed(SECTIONS[name], {**settings, "name": name}, place, problems)
     return section
+
+
+def _whole(value: dict[str, Any]) -> dict[str, Any]:
+    problems: list[str] = []
+    section = checked(value.get("name", ""), value, problems, "name" if value.get("name") not in SECTIONS else "")
+    if section is None:
+        raise ValueError("; ".join(problems))
+    return section.model_dump()
+
+
+Backbone = Annotated[dict[str, Any], AfterValidator(_whole)]
+"""For a field of a task's params, `backbone: {name: resnet18, small: true}`: its value has every setting, and
+`backbones.describe(value["name"], value)` takes it."""

@@ -10,6 +10,7 @@ import base64
 import binascii
 import ctypes
 import logging
+import threading
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -40,6 +41,10 @@ FILES = Tensor("image", "BYTES", (-1,))
 ARRAY = Tensor("pixels", "UINT8", (-1, -1, -1, 3), also=("FP32",), example=[[[[255, 0, 0], [0, 0, 255]]]])
 """RGB 0 to 255, all images of one size."""
 INPUTS = (FILES, ARRAY)
+SMALL = 4_000_000
+"""Pixels of an image that may be decoded beside others; a decoder needs ten bytes for each, or more."""
+LARGE = threading.Lock()
+"""Of the one larger image that is decoded at a time in this process."""
 SAMPLED = 4096
 """About so many pixels tell an image's brightness."""
 
@@ -97,16 +102,25 @@ def each(
     items: list[Item] = []
     left = limits[PIXELS.name]
 
-    def one(file: bytes, name: str) -> int:
-        image = decode(file, name, left)
+    def one(file: bytes, name: str, most: int) -> int:
+        image = decode(file, name, most)
         items.append(make(image))
         return image.shape[0] * image.shape[1]
 
+    def alone(file: bytes, name: str) -> int:
+        with LARGE:
+            return one(file, name, left)
+
     for file, name in zip(files, names, strict=True):
         try:
-            left -= one(file, name)
+            try:
+                left -= one(file, name, min(left, SMALL))
+            except DataError:
+                if left <= SMALL:
+                    raise
+                left -= alone(file, name)  # it has more pixels, or is no image at all
         except DataError as error:
-            if items and f"at most {left} pixels" in str(error):
+            if items and f"at most {left}" in str(error):
                 raise DataError(f"{error}, what the images before it left of {limits[PIXELS.name]}") from None
             raise
     return items

@@ -2,8 +2,8 @@
 
 An architecture holds: `classes` ({"id", "name"} in output order), `image_size` [height, width], `backbone` (see
 `backbones.describe`), `pyramid` {"lateral", "smooth"} channels, `towers` {"classes", "boxes"} lists of channels,
-`pretrained` and `freeze_blocks` and `frozen_norm` (how to train it), and the decoding's `score_threshold`, `nms_iou`
-and `max_detections`. Every width is written out, so that a pruned network rebuilds.
+`pretrained` (by the packaged weights), `freeze_blocks` and `frozen_norm` (how to train it), and the decoding's
+`score_threshold`, `nms_iou` and `max_detections`. Every width is written out, so that a pruned network rebuilds.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from modalities.images import backbones
+from modalities.images.backbones import packaged
 from modalities.images.backbones.tuning import parameter_groups
 from modalities.images.inputs.classes import classes
 from tasks.detection.model.detect import predictions
@@ -26,6 +27,7 @@ __all__ = [
     "architecture",
     "build",
     "loss",
+    "packaged",
     "parameter_groups",
     "predictions",
     "prune",
@@ -44,9 +46,9 @@ def architecture(params: Any, assets: dict[str, bytes]) -> dict[str, Any]:
         "backbone": backbones.describe(settings.backbone),
         "pyramid": {"lateral": settings.width, "smooth": settings.width},
         "towers": {name: [settings.width] * settings.tower for name in ("classes", "boxes")},
-        "pretrained": settings.pretrained,
-        "frozen_norm": settings.pretrained,
-        "freeze_blocks": params.train.freeze_blocks if settings.pretrained else 0,
+        "pretrained": settings.weights == "packaged",
+        "frozen_norm": settings.weights != "none",
+        "freeze_blocks": 0 if settings.weights == "none" else params.train.freeze_blocks,
         "score_threshold": settings.score_threshold,
         "nms_iou": settings.nms_iou,
         "max_detections": settings.max_detections,

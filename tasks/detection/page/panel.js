@@ -7,7 +7,7 @@ import { view } from './view.js';
 /**
  * @param {HTMLElement} element  where the panel goes
  * @param {any} model  of `GET /v1/models`
- * @param {{json: Function, runner: Function}} api
+ * @param {{json: Function, runner: Function, samples: Function}} api
  * @returns {Promise<() => void>} what ends it
  */
 export async function mount(element, model, api) {
@@ -24,8 +24,9 @@ export async function mount(element, model, api) {
   }
 
   const entry = intake(element, detect, (reason) => { work.stop(); work.fail(reason); });
-  element.append(entry.element, place, results.element);
-  return () => { work.stop(); entry.end(); results.end(); };
+  const examples = api.samples(model, detect);
+  element.append(entry.element, examples.element, place, results.element);
+  return () => { work.stop(); entry.end(); examples.end(); results.end(); };
 }
 
 /** All boxes are asked for; the page's own threshold then needs no further request. */

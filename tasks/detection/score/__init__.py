@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from modalities.images.inputs.boxes import overlaps
 from modalities.images.score import references as truth
 from tasks.detection.score import coco, resample
 
@@ -100,7 +101,7 @@ def confusion(
         for box in sorted(boxes, key=lambda entry: -entry["score"]):
             if box["score"] < CONFUSION_SCORE:
                 break
-            overlap = np.where(free, _overlap(np.array(box["box"], float), truth), -1.0)
+            overlap = np.where(free, overlaps(np.array([box["box"]], float), truth)[0], -1.0)
             best = int(overlap.argmax()) if len(overlap) else -1
             hit = best >= 0 and overlap[best] >= CONFUSION_IOU
             counts[index[reference["labels"][best]] if hit else -1, index[box["category_id"]]] += 1
@@ -109,11 +110,3 @@ def confusion(
         for label in np.array(reference["labels"], int)[free]:
             counts[index[int(label)], -1] += 1
     return {"names": [*(entry["name"] for entry in entries), "background"], "counts": counts.tolist()}
-
-
-def _overlap(box: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
-    """IoU of corners (4,) with (M, 4) -> (M,)."""
-    low, high = np.maximum(box[:2], others[:, :2]), np.minimum(box[2:], others[:, 2:])
-    shared = (high - low).clip(min=0).prod(1)
-    union = (box[2:] - box[:2]).prod() + (others[:, 2:] - others[:, :2]).prod(1) - shared
-    return shared / np.maximum(union, 1e-9)

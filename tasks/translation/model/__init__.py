@@ -51,12 +51,11 @@ def build(arch: dict[str, Any], initial: bool = False) -> nn.Module:
 
 
 def parameter_groups(model: nn.Module, train: Any) -> list[dict[str, Any]]:
-    """Matrices decay, biases and normalisation do not. Adam's constants are those of Vaswani et al. 2017, 5.3."""
-    adam = {"lr": train.lr, "betas": (0.9, 0.98), "eps": 1e-9}
+    """Matrices decay, biases and normalisation do not."""
     trained = [p for p in model.parameters() if p.requires_grad]
     return [
-        {"params": [p for p in trained if p.ndim > 1], "weight_decay": train.weight_decay, **adam},
-        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0, **adam},
+        {"params": [p for p in trained if p.ndim > 1], "lr": train.lr, "weight_decay": train.weight_decay},
+        {"params": [p for p in trained if p.ndim < 2], "lr": train.lr, "weight_decay": 0.0},
     ]
 
 

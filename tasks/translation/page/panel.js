@@ -8,7 +8,7 @@ import { sentence } from './sentence.js';
 /**
  * @param {HTMLElement} element  where the panel goes
  * @param {any} model  of `GET /v1/models`
- * @param {{post: Function, runner: Function}} api
+ * @param {{post: Function, runner: Function, samples: Function}} api
  * @returns {Promise<() => void>} what ends it
  */
 export async function mount(element, model, api) {
@@ -25,6 +25,8 @@ export async function mount(element, model, api) {
   const sentences = el('div', { class: 'sentences' });
 
   const example = model.about?.example ? button('Try an example', () => { text.value = model.about.example; translate(); }) : null;
+
+  const examples = api.samples(model, (value) => { text.value = value; translate(); });
 
   function translate() {
     if (!text.value.trim()) { work.stop(); work.fail('There is no text yet; type a sentence.'); text.focus(); return; }
@@ -51,8 +53,9 @@ export async function mount(element, model, api) {
         el('div', { class: 'row' },
           button('Translate', translate, { class: 'primary' }),
           el('span', { id: 'text-ways', class: 'muted' }, 'or Ctrl+Enter'), example),
+        examples.element,
         place),
       el('div', { class: 'stack' }, el('p', { class: 'language' }, to.name), result, el('div', { class: 'row' }, copied))),
     sentences);
-  return () => work.stop();
+  return () => { work.stop(); examples.end(); };
 }

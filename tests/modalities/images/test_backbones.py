@@ -11,6 +11,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from core.errors import ModelError, ParamsError
+from core.params import Section, typed
 from modalities.images import backbones
 from modalities.images.backbones import layers, resnet, tuning
 from modalities.images.params import backbones as settings
@@ -32,20 +33,22 @@ SMALL: dict[str, dict[str, Any]] = {
     "resnet18": {"width": 0.25},
     "resnet50": {"width": 0.25, "depth": 0.5},
     "densenet121": {"growth": 8, "blocks": [2, 2, 2, 2]},
-    "mobilenet_v1": {"width": 0.25},
-    "mobilenet_v2": {"width": 0.35},
-    "efficientnet_lite0": {"depth": 0.5},
+    "mobilenet_v1": {"width": 0.25, "depth": 0.3},
+    "mobilenet_v2": {"width": 0.35, "depth": 0.3},
+    "efficientnet_lite0": {"depth": 0.3},
 }
+SIDE = 32
+"""Of the pictures, pixels: the last map of most networks is one pixel."""
 
 
 def make(name: str, inputs: int = 3, **changes: Any) -> Any:
-    """A small network of this kind for pictures of 64 x 64."""
+    """A small network of this kind."""
     torch.manual_seed(3)
-    return backbones.build(backbones.describe(name, SMALL.get(name, {}) | changes, inputs, (64, 64)))
+    return backbones.build(backbones.describe(name, SMALL.get(name, {}) | changes, inputs, (SIDE, SIDE)))
 
 
 def pictures(count: int = 2, inputs: int = 3) -> torch.Tensor:
-    return torch.rand(count, inputs, 64, 64, generator=torch.Generator().manual_seed(2)) * 255
+    return torch.rand(count, inputs, SIDE, SIDE, generator=torch.Generator().manual_seed(2)) * 255
 
 
 @pytest.mark.parametrize(("name", "width"), PUBLISHED, ids=str)
@@ -62,7 +65,7 @@ def test_maps_are_as_told(name: str) -> None:
     network = backbones.build(backbones.describe(name))
     maps = network(pictures())
     assert {8, 16, 32} <= set(network.strides) and network.strides == sorted(network.strides)
-    sides = [64 // stride for stride in network.strides]
+    sides = [SIDE // stride for stride in network.strides]
     assert [x.shape[1:] for x in maps] == [(c, s, s) for c, s in zip(network.channels, sides, strict=True)]
 
 
@@ -74,7 +77,7 @@ def test_maps_are_as_told(name: str) -> None:
 def test_a_stem_for_small_pictures_keeps_their_resolution(name: str, strides: list[int]) -> None:
     network = make(name, small=True)
     assert network.strides == strides
-    assert [x.shape[2] for x in network(pictures()[:, :, :32, :32])] == [32 // stride for stride in strides]
+    assert [x.shape[2] for x in network(pictures())] == [SIDE // stride for stride in strides]
 
 
 def test_a_perceptron_gives_one_vector_and_must_know_the_size() -> None:
@@ -113,8 +116,8 @@ def test_every_option_computes_and_learns(name: str, change: dict[str, Any]) -> 
     sum(x.square().mean() for x in network(pictures())).backward()
     for parameter in network.parameters():
         assert parameter.grad is not None and torch.isfinite(parameter.grad).all()
-    with torch.no_grad():  # one picture whose last map is one pixel
-        assert all(torch.isfinite(x).all() for x in network.eval()(pictures(1)[:, :, :64, :64]))
+    with torch.no_grad():  # a single picture
+        assert all(torch.isfinite(x).all() for x in network.eval()(pictures(1)))
 
 
 def test_norms_by_hand() -> None:
@@ -188,6 +191,26 @@ def test_errors_name_the_setting_and_what_is_valid() -> None:
         backbones.describe("cnn", {"norm": "bacth", "kernal": 3})
     assert "backbone.norm: found 'bacth', expected 'batch'" in str(caught.value)
     assert "backbone.kernal: unknown key; did you mean 'kernel'" in str(caught.value)
+
+
+class Model(Section):
+    backbone: settings.Backbone
+
+
+def test_a_field_of_params_holds_every_setting_or_says_what_is_wrong() -> None:
+    problems: list[str] = []
+    made = typed(Model, {"backbone": {"name": "resnet18", "small": True}}, "task.model", problems).backbone
+    assert made["small"] and made["norm"] == "batch" and not problems
+    assert backbones.describe(made["name"], made) == backbones.describe("resnet18", {"small": True})
+    for value, expected in (
+        ({"name": "resnet19"}, "task.model.backbone: name: unknown backbone 'resnet19'; did you mean 'resnet18'"),
+        ({"small": True}, "task.model.backbone: name: unknown backbone ''; valid: cnn"),
+        ({"name": "cnn", "kernal": 3}, "task.model.backbone: kernal: unknown key; did you mean 'kernel'"),
+        ({"name": "mlp", "norm": "group"}, "task.model.backbone: norm: found 'group', expected 'batch', 'layer' or"),
+    ):
+        problems = []
+        assert typed(Model, {"backbone": value}, "task.model", problems) is None
+        assert problems[0].startswith(expected), problems
 
 
 def test_only_one_network_has_packaged_weights() -> None:

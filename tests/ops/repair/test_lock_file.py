@@ -1,4 +1,7 @@
-"""dvc.lock: half written, cut, of another shape; plain DVC fails at it or forgets, mended it goes on (row 53)."""
+"""dvc.lock: half written, cut, of another shape; plain DVC fails at it or forgets, mended it goes on.
+
+docs/faults.md 53.
+"""
 
 from __future__ import annotations
 

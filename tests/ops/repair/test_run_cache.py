@@ -1,4 +1,4 @@
-"""Leftovers of the run cache at which plain DVC fails (faults.md row 54)."""
+"""Leftovers of the run cache at which plain DVC fails (docs/faults.md 54)."""
 
 from __future__ import annotations
 

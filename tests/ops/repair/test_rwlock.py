@@ -1,4 +1,4 @@
-"""Locks of processes that are gone, and of live ones (faults.md row 55)."""
+"""Locks of processes that are gone, and of live ones (docs/faults.md 55)."""
 
 from __future__ import annotations
 

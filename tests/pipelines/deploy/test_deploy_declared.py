@@ -66,7 +66,7 @@ def test_a_good_file_is_understood(tmp_path: Path) -> None:
 
 
 def test_every_problem_of_a_bad_file_is_told_at_once(tmp_path: Path) -> None:
-    """faults.md rows 46 to 48."""
+    """docs/faults.md 46 to 48."""
     text = """
 pool: {}
 pools:

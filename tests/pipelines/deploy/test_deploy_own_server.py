@@ -106,7 +106,7 @@ def test_deploy_and_a_worker_go_on_without_a_word_from_the_user(own: Own, tmp_pa
 
 
 def test_a_command_among_job_variables_never_runs(own: Own, tmp_path: Path) -> None:
-    """faults.md row 106: refused for a deployment's run, without effect for a run that was made past it."""
+    """docs/faults.md 106: refused for a deployment's run, without effect for a run that was made past it."""
     home = home_of(own.run("pipelines.deploy", "--file", declared(tmp_path)).stdout)
     evil = f"touch {tmp_path / 'PWNED'}"
     ordered = ("prefect", "deployment", "run", "stillhouse/hand", "--job-variable", f"command={evil}")

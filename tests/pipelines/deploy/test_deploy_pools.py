@@ -167,7 +167,7 @@ def test_a_pool_is_updated_only_when_it_differs(client: SyncPrefectClient) -> No
 def test_job_variables_that_are_not_declared_are_refused(
     client: SyncPrefectClient, pool: Pool, values: dict[str, Any]
 ) -> None:
-    """By the server, for a run and for a deployment (faults.md row 106)."""
+    """By the server, for a run and for a deployment (docs/faults.md 106)."""
     pools.register(client, "pool", pool, dry=False)
     flow = client.create_flow_from_name("stillhouse")
     deployment = client.create_deployment(

@@ -235,7 +235,7 @@ def test_a_git_remote_with_a_password_is_not_stored(
 def test_a_server_that_is_down_is_told_in_one_line(
     deploy: Any, server: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """faults.md row 63, for deploying: there is nothing to fall back on."""
+    """docs/faults.md 63, for deploying: there is nothing to fall back on."""
     with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}), pytest.raises(SystemExit) as ended:
         deploy({"nightly": NIGHTLY})
     assert ended.value.code == 2

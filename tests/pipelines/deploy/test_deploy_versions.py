@@ -22,7 +22,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def source(place: str, **values: Any) -> SourceParams:
-    return SourceParams(**{"source": place, "sha256": None, "commit": None, "allow_private": True, **values})
+    return SourceParams(
+        **{"source": place, "sha256": None, "commit": None, "files": None, "allow_private": True, **values}
+    )
 
 
 def look(source: SourceParams, seen: Version | None = None, **values: Any) -> Version:
@@ -104,7 +106,7 @@ def test_a_git_repository_that_is_gone_is_an_error(place: Path) -> None:
 
 @pytest.mark.parametrize("url", ["ssh://127.0.0.1/x.git", "git@localhost:x.git", "https://10.0.0.1/x.git"])
 def test_a_private_git_server_is_refused_unless_allowed(url: str) -> None:
-    """faults.md row 38."""
+    """docs/faults.md 38."""
     with pytest.raises(SourceError, match="private address"):
         look(source(url, commit="0" * 40, allow_private=False))
 
@@ -160,7 +162,7 @@ def test_a_server_that_is_gone_is_an_error() -> None:
 
 
 def test_a_private_server_is_not_asked_unless_allowed(files: FileServer) -> None:
-    """faults.md row 38."""
+    """docs/faults.md 38."""
     with pytest.raises(SourceError, match="private address"):
         look(archive(files, allow_private=False))
     assert files.asked == []

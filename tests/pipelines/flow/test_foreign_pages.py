@@ -1,4 +1,4 @@
-"""A page of another site can neither read from Prefect's and MLflow's servers nor start anything (faults.md row 105).
+"""A page of another site can neither read from Prefect's and MLflow's servers nor start anything (docs/faults.md 105).
 
 In a real browser, which knows the servers' passwords and has used both UIs.
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections import Counter
+from typing import Any
 
 import pytest
 import schemathesis
@@ -18,6 +19,7 @@ from schemathesis.core.parameters import ParameterLocation
 from schemathesis.specs.openapi.checks import negative_data_rejection
 from schemathesis.transport.serialization import Binary
 
+from core import task
 from serving.app import Application
 from serving.settings import Settings
 
@@ -39,7 +41,17 @@ NEGATIVE = GenerationMode.NEGATIVE
 
 ANSWERS: Counter[tuple[str, int]] = Counter()
 """By operation and status."""
-DECLARED = Application(Settings({})).routes.openapi()
+
+
+def declared() -> dict[str, Any]:
+    """By a server of both tasks."""
+    app = Application(Settings({}))
+    for name in ("detection", "translation"):
+        app.mount(name, task.load(name, "serve"))
+    return app.routes.openapi()
+
+
+DECLARED = declared()
 SCHEMA = schemathesis.openapi.from_dict(DECLARED, config=SchemathesisConfig.from_dict(CONFIG))
 
 
@@ -55,7 +67,7 @@ def real(case: schemathesis.Case, versions: dict[str, str]) -> None:
     often = len(repr((case.path_parameters, case.query, case.headers, case.body))) % 8
     if often and modes.get(ParameterLocation.PATH, NEGATIVE) != NEGATIVE:
         name = "translation" if "'text'" in repr(case.body) else "detection"
-        there = {"name": name, "version": versions[name]}
+        there = {"name": name, "version": versions[name], "file": "0.png"}
         case.path_parameters |= {key: there[key] for key in case.path_parameters}
     if often and modes.get(ParameterLocation.QUERY, NEGATIVE) != NEGATIVE:
         case.query.pop("model", None)

@@ -80,7 +80,7 @@ def test_a_client_may_leave_at_any_time(server: Running, sent: bytes, reset: boo
         return
     found = talk(server.port, sent, end=True, count=2, seconds=5)
     assert found.closed
-    assert found.statuses in ([], [400])
+    assert found.statuses in ([], [200], [400])  # 200: the answer was there before the end was
 
 
 AFTERWARDS = {

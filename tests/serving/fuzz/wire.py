@@ -38,7 +38,7 @@ class Talk:
 def request(target: str, body: bytes = b"", method: str = "POST", **headers: str) -> bytes:
     """A whole request; `Content_Type="text/plain"` is a header, and `Content_Length` is what it should be unless it is
     given."""
-    given = {"Host": "test", **({"Content_Length": str(len(body))} if body else {}), **headers}
+    given = {"Host": "localhost", **({"Content_Length": str(len(body))} if body else {}), **headers}
     lines = [f"{method} {target} HTTP/1.1", *(f"{name.replace('_', '-')}: {value}" for name, value in given.items())]
     return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body
 

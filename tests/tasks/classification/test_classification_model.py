@@ -72,7 +72,7 @@ def test_with_several_labels_each_class_is_learnt_by_itself(tmp_path: Path) -> N
 
 
 def test_a_frozen_backbone_stays_and_the_head_learns() -> None:
-    packaged = {"backbone": {"name": "efficientnet_lite0", "depth": 0.3}, "pretrained": True, "image_size": [32, 32]}
+    packaged = {"backbone": {"name": "efficientnet_lite0", "depth": 0.3}, "weights": "packaged", "image_size": [32, 32]}
     net, made = network(model=packaged, train={"freeze": "all"})
     before = {name: value.clone() for name, value in net.state_dict().items()}
     groups = model.parameter_groups(net, made.train)
@@ -88,7 +88,7 @@ def test_a_random_backbone_is_not_frozen() -> None:
     with pytest.raises(ValueError, match="never learn"):
         tiny.settings(train={"freeze": "all"})
     with pytest.raises(ValueError, match="no weights are packaged"):
-        tiny.settings(model={"pretrained": True})
+        tiny.settings(model={"weights": "packaged"})
 
 
 def test_images_too_small_for_the_backbone_are_told() -> None:

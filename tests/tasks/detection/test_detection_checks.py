@@ -51,25 +51,25 @@ def bad_images(images: Path, content: dict[str, Any]) -> dict[int, tuple[str, st
     files[9].unlink()
     picture(10, 60, 40).save(files[10])
     return {
-        1: ("content", "unreadable"),  # faults.md row 1
-        2: ("content", "unreadable"),  # row 2
-        3: ("content", "empty file"),  # row 3
-        4: ("content", "bomb"),  # row 4
-        5: ("content", "bomb"),  # row 4, below Pillow's own limit
-        6: ("content", "wrong extension: JPEG named .png"),  # row 5
-        7: ("content", "animated: 2 frames"),  # row 10
-        8: ("short_side", "1"),  # row 11
-        9: ("content", "missing file"),  # row 19
-        10: ("size", "60x40, stated 64x48"),  # row 21
+        1: ("content", "unreadable"),  # docs/faults.md 1
+        2: ("content", "unreadable"),  # docs/faults.md 2
+        3: ("content", "empty file"),  # docs/faults.md 3
+        4: ("content", "bomb"),  # docs/faults.md 4
+        5: ("content", "bomb"),  # docs/faults.md 4, below Pillow's own limit
+        6: ("content", "wrong extension: JPEG named .png"),  # docs/faults.md 5
+        7: ("content", "animated: 2 frames"),  # docs/faults.md 10
+        8: ("short_side", "1"),  # docs/faults.md 11
+        9: ("content", "missing file"),  # docs/faults.md 19
+        10: ("size", "60x40, stated 64x48"),  # docs/faults.md 21
     }
 
 
 BOXES: dict[int, tuple[Any, str]] = {
-    11: ([50, 8, 20, 16], "overhang"),  # row 13
-    12: ([float("nan"), 8, 20, 16], "bbox"),  # row 14
+    11: ([50, 8, 20, 16], "overhang"),  # docs/faults.md 13
+    12: ([float("nan"), 8, 20, 16], "bbox"),  # docs/faults.md 14
     13: ([8, float("inf"), 20, 16], "bbox"),
-    14: ([28, 8, -20, 16], "width"),  # row 15
-    15: ([8, 8, 20, 0], "height"),  # row 16
+    14: ([28, 8, -20, 16], "width"),  # docs/faults.md 15
+    15: ([8, 8, 20, 0], "height"),  # docs/faults.md 16
     16: ([8, 8], "bbox"),
     17: ("text", "bbox"),
     18: ([8, 8, "20", 10**400], "bbox"),
@@ -78,12 +78,14 @@ BOXES: dict[int, tuple[Any, str]] = {
 
 
 def test_every_fault_is_quarantined_by_file_row_and_field(tmp_path: Path) -> None:
-    """faults.md rows 1-5, 10, 11, 13-16, 19, 21, 25."""
+    """docs/faults.md 1-5, 10, 11, 13-16, 19, 21, 25."""
     content = coco(tmp_path / "raw", 40)
     images = bad_images(tmp_path / "raw/images", content)
     for row, (box, _) in BOXES.items():
         content["annotations"][row - 1]["bbox"] = box
-    content["annotations"].append({**content["annotations"][20], "id": 41})  # row 25: a box that stands twice
+    content["annotations"].append(
+        {**content["annotations"][20], "id": 41}
+    )  # docs/faults.md 25: a box that stands twice
     save(tmp_path / "raw", content)
     params = settings()
     prepare(tmp_path / "raw", tmp_path / "out", params, 7)
@@ -112,7 +114,7 @@ def test_every_fault_is_quarantined_by_file_row_and_field(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("shut", ["raw/images/003.png", "raw/images"], ids=["file", "folder"])
 def test_an_image_that_may_not_be_read_is_refused(tmp_path: Path, shut: str) -> None:
-    """faults.md row 12: no fault of the data, so no quarantine; checked as a user who is not root."""
+    """docs/faults.md 12: no fault of the data, so no quarantine; checked as a user who is not root."""
     save(tmp_path / "raw", coco(tmp_path / "raw"))
     mode = (tmp_path / shut).stat().st_mode
     (tmp_path / shut).chmod(0)
@@ -135,7 +137,7 @@ def test_an_image_that_may_not_be_read_is_refused(tmp_path: Path, shut: str) -> 
 
 @pytest.mark.parametrize(("policy", "images"), [("keep", 12), ("drop", 11), ("quarantine", 11)])
 def test_unannotated_images_follow_the_policy(tmp_path: Path, policy: str, images: int) -> None:
-    """faults.md row 20."""
+    """docs/faults.md 20."""
     content = coco(tmp_path / "raw")
     del content["annotations"][5]
     save(tmp_path / "raw", content)
@@ -168,7 +170,7 @@ def drifting(classes: float, side: float) -> dict[str, Any]:
 
 
 def test_drift_of_classes_and_sizes_is_a_warning() -> None:
-    """faults.md row 44."""
+    """docs/faults.md 44."""
     assert checks.warnings(drifting(0.5, 20)) == []
     (classes,) = checks.warnings(drifting(0.95, 20))
     assert (
@@ -193,7 +195,7 @@ def clean_set(tmp_path: Path) -> Path:
 
 
 def test_leak_is_refused(tmp_path: Path) -> None:
-    """faults.md row 41."""
+    """docs/faults.md 41."""
     out = clean_set(tmp_path)
     parts = splits(out)
     one, other = (parts[split]["images"][0]["file_name"] for split in ("train", "test"))
@@ -204,7 +206,7 @@ def test_leak_is_refused(tmp_path: Path) -> None:
 
 
 def test_class_absent_in_train_is_refused(tmp_path: Path) -> None:
-    """faults.md row 42."""
+    """docs/faults.md 42."""
     out = clean_set(tmp_path)
     train = splits(out)["train"]
     train["annotations"] = [entry for entry in train["annotations"] if entry["category_id"] == 1]
@@ -214,7 +216,7 @@ def test_class_absent_in_train_is_refused(tmp_path: Path) -> None:
 
 
 def test_empty_split_is_refused(tmp_path: Path) -> None:
-    """faults.md row 43."""
+    """docs/faults.md 43."""
     out = clean_set(tmp_path)
     (out / "val.json").write_text(json.dumps(splits(out)["val"] | {"images": [], "annotations": []}))
     assert checks.refuse(out, settings()) == ["the split 'val' has no image left"]

@@ -23,7 +23,7 @@ def test_parity_on_real_samples(tiny: Any, squares: Path, settings: Any) -> None
 
 
 def test_parity_sees_another_network(tiny: Any, squares: Path, settings: Any) -> None:
-    """Fault 78: ONNX differs from torch."""
+    """docs/faults.md 78: ONNX differs from torch."""
     import copy
 
     other = copy.deepcopy(tiny[0])

@@ -88,7 +88,7 @@ def test_a_batch_without_boxes_has_a_finite_loss() -> None:
 def networks(width: int = 8, classes: int = 2) -> tuple[Any, dict[str, Any]]:
     params = SimpleNamespace(
         model=SimpleNamespace(
-            arch="fcos", backbone="efficientnet_lite0", image_size=[64, 64], width=width, tower=1, pretrained=False,
+            arch="fcos", backbone="efficientnet_lite0", image_size=[64, 64], width=width, tower=1, weights="none",
             score_threshold=0.05, nms_iou=0.6, max_detections=20,
         ),
         train=SimpleNamespace(freeze_blocks=0),
@@ -143,7 +143,7 @@ def test_soft_targets_train_a_student_of_another_shape() -> None:
 
 
 def test_a_teacher_of_other_classes_is_refused() -> None:
-    """Fault 76."""
+    """docs/faults.md 76."""
     student, _ = networks()
     teacher, _ = networks(classes=3)
     with pytest.raises(TrainingError, match=r"classes of the student \['c0', 'c1'\], of the teacher \['c0', "):

@@ -121,14 +121,14 @@ def test_unknown_format_names_what_is_there_and_what_is_needed(tmp_path: Path) -
 
 
 def test_unknown_class_is_refused_with_a_suggestion(tmp_path: Path) -> None:
-    """faults.md row 17."""
+    """docs/faults.md 17."""
     save(tmp_path / "raw", coco(tmp_path / "raw"))
     with pytest.raises(SourceError, match=r"data.json: annotations, row 1.*unknown class 'dog'; did you mean 'dogs'"):
         run(tmp_path / "raw", tmp_path / "out", data={"classes": ["cat", "dogs"]})
 
 
 def test_duplicate_image_id_is_refused(tmp_path: Path) -> None:
-    """faults.md row 18."""
+    """docs/faults.md 18."""
     content = coco(tmp_path / "raw")
     content["images"][4]["id"] = 1
     save(tmp_path / "raw", content)
@@ -138,7 +138,7 @@ def test_duplicate_image_id_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("body", ['<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">', '<!ENTITY a SYSTEM "file:///etc/passwd">'])
 def test_entities_are_refused(tmp_path: Path, body: str) -> None:
-    """faults.md rows 22, 23."""
+    """docs/faults.md 22, 23."""
     voc(tmp_path / "raw", {"train": [*range(10)]})
     file = tmp_path / "raw/Annotations/3.xml"
     file.write_text(f"<!DOCTYPE annotation [{body}]>" + file.read_text().replace("<name>b", "<name>&a;"))
@@ -147,7 +147,7 @@ def test_entities_are_refused(tmp_path: Path, body: str) -> None:
 
 
 def test_bad_json_is_refused_with_its_offset(tmp_path: Path) -> None:
-    """faults.md row 24."""
+    """docs/faults.md 24."""
     content = json.dumps(coco(tmp_path / "raw"))
     (tmp_path / "raw/data.json").write_text(content[:-1])
     with pytest.raises(SourceError, match=f"data.json: no valid JSON at offset {len(content) - 1}"):
@@ -156,7 +156,7 @@ def test_bad_json_is_refused_with_its_offset(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", ["CMYK", "P", "RGBA", "I;16", "1"])
 def test_other_modes_become_rgb(tmp_path: Path, mode: str) -> None:
-    """faults.md rows 6, 7, 8."""
+    """docs/faults.md 6, 7, 8."""
     content = coco(tmp_path / "raw")
     grey = np.full((48, 64), 257 * 200, np.uint16)
     image = Image.fromarray(grey) if mode == "I;16" else picture(1).convert(mode)
@@ -175,7 +175,7 @@ def test_other_modes_become_rgb(tmp_path: Path, mode: str) -> None:
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("drawn", ["raw", "upright"])
 def test_exif_rotation_reaches_the_boxes(tmp_path: Path, orientation: int, drawn: str) -> None:
-    """faults.md row 9: the box frames the white patch after the rotation, whichever picture it was drawn on."""
+    """docs/faults.md 9: the box frames the white patch after the rotation, whichever picture it was drawn on."""
     content = coco(tmp_path / "raw")
     pixels = np.zeros((48, 64, 3), np.uint8)
     pixels[4:14, 6:26] = 255

@@ -111,7 +111,7 @@ def test_intervals_hold_the_value_and_repeat() -> None:
 
 
 def test_no_predictions_are_defined() -> None:
-    """Fault 81: a model that finds nothing scores 0, and so do its intervals."""
+    """docs/faults.md 81: a model that finds nothing scores 0, and so do its intervals."""
     _, references = noisy(10, 1)
     nothing: list[Any] = [[] for _ in references]
     result = score.score(nothing, references, None)
@@ -120,7 +120,7 @@ def test_no_predictions_are_defined() -> None:
 
 
 def test_no_references_are_defined() -> None:
-    """Fault 81: nothing to find."""
+    """docs/faults.md 81: nothing to find."""
     references = [reference([], [])]
     assert score.score([[found([0, 0, 9, 9], 0.5)]], references, None)["metrics"]["map"] == 0.0
     assert bootstrap.intervals(score.weighted([[]], references, None), len(references), 5, 7)["map50"] == (0.0, 0.0)

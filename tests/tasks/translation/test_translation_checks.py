@@ -51,7 +51,7 @@ def outcome(data: Path, docs: Path) -> suites.Outcome:
 
 
 def test_every_bad_pair_is_quarantined_with_its_reason_and_no_good_one(tmp_path: Path) -> None:
-    """faults.md rows 28, 29, 30, 32."""
+    """docs/faults.md 28, 29, 30, 32."""
     train = [*GOOD[:20], *((source, target) for source, target, _, _ in BAD)]
     data = dataset(tmp_path / "data", {"train": train, "val": GOOD[20:30], "test": GOOD[30:]})
     found = outcome(data, tmp_path / "docs")
@@ -69,7 +69,7 @@ def test_every_bad_pair_is_quarantined_with_its_reason_and_no_good_one(tmp_path:
 
 
 def test_leakage_breaks_the_suite_and_is_refused(tmp_path: Path) -> None:
-    """faults.md row 41."""
+    """docs/faults.md 41."""
     leak = [*GOOD[:20], ("This is  SENTENCE 35", "別の訳です")]
     data = dataset(tmp_path / "data", {"train": leak, "val": GOOD[20:30], "test": GOOD[30:]})
     (broken,) = outcome(data, tmp_path / "docs").broken
@@ -79,7 +79,7 @@ def test_leakage_breaks_the_suite_and_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_empty_split_breaks_the_suite_and_a_small_one_is_refused(tmp_path: Path) -> None:
-    """faults.md row 43."""
+    """docs/faults.md 43."""
     data = dataset(tmp_path / "data", {"train": GOOD[:20], "val": GOOD[20:25]})
     (broken,) = outcome(data, tmp_path / "docs").broken
     assert "train, val and test" in broken
@@ -91,7 +91,7 @@ def test_an_empty_split_breaks_the_suite_and_a_small_one_is_refused(tmp_path: Pa
 
 
 def test_drift_of_lengths_is_a_warning(tmp_path: Path) -> None:
-    """faults.md row 44."""
+    """docs/faults.md 44."""
     longer = [(f"{source} which is now much longer than all the others", target) for source, target in GOOD]
     short = [(f"short {i}", f"短文{i}") for i in range(200)]
     data = dataset(tmp_path / "data", {"train": short, "val": longer[:20], "test": longer[20:]})

@@ -18,7 +18,7 @@ def made(request: pytest.FixtureRequest, exported: Callable[[str], tiny.Exported
 
 
 def test_onnx_equals_torch_on_real_sentences(made: tiny.Exported) -> None:
-    """faults.md row 78, the good case; dropout is on while training, so a graph left in train mode would show."""
+    """docs/faults.md 78, the good case; dropout is on while training, so a graph left in train mode would show."""
     net, folder, data, params = made
     differences = graphs.parity(net, folder, data, params)
     assert set(differences) == {"log_probs", "attention"}
@@ -26,7 +26,7 @@ def test_onnx_equals_torch_on_real_sentences(made: tiny.Exported) -> None:
 
 
 def test_another_model_does_not_pass_for_it(made: tiny.Exported) -> None:
-    """faults.md row 78: parity sees weights that are not those of the graph."""
+    """docs/faults.md 78: parity sees weights that are not those of the graph."""
     net, folder, data, params = made
     weight = net.target_embedding.weight.data
     weight.mul_(1.1)

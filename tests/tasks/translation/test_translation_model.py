@@ -16,7 +16,7 @@ from modalities.text.backbones.dropout import Dropout
 from modalities.text.inputs.tokenizer import BOS, EOS, PAD
 from tasks.translation import model
 from tasks.translation.model.losses import hard_targets
-from training import watch
+from training import optimizer, watch
 
 KINDS = [
     {"arch": "transformer", "attention": True},
@@ -100,6 +100,16 @@ def test_every_matrix_decays_and_no_bias(made: tuple[Any, ...]) -> None:
     assert len(matrices["params"]) + len(rest["params"]) == len(list(net.parameters()))
 
 
+def test_adams_constants_are_those_of_the_paper(made: tuple[Any, ...]) -> None:
+    """Vaswani et al. 2017, section 5.3; in every group, whatever torch's own are."""
+    net, _, _, params = made
+    groups = optimizer.build(
+        model.parameter_groups(net, params.train), params.train.optimizer, fused=False
+    ).param_groups
+    assert len(groups) == 2
+    assert all((group["betas"], group["eps"], group["lr"]) == ((0.9, 0.98), 1e-9, params.train.lr) for group in groups)
+
+
 def test_pruning_shrinks_every_layer_and_can_be_rebuilt(made: tuple[Any, ...]) -> None:
     net, arch, loaders, params = made
     copy = model.build(arch)
@@ -137,7 +147,7 @@ def test_pruning_removes_what_does_nothing(folder: Path) -> None:
 
 
 def test_a_layer_pruned_away_is_an_error(folder: Path) -> None:
-    """faults.md row 75."""
+    """docs/faults.md 75."""
     net, arch, _ = tiny.trained(folder, tiny.settings())
     with pytest.raises(TrainingError, match=r"leaves nothing of layer encoder layer 0 self-attention \(4 heads\)"):
         model.prune(net, arch, SimpleNamespace(ratio=0.9))
@@ -162,7 +172,7 @@ def test_a_student_equal_to_its_teacher_has_no_soft_loss(made: tuple[Any, ...]) 
 
 
 def test_a_teacher_with_another_tokenizer_is_refused(made: tuple[Any, ...]) -> None:
-    """faults.md row 76."""
+    """docs/faults.md 76."""
     teacher, arch, loaders, params = made
     settings = SimpleNamespace(temperature=2.0, soft_weight=0.5)
     for key, value in (("tokenizer", "0" * 64), ("vocabulary", 101)):

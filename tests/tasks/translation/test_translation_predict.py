@@ -63,7 +63,7 @@ def test_an_unknown_option_and_a_foreign_folder_are_refused(made: tiny.Exported,
 
 
 def test_a_flipped_bit_is_refused(made: tiny.Exported, tmp_path: Path) -> None:
-    """faults.md row 80: a graph cut short names its file."""
+    """docs/faults.md 80: a graph cut short names its file."""
     for path in made.folder.iterdir():
         content = path.read_bytes()
         (tmp_path / path.name).write_bytes(content[: len(content) // 2] if path.name == "step.onnx" else content)

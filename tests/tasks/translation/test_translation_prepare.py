@@ -124,7 +124,7 @@ def test_equal_source_sentences_stay_together(tmp_path: Path) -> None:
 
 
 def test_a_line_that_is_not_utf8_is_rejected_with_its_place(tmp_path: Path) -> None:
-    """faults.md row 26."""
+    """docs/faults.md 26."""
     text(tmp_path / "raw", "corpus", ENGLISH, JAPANESE)
     path = tmp_path / "raw" / "corpus.en"
     path.write_bytes(path.read_bytes().replace(b"number 2\n", b"numb\xff 2\n", 1))
@@ -137,14 +137,14 @@ def test_a_line_that_is_not_utf8_is_rejected_with_its_place(tmp_path: Path) -> N
 
 
 def test_files_of_different_length_are_refused(tmp_path: Path) -> None:
-    """faults.md row 27."""
+    """docs/faults.md 27."""
     text(tmp_path / "raw", "train", ENGLISH, JAPANESE[:-1])
     with pytest.raises(SourceError, match=r"train.en has 60 lines and train.ja has 59"):
         run(tmp_path / "raw", tmp_path / "out")
 
 
 def test_marks_and_line_ends_are_normalised_and_noted(tmp_path: Path) -> None:
-    """faults.md rows 31 and 34; U+2028 and U+0085 inside a sentence shift no line."""
+    """docs/faults.md 31 and 34; U+2028 and U+0085 inside a sentence shift no line."""
     english = ["\ufefffirst", "se\u202econd\u200f", "a\u2028b", "c\x85d", *ENGLISH]
     text(tmp_path / "raw", "corpus", english, ["一", "二", "三", "四", *JAPANESE], end="\r\n")
     summary, tables = run(tmp_path / "raw", tmp_path / "out")

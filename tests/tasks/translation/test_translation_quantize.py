@@ -43,7 +43,7 @@ def test_smaller_and_still_right(made: tiny.Exported, tmp_path: Path, precision:
 
 
 def test_collapse_is_refused(made: tiny.Exported, tmp_path: Path) -> None:
-    """faults.md row 74: weights that 8 bits cannot hold (one huge value in each column) lose the sentence."""
+    """docs/faults.md 74: weights that 8 bits cannot hold (one huge value in each column) lose the sentence."""
     _, source, data, _ = made
     target, broken = tmp_path / "collapsed", tmp_path / "broken"
     target.mkdir()

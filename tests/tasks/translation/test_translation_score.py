@@ -75,7 +75,7 @@ def test_the_language_chooses_the_tokenizer(language: str, expected: str) -> Non
 
 @pytest.mark.parametrize("count", [0, 2])
 def test_empty_predictions_are_defined(count: int) -> None:
-    """faults.md row 81."""
+    """docs/faults.md 81."""
     expected = {"bleu": 0.0, "bleu_tokens": 0.0, "chrf": 0.0, "ter": 100.0}
     if not count:
         del expected["bleu_tokens"]  # nothing says that the data is tokenized

@@ -10,7 +10,7 @@ REFERENCE = {"language": "en", "tokenized": False}
 
 
 def test_everything_from_data_is_escaped(tmp_path: Path) -> None:
-    """faults.md row 33 asks the same of CSV: what data says is never code."""
+    """docs/faults.md 33 asks the same of CSV: what data says is never code."""
     evil = "<script>alert('x')</script> & =1+1"
     show.show([evil], [evil], [{"text": evil, **REFERENCE}], tmp_path)
     page = (tmp_path / "examples.html").read_text(encoding="utf-8")

@@ -1,0 +1,366 @@
+"""One connection: HTTP/1.1 in and out, as an ASGI server (https://asgi.readthedocs.io), within bounds.
+
+Requests are answered one after another; those that a client sends ahead (pipelining) wait as bytes. Bounded are
+time and size of a head, what is read ahead of the application, and how long a client may leave an answer unread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http
+import json
+from collections.abc import Iterable
+from email.utils import formatdate
+from typing import TYPE_CHECKING, cast
+from urllib.parse import unquote
+
+from starlette.types import ASGIApp, Message, Scope
+
+from serving import logs
+from serving.framing import Chunked, Head, MalformedError, Sized, head
+
+if TYPE_CHECKING:
+    from serving.listener import Listener
+
+AHEAD = 128 * 1024
+"""Bytes that are read ahead of the application, at most and a read more."""
+PIECE = 64 * 1024
+"""Bytes that are given to the transport at once."""
+IDLE_S = 30.0
+"""How long a connection without a request is kept."""
+LINGER_S = 5.0
+LINGER_BYTES = 64_000_000
+"""How long, and how much, is still read and thrown away behind the last answer: a connection that is closed before that
+is reset, and the client may never see the answer (RFC 9112, 9.6)."""
+LEAVE_S = 1.0
+"""How long an idle connection is kept when the server ends: a request may be on its way."""
+
+
+class Connection(asyncio.Protocol):
+    def __init__(self, app: ASGIApp, listener: Listener, read_s: float):
+        self._app, self._listener, self._read_s = app, listener, read_s
+        self._loop = asyncio.get_running_loop()
+        self._buffer = bytearray()
+        self._exchange: Exchange | None = None
+        self._leaving = self._lingering = self._paused = False
+        self._begun = False
+        """Whether bytes of a head have come, and not all of it."""
+        self._thrown = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._unread: asyncio.TimerHandle | None = None
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self.transport: asyncio.Transport
+        self.client: tuple[str, int] | None = None
+
+    # What the event loop calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's are none by name
+        peer = transport.get_extra_info("peername")
+        self.client = (str(peer[0]), int(peer[1])) if isinstance(peer, tuple) else None
+        self._wait(self._read_s)
+        self._listener.opened(self)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._stop()
+        self._read_again()
+        if self._exchange is not None:
+            self._exchange.leave()
+        self._writable.set()
+        self._listener.closed(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self._lingering:
+            self._thrown += len(data)
+            if self._thrown > LINGER_BYTES:
+                self.transport.abort()
+            return
+        self._buffer += data
+        try:
+            self._advance()
+        except MalformedError as error:
+            self._refuse(error.status, str(error))
+
+    def eof_received(self) -> bool:
+        """The client sends no more. Before the end of a body that is an error; else it is taken for leaving, as by most
+        servers: a client that still reads cannot be told from one that is gone."""
+        exchange = self._exchange
+        if exchange is not None and not exchange.body.complete and not exchange.started and not self._lingering:
+            self._refuse(400, "the connection was closed before the end of the body")
+        return False
+
+    def pause_writing(self) -> None:
+        self._writable.clear()
+        self._watch_reader(self.transport.get_write_buffer_size())
+
+    def resume_writing(self) -> None:
+        self._read_again()
+        self._writable.set()
+
+    # What the listener and the exchange call
+
+    @property
+    def idle(self) -> bool:
+        return self._exchange is None
+
+    def evict(self) -> None:
+        """Make room for another connection; no request has come whole on this one."""
+        self._lingering = True
+        self.transport.abort()
+
+    def leave(self) -> None:
+        """The server ends: answer what is under way, or on its way, and no more."""
+        self._leaving = True
+        if self._exchange is None and not self._lingering:
+            self._wait(min(LEAVE_S, self._read_s))
+
+    @property
+    def leaving(self) -> bool:
+        return self._leaving
+
+    async def write(self, parts: Iterable[bytes]) -> None:
+        """As fast as the client reads; nothing, when it has left."""
+        for part in parts:
+            for start in range(0, len(part), PIECE):
+                await self._writable.wait()
+                if self.transport.is_closing():
+                    return
+                self.transport.write(part[start : start + PIECE])
+
+    def say(self, data: bytes) -> None:
+        """A few bytes, now."""
+        self.transport.write(data)
+
+    def go_on(self) -> None:
+        """The application has taken what was read ahead."""
+        self._resume()
+
+    def ended(self, exchange: Exchange, kept: bool) -> None:
+        """The answer is written."""
+        if self._exchange is not exchange:
+            return
+        self._exchange = None
+        if self.transport.is_closing() or self._lingering:
+            return
+        if not kept:
+            self._linger()
+            return
+        self._listener.rested(self)
+        self._resume()
+        self._wait(min(LEAVE_S, self._read_s) if self._leaving else IDLE_S)
+        try:
+            self._advance()
+        except MalformedError as error:
+            self._refuse(error.status, str(error))
+
+    # Within
+
+    def _advance(self) -> None:
+        """Read as far as the bytes that are there lead."""
+        if self._exchange is None and self._buffer:
+            if (found := head(self._buffer)) is None:
+                if not self._begun:
+                    self._begun = True
+                    self._wait(self._read_s)
+                return
+            self._begun = False
+            self._stop()
+            self._exchange = Exchange(self, found)
+            self._exchange.feed(self._buffer)
+            self._listener.start(self._exchange.run(self._app, self._scope(found)))
+        elif self._exchange is not None and not self._exchange.body.complete:
+            self._exchange.feed(self._buffer)
+        if len(self._buffer) + (self._exchange.ahead if self._exchange else 0) > AHEAD:
+            self._paused = True
+            self.transport.pause_reading()
+
+    def _resume(self) -> None:
+        if self._paused and not self.transport.is_closing():
+            self._paused = False
+            self.transport.resume_reading()
+
+    def _scope(self, found: Head) -> Scope:
+        path, _, query = found.target.partition(b"?")
+        return {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.4"},
+            "http_version": found.version,
+            "method": found.method,
+            "scheme": "http",
+            "path": unquote(path.decode("ascii")),
+            "raw_path": path,
+            "query_string": query,
+            "root_path": "",
+            "headers": found.headers,
+            "client": self.client,
+            "server": self.transport.get_extra_info("sockname")[:2],
+            "state": {},
+        }
+
+    def _wait(self, seconds: float) -> None:
+        self._stop()
+        self._timer = self._loop.call_later(seconds, self._slow)
+
+    def _stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _slow(self) -> None:
+        self._timer = None
+        if self._lingering and self.transport.get_write_buffer_size():
+            self._wait(LINGER_S)  # it is being read, or `_watch_reader` ends it
+        elif self._lingering:
+            self.transport.abort()
+        elif self._buffer:
+            self._refuse(408, f"the headers did not come within {self._read_s:g} s")
+        else:
+            self._linger()
+
+    def _refuse(self, status: int, reason: str) -> None:
+        """Say what was wrong, if no answer has begun, and end."""
+        logs.event("connection refused", status=status, reason=reason, client=self.client[0] if self.client else None)
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.leave()
+        if exchange is not None and exchange.started:
+            self.transport.abort()  # a cut answer must not pass for a whole one
+            return
+        if not self.transport.is_closing():
+            body = json.dumps({"error": reason}).encode()
+            headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+            self.say(status_line(status, [*headers, (b"connection", b"close")]) + body)
+            self._linger()
+
+    def _linger(self) -> None:
+        """Send what is to be sent, then the end; read on for a moment."""
+        self._lingering = True
+        self._buffer.clear()
+        self._resume()
+        if self.transport.is_closing():
+            return
+        self.transport.write_eof()
+        self._wait(min(LINGER_S, self._read_s))
+
+    def _watch_reader(self, size: int) -> None:
+        """The client must have read something of `size` bytes before long."""
+
+        def look() -> None:
+            if (left := self.transport.get_write_buffer_size()) < size:
+                self._watch_reader(left)
+            else:
+                self.transport.abort()
+
+        self._read_again()
+        self._unread = self._loop.call_later(self._read_s, look)
+
+    def _read_again(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
+
+
+class Exchange:
+    """A request and its answer."""
+
+    def __init__(self, connection: Connection, found: Head):
+        self._connection, self._head = connection, found
+        self.body: Sized | Chunked = Chunked() if found.length is None else Sized(found.length)
+        self.started = self._left = self._whole = self._chunked = self._kept = False
+        self._parts: list[bytes] = []
+        self.ahead = 0
+        """Bytes of the body that the application has not taken."""
+        self._given = False
+        """Whether the application has the end of the body."""
+        self._expects = found.expects
+        self._changed = asyncio.Event()
+        self._start: Message = {}
+
+    def feed(self, buffer: bytearray) -> None:
+        """Raises: MalformedError."""
+        part = self.body.take(buffer)
+        if part and not self._whole:
+            self._parts.append(part)
+            self.ahead += len(part)
+        if part or self.body.complete:
+            self._changed.set()
+
+    def leave(self) -> None:
+        """The client has closed the connection."""
+        self._left = True
+        self._changed.set()
+
+    async def run(self, app: ASGIApp, scope: Scope) -> None:
+        try:
+            await app(scope, self._receive, self._send)
+        except Exception:  # the application answers its own faults: this is one of the server
+            logs.failure("bug", path=scope["path"])
+        if not self._whole and not self._left:
+            self._connection.transport.abort()
+
+    async def _receive(self) -> Message:
+        while not self._parts and not (self.body.complete and not self._given) and not self._left and not self._whole:
+            if self._expects and not self.started and not self.body.complete:
+                self._expects = False
+                self._connection.say(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self._changed.clear()
+            await self._changed.wait()
+        if self._left or self._whole or self._given:
+            return {"type": "http.disconnect"}
+        content, self._parts, self.ahead = b"".join(self._parts), [], 0
+        self._given = self.body.complete
+        self._connection.go_on()
+        return {"type": "http.request", "body": content, "more_body": not self._given}
+
+    async def _send(self, message: Message) -> None:
+        if self._left:
+            return
+        if message["type"] == "http.response.start":
+            self._start = message
+            return
+        body, more = message.get("body", b""), message.get("more_body", False)
+        start = b"" if self.started else self._opening(len(body), more)
+        self.started = True
+        parts = [] if self._head.method == "HEAD" else self._framed(body, more)
+        await self._connection.write(_joined(start, parts))
+        if not more:
+            self._whole = True
+            self._changed.set()
+            self._connection.ended(self, self._kept)
+
+    def _opening(self, size: int, more: bool) -> bytes:
+        """Status line and headers, with what says where the answer ends. size: of its first part."""
+        headers = [(bytes(name).lower(), bytes(value)) for name, value in self._start["headers"]]
+        ends = self._start["status"] in (204, 304) or any(name == b"content-length" for name, _ in headers)
+        if not ends and not more:
+            headers.append((b"content-length", str(size).encode()))
+        elif not ends and self._head.version == "1.1":
+            self._chunked = True
+            headers.append((b"transfer-encoding", b"chunked"))
+        closes = any(name == b"connection" and b"close" in value.lower() for name, value in headers)
+        self._kept = self._head.keeps and self.body.complete and not closes and not self._connection.leaving
+        if not self._kept and not closes:
+            headers.append((b"connection", b"close"))
+        return status_line(self._start["status"], headers)
+
+    def _framed(self, body: bytes, more: bool) -> list[bytes]:
+        if not self._chunked:
+            return [body] if body else []
+        parts = [b"%x\r\n" % len(body), body, b"\r\n"] if body else []
+        return parts if more else [*parts, b"0\r\n\r\n"]
+
+
+def _joined(start: bytes, parts: list[bytes]) -> list[bytes]:
+    """A short answer is one segment."""
+    return [start + b"".join(parts)] if sum(map(len, parts)) < PIECE else [start, *parts]
+
+
+def status_line(status: int, headers: list[tuple[bytes, bytes]]) -> bytes:
+    """The head of an answer."""
+    try:
+        phrase = http.HTTPStatus(status).phrase
+    except ValueError:
+        phrase = ""
+    lines = [b"HTTP/1.1 %d %b" % (status, phrase.encode()), b"date: " + formatdate(usegmt=True).encode()]
+    return b"\r\n".join([*lines, *(name + b": " + value for name, value in headers), b"", b""])

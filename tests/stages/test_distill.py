@@ -1,0 +1,88 @@
+"""A student with hints of another width, trained by the stage: what ships is the student alone."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "training"))
+import toy
+
+from compression import distillation
+from core import checkpoint
+from core.checkpoint import Checkpoint
+from stages import distill
+from training import compress, hardware
+
+DVC_YAML = (
+    "stages:\n  distill:\n    matrix: {task: '${tasks}', variant: '${distilled}'}\n    params: [seed]\n    deps: []\n"
+)
+
+
+class Net(nn.Module):
+    """Two numbers -> a map of `width` channels and one pixel -> their sum."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.width = width
+        self.hidden, self.out = nn.Linear(2, width), nn.Linear(width, 1)
+
+    def features(self, x: Tensor) -> Tensor:
+        return torch.tanh(self.hidden(x))[:, :, None, None]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(self.features(x).flatten(1))
+
+
+class Role:
+    """What the stage asks of a task's `model`."""
+
+    MONITOR, metric, parameter_groups = toy.MONITOR, staticmethod(toy.metric), staticmethod(toy.parameter_groups)
+
+    def __init__(self) -> None:
+        self.hints: list[float] = []
+
+    def student(self, teacher: dict[str, Any], settings: Any) -> dict[str, Any]:
+        return {"width": 3}
+
+    def build(self, arch: dict[str, Any], initial: bool = False) -> Net:
+        return Net(arch["width"])
+
+    def regress(self, student: Net, teacher: Net) -> None:
+        distillation.attach(student, [student.width], [teacher.width])
+
+    def soft_targets(self, student: Net, teacher: Net, batch: Any, settings: Any, params: Any) -> dict[str, Tensor]:
+        hint = distillation.hints(student, [student.features(batch[0])], [teacher.features(batch[0])])
+        self.hints.append(hint.item())
+        return {"loss": toy.loss(student, batch)["loss"] + hint}
+
+
+class Run(toy.Run):
+    def artifact(self, path: Path) -> None:
+        assert path.exists()
+
+
+def test_regressors_learn_and_stay_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("dvc.yaml").write_text(DVC_YAML)
+    Path("params.yaml").write_text("seed: 3\ntasks: [toy]\ndistilled: [student]\n")
+    hardware.prepare(1, 3)
+    role, teacher = Role(), Net(6)
+    base = compress.Base(role, Checkpoint({"width": 6}, teacher.state_dict(), {}), teacher, toy.loaders())
+    monkeypatch.setattr(compress, "begin", lambda ctx, train: base)  # a toy has no folders of data and models
+    (tmp_path / "out").mkdir()
+    settings = SimpleNamespace(train=SimpleNamespace(**(toy.TRAIN | {"epochs": 10, "lr": 0.02})))
+    ctx: Any = SimpleNamespace(
+        name="distill@toy-student", variant="student", run=Run(), out=tmp_path / "out",
+        params=SimpleNamespace(distill={"student": settings}),
+    )  # fmt: skip
+    distill.distill(ctx)
+    assert role.hints[-1] < 0.7 * role.hints[0]
+    saved = checkpoint.load(tmp_path / "out")
+    Net(3).load_state_dict(saved.weights)  # strict: nothing more, nothing less
