@@ -97,4 +97,5 @@ lock: ## requirements/*.lock anew from requirements/*.in (needs uv)
 	$(LOCK) containers.in -c dev.lock -o containers.lock
 
 clean: ## remove outputs and state, keep .venv
-	rm -rf $(filter-out data/sources/,$(wildcard data/*/)) data/plan.txt models evaluations explanations reports packages deploy .stillhouse .dvc/cache .dvc/tmp dvc.lock
+	rm -rf $(filter-out data/sources/,$(wildcard data/*/)) data/plan.txt models evaluations explanations reports packages deploy \
+		.stillhouse .dvc/cache .dvc/tmp dvc.lock

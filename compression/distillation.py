@@ -52,6 +52,12 @@ def soft_targets(given: Tensor, wanted: Tensor, temperature: float) -> Tensor:
     return temperature**2 * divergence(given, wanted, temperature)
 
 
+def soft_sigmoids(given: Tensor, wanted: Tensor, temperature: float) -> Tensor:
+    """`soft_targets` of classes that do not exclude each other, summed: a sigmoid of z is a softmax over z and 0."""
+    one, two = (torch.stack([logits, torch.zeros_like(logits)], -1).flatten(0, 1) for logits in (given, wanted))
+    return given.shape[1] * soft_targets(one, two, temperature)
+
+
 def attention(given: Sequence[Tensor], wanted: Sequence[Tensor]) -> Tensor:
     """Attention transfer (Zagoruyko & Komodakis 2017, arXiv:1612.03928, equation 2), mean over the maps.
 

@@ -22,11 +22,17 @@ def halve(model: onnx.ModelProto, names: Collection[str]) -> onnx.ModelProto:
     graph = model.graph
     weights = {tensor.name: tensor for tensor in graph.initializer}
     made = {output for node in graph.node if node.name in names for output in node.output}
+    given = made & {output.name for output in graph.output}
+    """Outputs of the graph, which stay fp32 under their names."""
     nodes: list[onnx.NodeProto] = []
     cast: set[str] = set()
     for node in list(graph.node):  # in topological order: a cast stands before its first user
         inside = node.name in names
         for i, name in enumerate(node.input):
+            if name in given:
+                if inside and i not in KEEP_FLOAT.get(node.op_type, ()):
+                    node.input[i] = f"{name}_fp16"
+                continue
             if not name or inside == (name in made) or (inside and i in KEEP_FLOAT.get(node.op_type, ())):
                 continue
             new = f"{name}_fp16" if inside else f"{name}_fp32"
@@ -42,6 +48,10 @@ def halve(model: onnx.ModelProto, names: Collection[str]) -> onnx.ModelProto:
                 cast.add(new)
             node.input[i] = new
         nodes.append(node)
+        for i, name in enumerate(node.output):
+            if name in given:
+                node.output[i] = f"{name}_fp16"
+                nodes.append(helper.make_node("Cast", [f"{name}_fp16"], [name], name=name, to=TensorProto.FLOAT))
     used = {name for node in nodes for name in node.input} | {output.name for output in graph.output}
     kept = [tensor for name, tensor in weights.items() if name in used]
     copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]

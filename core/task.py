@@ -300,6 +300,10 @@ class Predict(Protocol):
     def inputs(self, dataset: Path, split: str, limit: int | None = None) -> list[Any]:
         """What the predictor takes, of a canonical dataset, in its order."""
 
+    def calibrate(self, folder: Path, dataset: Path, params: Any) -> dict[str, float]:
+        """Optional: fit to `val` what makes probabilities of the outputs of the model in `folder`, and write it there;
+        each precision needs its own. Returns: figures for the log."""
+
 
 class Predictor(Protocol):
     def __init__(

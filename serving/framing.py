@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 HEAD_BYTES = 32 * 1024
 """Of a head; and of what is no body within a chunked one: extensions, trailers."""
-METHODS = {b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"PATCH", b"TRACE"}
+METHODS = {b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"PATCH", b"TRACE", b"QUERY"}
 LINE = re.compile(rb"([A-Z]+) ([!-~]+) HTTP/1\.([01])")
 NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")

@@ -33,6 +33,10 @@ def export(ctx: stage.Context) -> None:
     for graph in graphs.graphs(model, saved.arch, ctx.params):
         write_graph(graph, ctx.out / f"{graph.name}.onnx", ctx.params.export.opset)
     graphs.describe(ctx.out, saved.arch, saved.assets, ctx.params)
+    predict = task.load(ctx.task, "predict")
+    if hasattr(predict, "calibrate"):
+        figures = predict.calibrate(ctx.out, paths.clean(ctx.task), ctx.params)
+        ctx.run.metrics({f"calibration/{name}": value for name, value in figures.items()})
 
     differences = graphs.parity(model, ctx.out, paths.clean(ctx.task), ctx.params)
     write_json(ctx.out / "parity.json", {"tolerance": ctx.params.export.tolerance, "max_abs_difference": differences})

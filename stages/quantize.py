@@ -27,7 +27,9 @@ def quantize(ctx: stage.Context) -> None:
     assert ctx.variant is not None and ctx.precision is not None
     source = paths.model(ctx.task, ctx.variant, "fp32")
     notes = role.quantize(source, ctx.out, ctx.precision, paths.clean(ctx.task), ctx.params, ctx.seed)
-    clean = paths.clean(ctx.task)
+    clean, predict = paths.clean(ctx.task), task.load(ctx.task, "predict")
+    if hasattr(predict, "calibrate"):
+        notes |= predict.calibrate(ctx.out, clean, ctx.params)
     notes |= checked(
         ctx.task,
         ctx.precision,

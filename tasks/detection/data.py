@@ -1,31 +1,28 @@
 """Batches for training and validation from a canonical dataset (`train.json`, `val.json`, `images/`).
 
-Images are decoded once and kept as uint8 while all of a split fit into `CACHE_BYTES`, since decoding would take longer
-than the network's step on a small image; beyond that they are decoded at every use. A batch is a dict:
-`images` float32 (B, 3, H, W) raw RGB 0-255, channels last in memory; `boxes` B tensors (M, 4) of corners in network
-pixels; `labels` B tensors (M,) of class indices from 0; `ids` the images' ids, `positions` theirs in the split; and for
-validation `scales` (B, 2), network pixels per image pixel in x and y.
+A batch is a dict: `images` float32 (B, 3, H, W) raw RGB 0-255, channels last in memory; `boxes` B tensors (M, 4) of
+corners in network pixels; `labels` B tensors (M,) of class indices from 0; `ids` the images' ids, `positions` theirs in
+the split; and for validation `scales` (B, 2), network pixels per image pixel in x and y.
 Crowd annotations train nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset
 
 from core.task import Loaders
 from modalities.images.data.jitter import jitter
+from modalities.images.data.pixels import Pixels
+from modalities.images.data.samplers import Fixed, Shuffled
 from modalities.images.inputs.canonical import read_split
 from modalities.images.inputs.classes import classes, write
-from modalities.images.inputs.decode import decode, fit
+from modalities.images.inputs.decode import fit
 
-CACHE_BYTES = 2 * 10**9
 MIN_SIDE = 2.0
 """Boxes of which less is left in the network's input, pixels, are not learnt."""
 
@@ -53,38 +50,6 @@ def loaders(clean: Path, augmented: Path, params: Any, seed: int, assets: dict[s
     )
 
 
-class Shuffled(Sampler[tuple[int, int]]):
-    """Yields (epoch, index): each epoch has its own order and its own jitter, whatever worker makes the sample."""
-
-    def __init__(self, length: int, seed: int):
-        self.length, self.seed, self.epoch = length, seed, 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Called by Lightning, so that a resumed run goes on where it was."""
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return self.length
-
-    def __iter__(self) -> Iterator[tuple[int, int]]:
-        order = np.random.default_rng((self.seed, self.epoch)).permutation(self.length)
-        yield from ((self.epoch, int(index)) for index in order)
-        self.epoch += 1
-
-
-class Fixed(Sampler[int]):
-    """The same seeded order every time."""
-
-    def __init__(self, length: int, seed: int):
-        self.order: list[int] = np.random.default_rng(seed).permutation(length).tolist()
-
-    def __len__(self) -> int:
-        return len(self.order)
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self.order)
-
-
 class Images(Dataset[dict[str, Any]]):
     """Samples of one split; with `settings` (params `jitter`) jittered, else as the predictor sees them."""
 
@@ -97,8 +62,7 @@ class Images(Dataset[dict[str, Any]]):
         settings: Any | None,
     ):
         self.records, self.indices, self.size, self.seed, self.settings = records, indices, size, seed, settings
-        small = sum(record["width"] * record["height"] * 3 for record in records) <= CACHE_BYTES
-        self.cache: dict[int, NDArray[np.uint8]] | None = {} if small else None
+        self.pixels = Pixels(records)
 
     def __len__(self) -> int:
         return len(self.records)
@@ -106,7 +70,7 @@ class Images(Dataset[dict[str, Any]]):
     def __getitem__(self, key: int | tuple[int, int]) -> dict[str, Any]:
         epoch, index = key if isinstance(key, tuple) else (0, key)
         record = self.records[index]
-        image = self._image(index)
+        image = self.pixels[index]
         known = ~record["crowd"]
         boxes, labels = record["boxes"][known], record["labels"][known]
         sample: dict[str, Any] = {"id": record["id"], "position": index}
@@ -123,13 +87,6 @@ class Images(Dataset[dict[str, Any]]):
             "boxes": torch.as_tensor(boxes[kept], dtype=torch.float32),
             "labels": torch.tensor([self.indices[label] for label in labels[kept].tolist()], dtype=torch.long),
         }
-
-    def _image(self, index: int) -> NDArray[np.uint8]:
-        if self.cache is None:
-            return decode(self.records[index]["file"])
-        if index not in self.cache:
-            self.cache[index] = decode(self.records[index]["file"])
-        return self.cache[index]
 
 
 def collate(samples: list[dict[str, Any]]) -> dict[str, Any]:

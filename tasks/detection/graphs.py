@@ -19,9 +19,10 @@ from core.onnx_session import session
 from core.task import Graph
 from modalities.images.inputs.boxes import overlaps
 from modalities.images.inputs.decode import FILL, decode, fit
+from modalities.images.predict.pictures import inputs, network_input
 from tasks.detection.model.detect import Detector
 from tasks.detection.model.folding import fold
-from tasks.detection.predict import FORMAT, GRAPH, inputs, network_input
+from tasks.detection.predict import FORMAT, GRAPH
 
 OUTPUTS = ["boxes", "scores", "labels", "owners"]
 

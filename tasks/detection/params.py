@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from core.params import (
-    DataParams,
     ExportParams,
     ModelParams,
     Name,
@@ -16,58 +15,24 @@ from core.params import (
     Section,
     TaskParams,
     TrainParams,
-    ValidateParams,
 )
+from modalities.images import params as images
 
 MODALITY = "images"
 
 
-class Sample(Section):
-    """The embedded sample: handwritten digits on photographs."""
-
-    images: Annotated[int, Field(ge=20, le=20000)]
-    size: Annotated[list[int], Field(min_length=2, max_length=2)]
-    """Height and width, pixels."""
-
-
-class Data(DataParams):
-    SAMPLE_LICENSE: ClassVar[str] = (
-        "CC BY 4.0 (digits: E. Alpaydin, C. Kaynak, Optical Recognition of Handwritten Digits, UCI) and CC BY 2.0 "
-        "(photographs: danielbuechele and vultilion, flickr.com), both as scikit-learn carries them"
-    )
+class Data(images.Data):
     format: Literal["auto", "coco", "voc", "yolo"]
-    classes: list[str] | None
-    """Class names that may occur; null takes those that the source declares (or, for VOC, those found)."""
     unannotated: Literal["keep", "drop", "quarantine"]
     """Images without a box: background examples, left out, or reported as bad."""
-    sample: Sample
 
 
-class Validate(ValidateParams):
-    min_side: Positive
-    """Smallest width and height of an image, pixels."""
-    max_pixels: Positive
-    """Largest width x height: above it an image counts as a decompression bomb."""
+class Validate(images.Validate):
     min_box: float = Field(ge=0)
     """Smallest width and height of a box, pixels."""
 
 
-class Augment(Section):
-    """Each entry is the probability (0 switches it off) of one transform for a copy; strengths stand beside."""
-
-    copies: int = Field(ge=0, le=200)
-    """Augmented copies of each train image; the originals are kept as well."""
-    flip: Probability
-    rotate: Probability
-    rotate_degrees: float = Field(ge=0, le=45)
-    scale: Probability
-    scale_range: Annotated[list[float], Field(min_length=2, max_length=2)]
-    crop: Probability
-    colour: Probability
-    brightness: float = Field(ge=0, le=1)
-    contrast: float = Field(ge=0, le=1)
-    hue: float = Field(ge=0, le=0.5)
-    erase: Probability
+class Augment(images.Augment):
     mixup: Probability
     mosaic: Probability
 
@@ -112,32 +77,12 @@ class Model(ModelParams):
         return self
 
 
-class Jitter(Section):
-    """Random views made at load, anew in every epoch; `augment` makes the costlier copies once."""
-
-    scale: Annotated[list[float], Field(min_length=2, max_length=2)]
-    """Smallest and largest zoom; 1 just fits the image into the network's input."""
-    aspect: float = Field(ge=0, le=1)
-    """Largest change of the ratio of the sides, as a natural logarithm."""
-    colour: float = Field(ge=0, le=1)
-    """Largest relative change of contrast, and of brightness as a share of half the range."""
-    flip_horizontal: Probability
-    flip_vertical: Probability
-
-    @field_validator("scale")
-    @classmethod
-    def _rising(cls, value: list[float]) -> list[float]:
-        if not 0 < value[0] <= value[1] <= 10:
-            raise ValueError(f"found {value}, expected 0 < smallest <= largest <= 10")
-        return value
-
-
 class Train(TrainParams):
     backbone_lr: float = Field(ge=0)
     """Learning rate of the backbone, as a share of `lr`."""
     freeze_blocks: int = Field(ge=0, le=16)
     """The stem and this many first blocks of the backbone are not trained; 0, or `model.weights: none`: all are."""
-    jitter: Jitter
+    jitter: images.Jitter
 
 
 class Prune(Section):
@@ -157,14 +102,6 @@ class Distill(Section):
     train: Train
 
 
-class Quantize(Section):
-    calibration: Positive
-    """Train images from which activation ranges are taken."""
-    method: Literal["minmax", "entropy", "percentile"]
-    max_loss: float = Field(ge=0)
-    """Loss of mAP on the validation split above which an int8 or fp16 model is refused as collapsed."""
-
-
 class Params(TaskParams):
     data: Data
     validation: Validate = Field(alias="validate")
@@ -174,7 +111,7 @@ class Params(TaskParams):
     prune: dict[Name, Prune]
     distill: dict[Name, Distill]
     export: ExportParams
-    quantize: Quantize
+    quantize: images.Quantize
 
     @model_validator(mode="after")
     def _freezable(self) -> Params:

@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
-from core.errors import DataError, ModelError
-from core.files import read_json
 from core.onnx_session import CPU, session
-from modalities.images.inputs.canonical import read_split
-from modalities.images.inputs.decode import FORMATS, decode, fit
+from modalities.images.inputs.decode import fit
+from modalities.images.predict.folder import settings
+from modalities.images.predict.pictures import inputs, pixels
+
+__all__ = ["Predictor", "inputs"]
 
 EXAMPLE = "picture.jpg"
 """An input, for the model card."""
@@ -59,7 +59,7 @@ class Predictor:
     """
 
     def __init__(self, folder: Path, threads: int = 0, provider: str = CPU, score: float = 0.0):
-        self.settings = _settings(Path(folder) / "model.json")
+        self.settings = settings(Path(folder), "detection", FORMAT, ("image_size", "classes", "max_detections"))
         self.session = session(Path(folder) / f"{GRAPH}.onnx", threads, provider)
         height, width = self.settings["image_size"]
         self.size = (int(height), int(width))
@@ -105,56 +105,3 @@ class Predictor:
             {"box": box, "score": score, "label": self.classes[label]["name"], "category_id": self.classes[label]["id"]}
             for box, score, label in zip(corners, scores, labels, strict=True)
         ]
-
-
-def inputs(dataset: Path, split: str, limit: int | None = None) -> list[Path]:
-    """Paths of a split's images in the order of its JSON file, the first `limit`."""
-    records, _ = read_split(dataset, split)
-    return [record["file"] for record in records[:limit]]
-
-
-def network_input(images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-    """Images (height, width, 3) of one size -> the graph's `images` (B, 3, height, width), raw RGB 0-255."""
-    return np.ascontiguousarray(np.stack(images).transpose(0, 3, 1, 2), np.float32)
-
-
-def _settings(path: Path) -> dict[str, Any]:
-    """`model.json`, checked. Raises: ModelError."""
-    try:
-        settings = read_json(path)
-    except FileNotFoundError:
-        raise ModelError(f"{path} does not exist; expected a model folder made by `export` or `quantize`") from None
-    except ValueError as error:
-        raise ModelError(f"{path} is no JSON ({error}); make the model folder again") from None
-    if not isinstance(settings, dict) or (settings.get("task"), settings.get("format")) != ("detection", FORMAT):
-        raise ModelError(f"{path}: expected task 'detection', format {FORMAT}; make the model folder again")
-    if missing := [key for key in ("image_size", "classes", "max_detections") if key not in settings]:
-        raise ModelError(f"{path} lacks {missing}; make the model folder again")
-    return settings
-
-
-def pixels(value: Any, name: str, most: int | None = None) -> NDArray[np.uint8]:
-    """An input of the predictor as (height, width, 3) RGB. name: what an error calls it; most: pixels, see `decode`.
-
-    Raises: DataError when it is no image, or not a whole one.
-    """
-    if isinstance(value, np.ndarray):
-        if value.dtype != np.uint8 or value.ndim != 3 or value.shape[2] != 3 or 0 in value.shape:
-            raise DataError(f"{name}: expected a uint8 array (height, width, 3), found {value.dtype} {value.shape}")
-        return value
-    if not isinstance(value, str | Path | bytes):
-        raise DataError(f"{name}: expected a path, bytes or an array, found {type(value).__name__}")
-    what = "these bytes" if isinstance(value, bytes) else str(value)
-    try:
-        return decode(value, most)
-    except FileNotFoundError:
-        raise DataError(f"{name}: {what} does not exist") from None
-    except UnidentifiedImageError:
-        raise DataError(
-            f"{name}: {what} cannot be read as an image: neither of {', '.join(FORMATS)}, or damaged at its beginning"
-        ) from None
-    except Exception as error:  # Pillow's decoders raise whatever a damaged file leads them to
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        if most is not None and isinstance(error, Image.DecompressionBombError):  # Pillow tells its own limit
-            reason = f"{reason.split(',')[0]}; expected at most {most} pixels"
-        raise DataError(f"{name}: {what} cannot be read as an image: {reason}") from None

@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from modalities.images.inputs.decode import decode
+from modalities.images.show.drawing import COLOURS, LIGHT, LINE, confusion, enlarged, figure, font, framed, ink, save
 
 SHOWN_SCORE = 0.4
 """Weaker boxes are left out of the pictures, not out of the score."""
-WIDTH = 800
-COLOURS = ("#e4572e", "#17bebb", "#ffc914", "#76b041", "#9b5de5", "#f15bb5", "#3a86ff", "#fb8500", "#8ac926", "#b5838d")
 
 
 def show(inputs: Iterable[Any], predictions: Iterable[Any], references: Iterable[Any], folder: Path) -> None:
@@ -31,13 +30,8 @@ def show(inputs: Iterable[Any], predictions: Iterable[Any], references: Iterable
 
 def picture(pixels: Any, boxes: Sequence[Any], reference: Any) -> Image.Image:
     """Image (height, width, 3), enlarged to be read with ease, its boxes and a line that says what they are."""
-    image = Image.fromarray(pixels)
-    zoom = max(1.0, WIDTH / image.width)
-    image = image.resize((round(image.width * zoom), round(image.height * zoom)), Image.Resampling.LANCZOS)
-    font, line = ImageFont.load_default(15), 30
-    canvas = Image.new("RGB", (image.width, image.height + line), "#1b1b1e")
-    canvas.paste(image, (0, 0))
-    draw = ImageDraw.Draw(canvas)
+    image, zoom = enlarged(pixels)
+    (canvas, draw), writing = framed(image), font(15)
     for corners in reference["boxes"]:
         _dashed(draw, [float(value) * zoom for value in corners])
     names = {entry["id"]: i for i, entry in enumerate(reference["categories"])}
@@ -46,17 +40,14 @@ def picture(pixels: Any, boxes: Sequence[Any], reference: Any) -> Image.Image:
         colour = COLOURS[names.get(box["category_id"], 0) % len(COLOURS)]
         corners = [float(value) * zoom for value in box["box"]]
         draw.rectangle(corners, outline=colour, width=3)
-        _label(draw, corners, f"{box['label']} {box['score']:.2f}", colour, font)
+        _label(draw, corners, f"{box['label']} {box['score']:.2f}", colour, writing)
     text = f"{len(shown)} found (score from {SHOWN_SCORE})   ·   {len(reference['boxes'])} in the reference (dashed)"
-    draw.text((10, image.height + line / 2), text, "#e8e8e8", font, anchor="lm")
+    draw.text((10, image.height + LINE / 2), text, LIGHT, writing, anchor="lm")
     return canvas
 
 
 def plots(scores: dict[str, Any], folder: Path) -> None:
     """Precision-recall curves, average precision of each class, confusion matrix."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
     folder.mkdir(parents=True, exist_ok=True)
     tables = scores["tables"]
     _precision_recall(tables["precision_recall"], tables["classes"], folder / "precision_recall.png")
@@ -75,34 +66,17 @@ def _dashed(draw: ImageDraw.ImageDraw, box: Sequence[float], dash: float = 7.0) 
             draw.line([xy for point in points for xy in point], fill="#ffffff", width=2)
 
 
-def _label(draw: ImageDraw.ImageDraw, box: Sequence[float], text: str, colour: str, font: Any) -> None:
+def _label(draw: ImageDraw.ImageDraw, box: Sequence[float], text: str, colour: str, writing: Any) -> None:
     """A chip above the box, or inside it where the picture ends; dark or white writing, whichever is read better."""
-    left, top, right, bottom = draw.textbbox((0, 0), text, font)
+    left, top, right, bottom = draw.textbbox((0, 0), text, writing)
     width, height = right - left + 8, bottom - top + 6
     x, y = box[0] - 1, box[1] - height if box[1] >= height else box[1]
-    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     draw.rectangle([x, y, x + width, y + height], fill=colour)
-    light = 0.299 * red + 0.587 * green + 0.114 * blue > 140
-    draw.text((x + 4 - left, y + 3 - top), text, "#101010" if light else "#ffffff", font)
-
-
-def _figure(width: float, height: float) -> tuple[Any, Any]:
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(width, height), dpi=120, layout="constrained")
-    axes.spines[["top", "right"]].set_visible(False)
-    return figure, axes
-
-
-def _save(figure: Any, path: Path) -> None:
-    import matplotlib.pyplot as plt
-
-    figure.savefig(path, metadata={"Software": None})  # the same bytes whatever wrote them
-    plt.close(figure)
+    draw.text((x + 4 - left, y + 3 - top), text, ink(colour), writing)
 
 
 def _precision_recall(table: dict[str, Any], classes: Sequence[Any], path: Path) -> None:
-    figure, axes = _figure(6.4, 4.8)
+    made, axes = figure(6.4, 4.8)
     for i, row in enumerate(classes):
         colour = COLOURS[i % len(COLOURS)]
         label = f"{row['class']}  AP50 {row['map50']:.3f}"
@@ -110,11 +84,11 @@ def _precision_recall(table: dict[str, Any], classes: Sequence[Any], path: Path)
     axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="recall", ylabel="precision", title="Precision and recall, IoU ≥ 0.5")
     axes.grid(alpha=0.25)
     axes.legend(loc="lower left", frameon=False)
-    _save(figure, path)
+    save(made, path)
 
 
 def _classes(rows: Sequence[Any], path: Path) -> None:
-    figure, axes = _figure(6.4, 1.2 + 0.55 * len(rows))
+    made, axes = figure(6.4, 1.2 + 0.55 * len(rows))
     places = np.arange(len(rows))
     for offset, (name, label, alpha) in enumerate((("map50", "AP50", 0.35), ("map", "AP50:95", 1.0))):
         at = places + (0.2 if offset == 0 else -0.2)
@@ -125,20 +99,9 @@ def _classes(rows: Sequence[Any], path: Path) -> None:
     axes.set(xlim=(0, 1.15), title="Average precision by class")
     axes.set_xticks(np.arange(0, 1.01, 0.2))
     axes.invert_yaxis()
-    _save(figure, path)
+    save(made, path)
 
 
 def _confusion(table: dict[str, Any], path: Path) -> None:
-    names, counts = table["names"], np.array(table["counts"])
-    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    side = 2.2 + 0.55 * len(names)
-    figure, axes = _figure(side + 0.8, side)
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    for (row, column), count in np.ndenumerate(counts):
-        if count:
-            dark = shares[row, column] > 0.5
-            axes.text(column, row, str(count), ha="center", va="center", color="white" if dark else "black", fontsize=8)
-    axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
-    axes.set_yticks(range(len(names)), names)
-    axes.set(xlabel="found as", ylabel="in the reference", title="Confusion, score ≥ 0.3, IoU ≥ 0.5")
-    _save(figure, path)
+    labels = {"xlabel": "found as", "ylabel": "in the reference", "title": "Confusion, score ≥ 0.3, IoU ≥ 0.5"}
+    confusion(table["names"], np.array(table["counts"]), path, labels)

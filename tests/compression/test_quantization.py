@@ -198,3 +198,19 @@ def test_halving_a_shared_tensor_loads_in_onnx_runtime(tmp_path: Path) -> None:
     session = ort.InferenceSession(halve(model, {"trunk"}).SerializeToString(), providers=["CPUExecutionProvider"])
     a, b = session.run(None, {"x": np.array([1.0, 2.0], np.float32)})
     assert a.tolist() == [6.0, 9.0] and b.tolist() == [2.0, 4.0]
+
+
+def test_halving_up_to_an_output_that_others_use_keeps_it_fp32(tmp_path: Path) -> None:
+    """As a class activation map: the last convolution's output is the graph's, and its mean is computed in fp32."""
+    nodes = [
+        helper.make_node("Mul", ["x", "w"], ["y"], name="trunk"),
+        helper.make_node("Neg", ["y"], ["z"], name="inner"),
+        helper.make_node("Add", ["y", "z"], ["a"], name="outside"),
+    ]
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n"]) for name in ("x", "y", "a")]
+    weight = numpy_helper.from_array(np.array([3.0], np.float32), "w")
+    graph = helper.make_graph(nodes, "g", values[:1], values[1:], [weight])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    halved = halve(model, {"trunk", "inner"}).SerializeToString()
+    y, a = ort.InferenceSession(halved, providers=["CPUExecutionProvider"]).run(None, {"x": np.ones(2, np.float32)})
+    assert y.dtype == np.float32 and y.tolist() == [3.0, 3.0] and a.tolist() == [0.0, 0.0]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from core import params
+from core import params, task
 from core.errors import ParamsError
 
 FILE = Path(__file__).resolve().parents[2] / "params.yaml"
@@ -59,7 +59,7 @@ def test_all_problems_are_reported_together(values: dict[str, Any]) -> None:
         ("detection.precisions", ["fp32", "int4"], "expected 'fp32', 'int8' or 'fp16'"),
         ("detection.precisions", ["int8", "int8"], "detection.precisions: an entry stands twice"),
         ("variants", ["base"], "variants: unknown key"),
-        ("tasks", ["speech"], "tasks: unknown task 'speech'; valid: detection, translation"),
+        ("tasks", ["nosuch"], "tasks: unknown task 'nosuch'; valid: " + ", ".join(task.names())),
         ("detection.data.source", "https://example.org/x.zip", "needs `sha256`"),
         ("detection.data.source", "https://me:secret@example.org/x.zip", "put them into ~/.netrc"),
         ("detection.data.source", "git+https://token@example.org/x", "put them into ~/.netrc"),

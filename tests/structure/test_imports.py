@@ -13,15 +13,15 @@ from core import task
 LEVEL = {
     "core": 0,
     "ops": 1,
-    "modalities": 1,
     "compression": 1,
-    "tasks": 2,
-    "training": 3,
-    "evaluation": 3,
-    "validation": 3,
-    "stages": 4,
-    "serving": 4,
-    "pipelines": 5,
+    "modalities": 2,
+    "tasks": 3,
+    "training": 4,
+    "evaluation": 4,
+    "validation": 4,
+    "stages": 5,
+    "serving": 5,
+    "pipelines": 6,
 }
 BINDS = Path("core/stage.py")
 """One stage execution: the one file of core that brings in what a run is tracked and kept whole by."""

@@ -142,7 +142,11 @@ def test_a_malicious_pickle_is_refused(folder: Path, killed: Path) -> None:
     path = max((folder / ".stillhouse" / "resume" / "train@toy").glob("*/*.ckpt"))
     path.write_bytes(pickle.dumps(Malicious()))
     path.with_suffix(".sha256").write_text(resume.files.sha256(path))
-    assert process().returncode == 1
+    refused = process()
+    assert (
+        refused.returncode == 1
+        and "TrainingError: the checkpoint to resume from holds something other" in refused.stderr
+    )
     assert not (folder / "hacked").exists()
 
 
@@ -226,11 +230,28 @@ def test_shares_are_disjoint_and_equal() -> None:
     assert len(Share(loader, 0, 3)) == 0
 
 
+@pytest.mark.parametrize(
+    ("gpu", "bf16", "amx", "found"),
+    [
+        (True, True, False, "bf16-mixed"),
+        (True, False, True, "16-mixed"),
+        (False, False, True, "bf16-mixed"),
+        (False, False, False, "32-true"),
+    ],
+)
+def test_precision_follows_the_hardware(
+    monkeypatch: pytest.MonkeyPatch, gpu: bool, bf16: bool, amx: bool, found: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: bf16)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": amx})
+    assert hardware.precision("auto") == found
+
+
 def test_precision_by_name() -> None:
     assert hardware.precision("32") == "32-true"
     assert hardware.precision("bf16") == "bf16-mixed"
     assert hardware.precision("fp16") == "16-mixed"
-    assert hardware.precision("auto") in ("32-true", "bf16-mixed", "16-mixed")
 
 
 def test_without_patience_it_never_stops_early(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,12 +17,15 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
+from core import params
 from core.files import sha256
+from core.params import TrainParams
 from core.task import Loaders
 from training import fit as engine
 from training import hardware, resume
 from training.watch import Watched
 
+ROOT = Path(__file__).resolve().parents[2]
 DVC_YAML = "stages:\n  train:\n    foreach: ${matrix.train}\n    do: {params: [seed]}\n"
 TRAIN: dict[str, Any] = {
     "epochs": 4,
@@ -93,10 +96,13 @@ class Run:
         self.logged.append((None, {key: float(value)}))
 
 
-def train(**changes: Any) -> Any:
-    """`TRAIN`, of which `changes` are other; those of a mapping change what they name."""
-    values: dict[str, Any] = TRAIN | {k: TRAIN[k] | v if isinstance(v, dict) else v for k, v in changes.items()}
-    return SimpleNamespace(**{k: SimpleNamespace(**v) if isinstance(v, dict) else v for k, v in values.items()})
+def train(**changes: Any) -> TrainParams:
+    """Checked params: those of params.yaml that all tasks share, but for `TRAIN` and `changes`; mappings are merged."""
+    shipped = params.read(ROOT / "params.yaml")["detection"]["train"]
+    values = {name: shipped[name] for name in TrainParams.model_fields}
+    for name, value in (*TRAIN.items(), *changes.items()):
+        values[name] = values[name] | value if isinstance(value, dict) else value
+    return TrainParams.model_validate(values)
 
 
 def fit(

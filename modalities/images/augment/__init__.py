@@ -5,7 +5,8 @@ writes  dataset/ (train.json, images/ with the originals and augmented/*.jpg), c
 
 Every transform of every copy has a generator of its own, so switching one off leaves the others as they were. Order:
 mosaic; flip, rotation, scale and crop as one map; mixup; colour; erasing. Boxes are clipped to the image, and dropped
-when less than 30 % of their area is left to see.
+when less than 30 % of their area is left to see; a label of the whole picture stays. Mosaic and mixup of boxes are for
+tasks whose params have them.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from PIL import Image
 
 from core.files import read_json, write_json
 from modalities.images.augment import blend, geometry
+from modalities.images.augment.colour import colour
 from modalities.images.augment.sheet import contact_sheet
 from modalities.images.augment.view import View, settle
 from modalities.images.inputs.canonical import read_split
@@ -57,17 +59,22 @@ def augment(dataset: Path, folder: Path, params: Any, seed: int) -> dict[str, An
             box_id += 1
             entry = {"id": box_id, "image_id": image_id, "category_id": label, **_bbox(box), **origin}
             content["annotations"].append(entry)
+        for label in view.whole.tolist():
+            box_id += 1
+            entry = {"id": box_id, "image_id": image_id, "category_id": label, **origin}
+            content["annotations"].append(entry)
         if position in shown:
             views.append(view)
     write_json(folder / "dataset" / "train.json", content)
     views = views or [load(record) for record in records[:SHOWN]]
     contact_sheet(views, {entry["id"]: entry["name"] for entry in categories}, folder / "contact_sheet.png")
+    noun = "labels" if any(len(record["whole"]) for record in records) else "boxes"
     return {
         "images": len(records),
         "augmented_images": len(copies),
-        "boxes": before,
-        "augmented_boxes": len(content["annotations"]) - before,
-        "transforms": {name: getattr(params.augment, name) for name in TRANSFORMS},
+        noun: before,
+        f"augmented_{noun}": len(content["annotations"]) - before,
+        "transforms": {name: _of(params.augment, name) for name in TRANSFORMS if hasattr(params.augment, name)},
     }
 
 
@@ -76,15 +83,13 @@ def make(records: list[dict[str, Any]], index: int, copy: int, settings: Any, se
     key = (seed, records[index]["id"], copy)
     rngs = {name: np.random.default_rng((*key, number)) for number, name in enumerate(TRANSFORMS)}
     view = load(records[index])
-    if rngs["mosaic"].random() < settings.mosaic:
+    if rngs["mosaic"].random() < _of(settings, "mosaic"):
         others = rngs["mosaic"].integers(0, len(records), 3)
         view = blend.mosaic([view, *(load(records[other]) for other in others)], rngs["mosaic"])
     view = geometry.warp(view, geometry.draw(view.size, settings, rngs))
-    if rngs["mixup"].random() < settings.mixup:
+    if rngs["mixup"].random() < _of(settings, "mixup"):
         view = blend.mixup(view, load(records[rngs["mixup"].integers(0, len(records))]), rngs["mixup"])
     if rngs["colour"].random() < settings.colour:
-        from modalities.images.augment.colour import colour  # kornia takes seconds to import
-
         view = colour(view, settings, rngs["colour"])
     if rngs["erase"].random() < settings.erase:
         view = blend.erase(view, rngs["erase"])
@@ -95,7 +100,12 @@ def load(record: dict[str, Any]) -> View:
     """An image as it is. Crowds, which mark no single object, are left out."""
     single = ~record["crowd"]
     boxes = record["boxes"][single]
-    return View(decode(record["file"]), boxes, record["labels"][single], np.ones(len(boxes)))
+    return View(decode(record["file"]), boxes, record["labels"][single], np.ones(len(boxes)), record["whole"])
+
+
+def _of(settings: Any, transform: str) -> float:
+    """The probability of a transform, 0 where the task has none."""
+    return float(getattr(settings, transform, 0.0))
 
 
 def _bbox(box: list[float]) -> dict[str, Any]:

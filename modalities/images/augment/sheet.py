@@ -1,10 +1,11 @@
-"""A contact sheet: a grid of images with their boxes and class names, to look at."""
+"""A contact sheet: a grid of images with their boxes and class names, or with the names of what they show."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -44,7 +45,16 @@ def _picture(view: View, names: Mapping[int, str], cell: tuple[int, int]) -> Ima
         left, top, right, bottom = (float(value) for value in box)
         draw.rectangle((left, top, right - 1, bottom - 1), outline=ink, width=2)
         width = draw.textlength(names[label], font=font) + 6
-        x, y = min(left, inner[0] - width), max(0.0, top - 14)
-        draw.rectangle((x, y, x + width, y + 14), fill=ink)
-        draw.text((x + 3, y + 7), names[label], fill=PAPER, font=font, anchor="lm")
+        _chip(draw, names[label], min(left, inner[0] - width), max(0.0, top - 14), ink, font)
+    left = 0.0
+    for label in view.whole.tolist():
+        left += _chip(draw, names[label], left, 0.0, INKS[order[label] % len(INKS)], font)
     return picture
+
+
+def _chip(draw: ImageDraw.ImageDraw, text: str, x: float, y: float, ink: str, font: Any) -> float:
+    """Write a name on its colour; return its width."""
+    width = draw.textlength(text, font=font) + 6
+    draw.rectangle((x, y, x + width, y + 14), fill=ink)
+    draw.text((x + 3, y + 7), text, fill=PAPER, font=font, anchor="lm")
+    return width

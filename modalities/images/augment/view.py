@@ -1,11 +1,11 @@
-"""One image with its boxes on the way through the transforms, and how boxes are kept.
+"""One image with its boxes and labels on the way through the transforms, and how boxes are kept.
 
 Shapes: `M` boxes; pixels uint8 (height, width, 3) RGB; boxes float64 (M, 4) corners x1, y1, x2, y2 in pixels.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,8 @@ class View:
     """Category ids (M,)."""
     visible: NDArray[np.float64]
     """Share (M,) of each box's area that is still to be seen."""
+    whole: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    """Category ids of the whole picture, which no transform takes from it."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -51,10 +53,11 @@ def settle(view: View) -> View:
 
 
 def join(pixels: NDArray[np.uint8], views: list[View]) -> View:
-    """The boxes of all `views`, which are in the coordinates of `pixels` already."""
+    """The boxes and labels of all `views`, which are in the coordinates of `pixels` already."""
     return View(
         pixels,
         np.concatenate([view.boxes for view in views]),
         np.concatenate([view.labels for view in views]),
         np.concatenate([view.visible for view in views]),
+        np.unique(np.concatenate([view.whole for view in views])),
     )

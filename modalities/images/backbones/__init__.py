@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.errors import ModelError, ParamsError
-from modalities.images.backbones.settings import NAMES, PACKAGED, PYRAMIDS, checked
+from modalities.images.params.backbones import NAMES, PACKAGED, PYRAMIDS, checked
 
 if TYPE_CHECKING:
     from torch import nn
@@ -27,8 +27,8 @@ FIRST = "efficientnet_lite0"
 def describe(
     name: str, settings: Mapping[str, Any] | None = None, inputs: int = 3, size: Sequence[int] | None = None
 ) -> dict[str, Any]:
-    """The description of backbone `name` with `settings` (see `settings.py`) for pictures of `inputs` colours (1: grey,
-    3: RGB) and of `size` [H, W] pixels, which only a perceptron must know.
+    """The description of backbone `name` with `settings` (see `modalities.images.params.backbones`) for pictures of
+    `inputs` colours (1: grey, 3: RGB) and of `size` [H, W] pixels, which only a perceptron must know.
 
     Raises: ParamsError with everything that is wrong in the settings.
     """

@@ -6,6 +6,8 @@ from typing import Any
 
 from torch import nn
 
+from core.errors import TrainingError
+
 
 def parameter_groups(model: nn.Module, train: Any) -> list[dict[str, Any]]:
     """Groups of parameters: the backbone (`model.backbone`) learns at `train.backbone_lr` of the rate `train.lr`;
@@ -34,3 +36,15 @@ def keep_statistics(backbone: nn.Module) -> None:
     for module in backbone.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.eval()
+
+
+def paired(student: Any, teacher: Any) -> tuple[list[int], list[int]]:
+    """Positions of the maps of two backbones that have one resolution. Raises: TrainingError when there are none."""
+    mine, other = student.strides or [], teacher.strides or []
+    shared = [stride for stride in mine if stride in other]
+    if not shared:
+        raise TrainingError(
+            f"no map of the student (strides {mine}) has the resolution of one of the teacher's (strides {other}); "
+            "give no hints, or take backbones of like strides"
+        )
+    return [mine.index(stride) for stride in shared], [other.index(stride) for stride in shared]

@@ -1,7 +1,8 @@
 """The canonical dataset of images, read as plain values: COCO JSON beside `images/`.
 
 A record is one image: {"id", "file" (a path), "width", "height", "boxes" (M, 4) float64 corners x1, y1, x2, y2 in
-pixels, "labels" (M,) category ids, "crowd" (M,) bool}.
+pixels, "labels" (M,) category ids, "crowd" (M,) bool, "whole" (L,) category ids of the whole picture}.
+An annotation without `bbox` is a label of the whole picture.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ def read_split(dataset: Path, split: str) -> tuple[list[dict[str, Any]], list[di
         annotations.setdefault(annotation["image_id"], []).append(annotation)
     records = []
     for image in content["images"]:
-        own = annotations.get(image["id"], [])
+        given = annotations.get(image["id"], [])
+        own = [a for a in given if "bbox" in a]
         boxes = np.array([a["bbox"] for a in own], np.float64).reshape(-1, 4)
         boxes[:, 2:] += boxes[:, :2]
         records.append(
@@ -34,6 +36,7 @@ def read_split(dataset: Path, split: str) -> tuple[list[dict[str, Any]], list[di
                 "boxes": boxes,
                 "labels": np.array([a["category_id"] for a in own], np.int64),
                 "crowd": np.array([a.get("iscrowd", 0) for a in own], bool),
+                "whole": np.array([a["category_id"] for a in given if "bbox" not in a], np.int64),
             }
         )
     return records, content["categories"]

@@ -61,3 +61,8 @@ def fit(image: NDArray[np.uint8], size: tuple[int, int]) -> tuple[NDArray[np.uin
     resized = Image.fromarray(image).resize(inner, Image.Resampling.BILINEAR)
     canvas[: inner[1], : inner[0]] = np.asarray(resized)
     return canvas, (inner[0] / width, inner[1] / height)
+
+
+def coloured(image: NDArray[np.uint8], colour: str) -> NDArray[np.uint8]:
+    """(height, width, 3) RGB as it is, or, with `colour` "grey", its luma (height, width, 1) by ITU-R BT.601."""
+    return image if colour == "rgb" else np.asarray(Image.fromarray(image).convert("L"))[..., None]

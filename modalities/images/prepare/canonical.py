@@ -1,8 +1,8 @@
 """Raw images and what is said of them, in any format that a reader knows -> the canonical dataset.
 
 writes  images/, train.json, val.json, test.json (COCO JSON: pixels, boxes as x, y, width, height, ids from 1, unique
-        over all splits), rejected.jsonl when rows were neither an image nor a box, removed.jsonl: images left out since
-        a held-out split has the same bytes
+        over all splits; an annotation without a box is of the whole picture), rejected.jsonl when rows were neither an
+        image nor a box, removed.jsonl: images left out since a held-out split has the same bytes
 
 Nothing bad is dropped here: an image that is missing or damaged keeps the size that the source states, and a box whose
 numbers are not finite has null in their place and the original text in `stated`; the role `checks` finds them.
@@ -60,10 +60,11 @@ def prepare(source: Path, folder: Path, params: Any, seed: int, formats: Mapping
         write_jsonl(folder / "removed.jsonl", [_removed(picture) for picture in removed])
         notes.append(f"{len(removed)} images left out, e.g. {removed[0].name}: a held-out split has the same bytes")
     boxes = Counter(split for picture, split in zip(raw.pictures, splits, strict=True) for _ in picture.boxes)
+    whole = any(box.numbers is None for picture in raw.pictures for box in picture.boxes)
     return {
         "format": name,
         "images": {split: splits.count(split) for split in SPLITS},
-        "boxes": {split: boxes[split] for split in SPLITS},
+        "labels" if whole else "boxes": {split: boxes[split] for split in SPLITS},
         "classes": raw.classes,
         "removed": len(removed),
         "converted": dict(sorted(converted.items())),
@@ -172,8 +173,11 @@ def _side(value: Any) -> int | None:
 
 
 def _annotation(box: Box, place: tuple[Probe, Picture, bool]) -> dict[str, Any]:
-    """Box, area and origin; numbers that are not finite become null, and `stated` keeps the source's."""
+    """Box, area and origin; numbers that are not finite become null, and `stated` keeps the source's. Of the whole
+    picture: the origin alone."""
     found, picture, drawn_raw = place
+    if box.numbers is None:
+        return {"source_file": box.file, "source_row": box.row}
     numbers = [_finite(value) for value in box.numbers]
     origin: dict[str, Any] = {"iscrowd": int(box.crowd), "source_file": box.file, "source_row": box.row}
     scale = (*found.upright, *found.upright) if picture.relative else (1, 1, 1, 1)

@@ -8,14 +8,17 @@ from typing import Any
 
 from core.errors import SourceError, suggest
 
+SHOWN = 3
+"""Files that a note names."""
 SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff")
 
 
 @dataclass
 class Box:
     label: str
-    numbers: list[Any]
-    """x, y, width, height as stated, pixels; anything that a file may hold, also NaN, text or null."""
+    numbers: list[Any] | None
+    """x, y, width, height as stated, pixels; anything that a file may hold, also NaN, text or null. None: the label is
+    that of the whole picture."""
     file: str
     row: int
     crowd: bool = False
@@ -48,6 +51,11 @@ class Raw:
 
     def reject(self, file: str, row: int, column: str, reason: str) -> None:
         self.rejected.append({"file": file, "row": row, "field": column, "reason": reason})
+
+
+def named(files: list[str]) -> str:
+    """The first few of some names, for a note."""
+    return ", ".join(files[:SHOWN]) + (", ..." if len(files) > SHOWN else "")
 
 
 def known_class(label: str, classes: list[str], where: str) -> None:

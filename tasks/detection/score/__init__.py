@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from modalities.images.inputs import canonical
 from modalities.images.inputs.boxes import overlaps
+from modalities.images.score import references as truth
 from tasks.detection.score import coco, resample
 
 MAIN, TITLE, BETTER = "map", "mAP@[.5:.95]", "higher"
@@ -32,11 +32,7 @@ CONFUSION_SCORE, CONFUSION_IOU = 0.3, 0.5
 
 def references(dataset: Path, split: str) -> list[dict[str, Any]]:
     """References of a split in the order of its images."""
-    records, categories = canonical.read_split(dataset, split)
-    return [
-        {name: record[name].tolist() for name in ("boxes", "labels", "crowd")} | {"categories": categories}
-        for record in records
-    ]
+    return truth.read(dataset, split, "boxes", "labels", "crowd")
 
 
 def score(predictions: Sequence[Any], references: Sequence[Any], params: Any) -> dict[str, Any]:
@@ -44,7 +40,7 @@ def score(predictions: Sequence[Any], references: Sequence[Any], params: Any) ->
 
     Sizes: small below 32 x 32, medium below 96 x 96 pixels of the image. No predictions at all score 0.
     """
-    entries = _categories(references)
+    entries = truth.categories(references)
     evaluation = coco.evaluate(predictions, references, [entry["id"] for entry in entries])
     precision = coco.accumulate(evaluation)
     with contextlib.redirect_stdout(io.StringIO()):
@@ -75,7 +71,7 @@ def weighted(
     predictions: Sequence[Any], references: Sequence[Any], params: Any
 ) -> Callable[[NDArray[np.float64]], dict[str, float]]:
     """`map`, `map50` and `map75` when each image counts so many times; boxes are matched once."""
-    evaluation = coco.evaluate(predictions, references, [entry["id"] for entry in _categories(references)])
+    evaluation = coco.evaluate(predictions, references, [entry["id"] for entry in truth.categories(references)])
     found, recalls = resample.matches(evaluation), evaluation.params.recThrs
     return lambda weights: resample.metrics(found, weights, recalls)
 
@@ -114,7 +110,3 @@ def confusion(
         for label in np.array(reference["labels"], int)[free]:
             counts[index[int(label)], -1] += 1
     return {"names": [*(entry["name"] for entry in entries), "background"], "counts": counts.tolist()}
-
-
-def _categories(references: Sequence[Any]) -> list[dict[str, Any]]:
-    return references[0]["categories"] if references else []

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from core.errors import DataError
 from core.task import Job, Limits, Tensor
+from modalities.images.predict.pictures import pixels
 from modalities.images.serve.requests import INPUTS, LIMITS, RAW, count, each, figures, rgb
-from tasks.detection.predict import Found, Picture, Predictor, pixels
+from tasks.detection.predict import Found, Picture, Predictor
 from tasks.detection.serve.difference import difference
 from tasks.detection.serve.messages import Request, Response
 

@@ -13,7 +13,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from core.errors import ModelError, ParamsError
 from core.params import Section, typed
 from modalities.images import backbones
-from modalities.images.backbones import layers, resnet, settings, tuning
+from modalities.images.backbones import layers, resnet, tuning
+from modalities.images.params import backbones as settings
 
 PUBLISHED = {
     ("resnet18", 1.0): 11_689_512,
@@ -249,5 +250,5 @@ def test_reading_settings_needs_no_torch() -> None:
     import subprocess
     import sys
 
-    code = "import sys, modalities.images.backbones.settings; assert 'torch' not in sys.modules"
+    code = "import sys, modalities.images.params.backbones; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from modalities.images.predict.pictures import pixels
 from tasks.detection.predict import Predictor as Detector
-from tasks.detection.predict import pixels
 from tasks.translation import serve
 from tasks.translation.predict import Predictor as Translator
 

@@ -67,7 +67,7 @@ def real(case: schemathesis.Case, versions: dict[str, str]) -> None:
     often = len(repr((case.path_parameters, case.query, case.headers, case.body))) % 8
     if often and modes.get(ParameterLocation.PATH, NEGATIVE) != NEGATIVE:
         name = "translation" if "'text'" in repr(case.body) else "detection"
-        there = {"name": name, "version": versions[name]}
+        there = {"name": name, "version": versions[name], "file": "0.png"}
         case.path_parameters |= {key: there[key] for key in case.path_parameters}
     if often and modes.get(ParameterLocation.QUERY, NEGATIVE) != NEGATIVE:
         case.query.pop("model", None)

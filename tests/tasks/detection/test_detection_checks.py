@@ -15,6 +15,7 @@ from PIL import Image
 
 from core.errors import SourceError
 from modalities.images.inputs.probe import probe
+from modalities.splits import SPLITS
 from ops.ingest.local import fingerprint
 from tasks.detection import checks
 from tasks.detection.prepare import prepare
@@ -105,7 +106,7 @@ def test_every_fault_is_quarantined_by_file_row_and_field(tmp_path: Path) -> Non
     counts = checks.clean(tmp_path / "out", bad, tmp_path / "clean", params)
     kept = {image["source_row"] for part in splits(tmp_path / "clean").values() for image in part["images"]}
     assert kept == set(range(20, 41))
-    assert sum(counts[split]["boxes"] for split in checks.SPLITS) == 21
+    assert sum(counts[split]["boxes"] for split in SPLITS) == 21
     again = checks.tables(tmp_path / "clean", params)
     outcomes = suites.run("detection", again, checks.expectations(params, again), tmp_path / "docs2")
     assert not outcomes["images"].quarantine + outcomes["boxes"].quarantine
@@ -148,7 +149,7 @@ def test_unannotated_images_follow_the_policy(tmp_path: Path, policy: str, image
     assert flagged == (policy == "quarantine")
     empty = set(tables["images"].query("boxes == 0")["id"]) if flagged else set()
     counts = checks.clean(tmp_path / "out", {"images": empty}, tmp_path / "clean", params)
-    assert sum(counts[split]["images"] for split in checks.SPLITS) == images
+    assert sum(counts[split]["images"] for split in SPLITS) == images
 
 
 def drifting(classes: float, side: float) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from modalities.images.data import pixels
 from modalities.images.data.jitter import jitter
 from modalities.images.inputs.decode import FILL, fit
 from tasks.detection import data
@@ -84,9 +85,9 @@ def test_fit_keeps_the_aspect_and_pads_at_the_end() -> None:
 
 def test_large_splits_are_not_kept_in_memory(squares: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     kept = next(iter(data.loaders(squares, squares, settings, 7, None).val))["images"]
-    monkeypatch.setattr(data, "CACHE_BYTES", 0)
+    monkeypatch.setattr(pixels, "CACHE_BYTES", 0)
     loaders = data.loaders(squares, squares, settings, 7, None)
-    assert loaders.val.dataset.cache is None
+    assert loaders.val.dataset.pixels.cache is None
     assert torch.equal(next(iter(loaders.val))["images"], kept)
 
 

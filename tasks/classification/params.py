@@ -1,0 +1,87 @@
+"""The `classification` section of `params.yaml`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from core.params import ExportParams, ModelParams, Name, Probability, Section, TaskParams, TrainParams
+from modalities.images import params as images
+from modalities.images.params.backbones import PACKAGED, Backbone
+
+MODALITY = "images"
+
+
+class Data(images.Data):
+    format: Literal["auto", "folders", "manifest"]
+    multilabel: bool
+    """Whether an image may have several labels, or none."""
+
+
+class Model(ModelParams):
+    backbone: Backbone
+    """One of `modalities.images.backbones` and its settings; those left out are as published."""
+    image_size: images.Size
+    """Of the network's input; images are fitted into it with their aspect kept."""
+    colour: Literal["rgb", "grey"]
+    dropout: float = Field(ge=0, lt=1)
+    """Before the predicting layer."""
+    label_smoothing: float = Field(ge=0, lt=1)
+    """Share of the target that is spread over all classes (Szegedy et al. 2016, arXiv:1512.00567, section 7)."""
+
+    @model_validator(mode="after")
+    def _packaged(self) -> Model:
+        if self.weights == "packaged" and self.backbone["name"] not in PACKAGED:
+            raise ValueError(
+                f"`weights: packaged`, but no weights are packaged for backbone {self.backbone['name']}, only for "
+                f"{', '.join(PACKAGED)}; set `weights: none` or give a file, or take that one"
+            )
+        return self
+
+
+class Train(TrainParams):
+    backbone_lr: float = Field(ge=0)
+    """Learning rate of the backbone, as a share of `lr`."""
+    freeze: Literal["none", "all"]
+    """Whether a pretrained backbone stays as it is, and only the predicting layer learns."""
+    jitter: images.Jitter
+    mixup: float = Field(ge=0)
+    """Alpha of mixup, 0: off; batches are mixed."""
+    cutmix: float = Field(ge=0)
+    """Alpha of CutMix, 0: off; with both, each batch takes one of them."""
+
+
+class Prune(Section):
+    ratio: float = Field(gt=0, lt=1)
+    """Share of the channels of every layer but the predicting one that is removed, rounded to multiples of 8."""
+    train: Train
+
+
+class Distill(Section):
+    backbone: Backbone
+    temperature: float = Field(gt=0)
+    soft_weight: Probability
+    """Weight of the soft targets against the labels."""
+    hint: Literal["none", "attention", "fitnets"]
+    """What of the teacher's maps the student imitates: where it looks, or the maps themselves."""
+    hint_weight: float = Field(ge=0)
+    train: Train
+
+
+class Params(TaskParams):
+    data: Data
+    validation: images.Validate = Field(alias="validate")
+    augment: images.Augment | None
+    model: Model
+    train: Train
+    prune: dict[Name, Prune] | None
+    distill: dict[Name, Distill] | None
+    export: ExportParams
+    quantize: images.Quantize
+
+    @model_validator(mode="after")
+    def _learning(self) -> Params:
+        if self.train.freeze == "all" and self.model.weights == "none":
+            raise ValueError("train.freeze is `all`, and model.weights `none`: a random backbone would never learn")
+        return self
