@@ -94,11 +94,11 @@ def facts(name: str, params: TaskParams) -> dict[str, str]:
     `views` -> the params that make views of an input at load; `explained` -> what `compare` shows of explanations.
     What a task lacks is something that it has anyway; the roles of stages that it does not have are left out.
     """
-    optional = {role: str(task.place(name, role)) for role in get_args(task.Optional) if task.has(name, role)}
     augmented = augments(params)
     idle = {role for role, used in (("augment", augmented), ("quantize", quantized(params))) if not used}
     wanted = [role for kind in (task.Required, task.Inherited) for role in get_args(kind) if role not in idle]
     roles = {role: str(task.place(name, role)) for role in wanted}
+    optional = {role: str(task.place(name, role)) for role in get_args(task.Optional) if task.has(name, role)}
     return {
         "task": name,
         "modality": task.modality(name),
@@ -132,11 +132,12 @@ def fits(tasks: Mapping[str, TaskParams]) -> bool:
 
 
 def write(tasks: Mapping[str, TaskParams]) -> None:
-    """`matrix.yaml` anew, and the notes of a new task: `prepare` and `train` depend on them, and `make repro` keeps in
-    them what is known of local raw data and weights."""
-    for noted in (note(name) for name in tasks for note in (paths.noted, paths.noted_weights)):
-        if not noted.exists():
-            write_json(noted, {})
+    """`matrix.yaml` anew, and of a new task what is noted of local files, which are none as far as is known here:
+    stages depend on it, and `make repro` keeps it up to date."""
+    for name in tasks:
+        for noted in (paths.noted(name), paths.noted_weights(name)):
+            if not noted.exists():
+                write_json(noted, {})
     if not fits(tasks):
         write_text(FILE, text(tasks))
 
