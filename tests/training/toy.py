@@ -1,6 +1,7 @@
 """A toy task for the engine: a noisy line, learnt by a small network with dropout. `python toy.py` fits it.
 
-Environment: TOY_KILL_AFTER (epochs, then SIGKILL), TOY_SAVE_EVERY (seconds), TOY_TRAIN (JSON over `TRAIN`).
+Environment: TOY_KILL_AFTER (epochs, then SIGKILL), TOY_TERM_AT (a step: SIGTERM), TOY_SAVE_EVERY (seconds), TOY_TRAIN
+(JSON over `TRAIN`).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from core import params
+from core import params, stage
 from core.files import sha256
 from core.params import TrainParams
 from core.task import Loaders
@@ -123,16 +124,19 @@ def fit(
     model = model or build()
     if "TOY_KILL_AFTER" in os.environ:
         loss = killing(loss, int(os.environ["TOY_KILL_AFTER"]) * 8 + 3)
+    if "TOY_TERM_AT" in os.environ:
+        signal.signal(signal.SIGTERM, stage._terminate)
+        loss = killing(loss, int(os.environ["TOY_TERM_AT"]), signal.SIGTERM)
     return engine.fit(context, role, model, loaders(settings.workers, batch), loss, settings, watched)
 
 
-def killing(inner: Any, step: int) -> Any:
-    """A loss that kills the process at a step."""
+def killing(inner: Any, step: int, number: int = signal.SIGKILL) -> Any:
+    """A loss that sends the process a signal at a step."""
     seen = iter(range(10**6))
 
     def wrapped(model: nn.Module, batch: Any) -> dict[str, Tensor]:
         if next(seen) == step:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), number)
         return inner(model, batch)
 
     return wrapped
