@@ -17,7 +17,8 @@ from tasks.classification.score import references
 
 EDGES = {"left": np.s_[:, :5], "right": np.s_[:, 15:], "top": np.s_[:5, :]}
 """Of a network's input of 16 x 20."""
-EXPLAIN = {"samples": 2, "methods": ["cam", "occlusion", "lime", "kernel_shap"], "window": 0.3, "cells": 4, "draws": 120}
+METHODS = ["cam", "occlusion", "lime", "kernel_shap"]
+EXPLAIN = {"samples": 2, "methods": METHODS, "window": 0.3, "cells": 4, "draws": 120}
 
 
 @pytest.fixture
