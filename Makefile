@@ -66,8 +66,8 @@ stack-down: ## stop it; its volumes stay
 docker/.env:
 	$(PYTHON) docker/passwords.py
 
-test: $(STAMP) lint ## format, lint, types, tests
-	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder
+test: $(STAMP) lint ## format, lint, types, tests (ARGS="--budget quick": and what they cost)
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder $(ARGS)
 
 test-containers: $(STAMP) ## images and the stack, really built and run (needs mmdebstrap, docker or podman; root)
 	$(BIN)/pip install --quiet --require-hashes --no-deps -r requirements/containers.lock
@@ -75,7 +75,7 @@ test-containers: $(STAMP) ## images and the stack, really built and run (needs m
 	$(BIN)/python -m pytest -m containers tests/docker $(ARGS)
 
 test-slow: $(STAMP) ## the heavy tier: the sample chain, kills, several processes
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check .

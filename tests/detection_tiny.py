@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 from PIL import Image
+
+from core import params as params_module
+from tasks.detection.params import Params
+
+ROOT = Path(__file__).resolve().parents[1]
 
 CATEGORIES = [{"id": 1, "name": "square"}, {"id": 4, "name": "dark"}]
 
@@ -38,17 +42,17 @@ def squares(folder: Path) -> Path:
     return folder
 
 
-def settings() -> Any:
-    """Params of a tiny detector."""
-    jitter = SimpleNamespace(scale=[0.8, 1.25], aspect=0.1, colour=0.2, flip_horizontal=0.5, flip_vertical=0.5)
-    return SimpleNamespace(
-        model=SimpleNamespace(
-            arch="fcos", backbone="efficientnet_lite0", image_size=[64, 96], width=8, tower=1, weights="none",
-            score_threshold=0.05, nms_iou=0.6, max_detections=20,
-        ),
-        train=SimpleNamespace(
-            batch_size=4, workers=0, freeze_blocks=0, jitter=jitter,
-        ),
-        export=SimpleNamespace(opset=18, samples=4, tolerance=1e-3),
-        quantize=SimpleNamespace(calibration=8, method="minmax", max_loss=1.0),
-    )  # fmt: skip
+def settings(**sections: dict[str, Any]) -> Params:
+    """params.yaml with a tiny detector; `sections` override single values: settings(train={"workers": 1})."""
+    values = params_module.read(ROOT / "params.yaml")["detection"]
+    tiny: dict[str, dict[str, Any]] = {
+        "model": {"image_size": [64, 96], "width": 8, "tower": 1, "weights": "none", "max_detections": 20},
+        "train": {"batch_size": 4, "workers": 0, "freeze_blocks": 0},
+        "export": {"samples": 4},
+        "quantize": {"calibration": 8, "max_loss": 1.0},
+    }
+    jitter = {"scale": [0.8, 1.25], "aspect": 0.1, "colour": 0.2, "flip_horizontal": 0.5, "flip_vertical": 0.5}
+    values["train"]["jitter"] |= jitter
+    for name, override in (*tiny.items(), *sections.items()):
+        values[name] |= override
+    return Params.model_validate(values)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import detection_tiny
@@ -25,10 +24,9 @@ def detection(folder: Path) -> Path:
     from stages.export import write_graph
     from tasks.detection import data, graphs, model
 
-    params = detection_tiny.settings()
-    params.model.weights, params.model.width, params.train.freeze_blocks = "packaged", 16, 5
-    still = {"flip_horizontal": 0.0, "flip_vertical": 0.0}
-    params.train.jitter = SimpleNamespace(scale=[1, 1], aspect=0.0, colour=0.0, **still)
+    still = {"scale": [1.0, 1.0], "aspect": 0.0, "colour": 0.0, "flip_horizontal": 0.0, "flip_vertical": 0.0}
+    train = {"freeze_blocks": 5, "jitter": still}
+    params = detection_tiny.settings(model={"weights": "packaged", "width": 16}, train=train)
     dataset = detection_tiny.squares(folder / "data")
     torch.manual_seed(1)
     loaders = data.loaders(dataset, dataset, params, 7, None)

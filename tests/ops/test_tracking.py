@@ -222,7 +222,7 @@ def test_a_slow_server_does_not_slow_the_stage(proxy: Proxy, monkeypatch: pytest
         for step in range(200):
             run.metrics({"loss": 1.0}, step)
         took = time.perf_counter() - start
-    assert took < 2.0  # a single answer of the server takes longer
+    assert took < 200 * proxy.delay / 4  # nobody waited for answers
 
 
 def test_an_answer_lost_in_mid_batch_makes_no_duplicates(

@@ -20,9 +20,8 @@ from core.checkpoint import Checkpoint
 from stages import distill
 from training import compress, hardware
 
-DVC_YAML = (
-    "stages:\n  distill:\n    matrix: {task: '${tasks}', variant: '${distilled}'}\n    params: [seed]\n    deps: []\n"
-)
+DVC_YAML = "stages:\n  distill:\n    foreach: ${matrix.distill}\n    do: {params: [seed]}\n"
+MATRIX = "matrix: {distill: {toy-student: {task: toy, variant: student}}}\n"
 
 
 class Net(nn.Module):
@@ -43,7 +42,7 @@ class Net(nn.Module):
 class Role:
     """What the stage asks of a task's `model`."""
 
-    MONITOR, metric, parameter_groups = toy.MONITOR, staticmethod(toy.metric), staticmethod(toy.parameter_groups)
+    parameter_groups = staticmethod(toy.parameter_groups)
 
     def __init__(self) -> None:
         self.hints: list[float] = []
@@ -71,13 +70,14 @@ class Run(toy.Run):
 def test_regressors_learn_and_stay_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("dvc.yaml").write_text(DVC_YAML)
-    Path("params.yaml").write_text("seed: 3\ntasks: [toy]\ndistilled: [student]\n")
+    Path("params.yaml").write_text("seed: 3\n")
+    Path("matrix.yaml").write_text(MATRIX)
     hardware.prepare(1, 3)
     role, teacher = Role(), Net(6)
-    base = compress.Base(role, Checkpoint({"width": 6}, teacher.state_dict(), {}), teacher, toy.loaders())
+    base = compress.Base(role, Checkpoint({"width": 6}, teacher.state_dict(), {}), teacher, toy.loaders(), toy.WATCHED)
     monkeypatch.setattr(compress, "begin", lambda ctx, train: base)  # a toy has no folders of data and models
     (tmp_path / "out").mkdir()
-    settings = SimpleNamespace(train=SimpleNamespace(**(toy.TRAIN | {"epochs": 10, "lr": 0.02})))
+    settings = SimpleNamespace(train=toy.train(epochs=10, lr=0.02))
     ctx: Any = SimpleNamespace(
         name="distill@toy-student", variant="student", run=Run(), out=tmp_path / "out",
         params=SimpleNamespace(distill={"student": settings}),

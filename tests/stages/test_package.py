@@ -21,7 +21,10 @@ from stages.package import makers, pin, provenance, use
 
 ROOT = Path(__file__).resolve().parents[2]
 
-PARAMS = SimpleNamespace(prune={"slim": None}, distill={"student": None})
+SHIPPED = params.load(ROOT / "params.yaml")[1]["detection"]
+PARAMS = SHIPPED.model_copy(
+    update={"prune": {"slim": SHIPPED.prune["pruned"]}, "distill": {"student": SHIPPED.distill["distilled"]}}
+)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).parent))
 import toy
+from warm import Warm
 
 from core.errors import TrainingError
 from training import hardware, resume
@@ -26,6 +28,7 @@ from training.share import Share
 from training.watch import Watched
 
 ROOT = Path(__file__).resolve().parents[2]
+Process = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(autouse=True)
@@ -35,18 +38,29 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(scope="module")
-def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def killed(process: Process, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where a training was killed in the middle of its fourth epoch; two checkpoints are kept."""
     where = tmp_path_factory.mktemp("killed")
     assert process(cwd=where, TOY_KILL_AFTER="3").returncode == -signal.SIGKILL
     return where
 
 
-def process(cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+@pytest.fixture(scope="module")
+def warm() -> Iterator[Warm]:
+    with Warm() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def process(warm: Warm) -> Process:
     """Fit the toy in a process of its own, by default in the working directory."""
-    full = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **environment}
-    command = [sys.executable, str(Path(toy.__file__))]
-    return subprocess.run(command, env=full, cwd=cwd, capture_output=True, text=True, check=False)
+    return lambda cwd=None, **environment: warm.run(Path(toy.__file__), cwd or Path.cwd(), **environment)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(process: Process, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Digest of the weights that a training ends with when nothing happens to it."""
+    return process(cwd=tmp_path_factory.mktemp("undisturbed")).stdout.split()[-1]
 
 
 def test_it_learns_and_records_curves() -> None:
@@ -86,13 +100,14 @@ def test_it_stops_after_patience_without_a_better_metric(monkeypatch: pytest.Mon
     assert toy.fit(epochs=5, patience=2).result["epochs"] == 3
 
 
-def test_a_killed_training_goes_on_and_ends_as_an_undisturbed_one(folder: Path, killed: Path) -> None:
+def test_a_killed_training_goes_on_and_ends_as_an_undisturbed_one(
+    folder: Path, killed: Path, process: Process, undisturbed: str
+) -> None:
     """docs/faults.md 69, by SIGKILL."""
-    undisturbed = process()
     os.chdir(shutil.copytree(killed, folder / "copy"))
     resumed = process()
     assert "going on from" in resumed.stdout, resumed.stderr
-    assert resumed.stdout.split()[-1] == undisturbed.stdout.split()[-1]
+    assert resumed.stdout.split()[-1] == undisturbed
 
 
 @pytest.mark.parametrize(
@@ -103,7 +118,9 @@ def test_a_killed_training_goes_on_and_ends_as_an_undisturbed_one(folder: Path, 
     ],
     ids=["momentum", "plateau"],
 )
-def test_the_state_of_optimiser_and_schedule_outlives_a_kill(folder: Path, train: dict[str, Any]) -> None:
+def test_the_state_of_optimiser_and_schedule_outlives_a_kill(
+    folder: Path, process: Process, train: dict[str, Any]
+) -> None:
     """docs/faults.md 69 with what these two remember: velocities, and how low the rate is already."""
     asked = json.dumps(train)
     assert process(TOY_KILL_AFTER="3", TOY_TRAIN=asked).returncode == -signal.SIGKILL
@@ -119,7 +136,7 @@ def test_the_state_of_optimiser_and_schedule_outlives_a_kill(folder: Path, train
         assert state["lr_lambdas"][0]["share"] < 1  # it was lowered at least once
 
 
-def test_a_truncated_checkpoint_falls_back_to_the_one_before(folder: Path, killed: Path) -> None:
+def test_a_truncated_checkpoint_falls_back_to_the_one_before(folder: Path, killed: Path, process: Process) -> None:
     """docs/faults.md 70."""
     shutil.copytree(killed, folder, dirs_exist_ok=True)
     (where,) = (folder / ".stillhouse" / "resume" / "train@toy").iterdir()
@@ -131,7 +148,7 @@ def test_a_truncated_checkpoint_falls_back_to_the_one_before(folder: Path, kille
     assert checkpoints[0].name in resumed.stdout
 
 
-def test_a_malicious_pickle_is_refused(folder: Path, killed: Path) -> None:
+def test_a_malicious_pickle_is_refused(folder: Path, killed: Path, process: Process) -> None:
     """docs/faults.md 71: the checkpoint's sum fits, its content would run a command."""
 
     class Malicious:
@@ -142,7 +159,11 @@ def test_a_malicious_pickle_is_refused(folder: Path, killed: Path) -> None:
     path = max((folder / ".stillhouse" / "resume" / "train@toy").glob("*/*.ckpt"))
     path.write_bytes(pickle.dumps(Malicious()))
     path.with_suffix(".sha256").write_text(resume.files.sha256(path))
-    assert process().returncode == 1
+    refused = process()
+    assert (
+        refused.returncode == 1
+        and "TrainingError: the checkpoint to resume from holds something other" in refused.stderr
+    )
     assert not (folder / "hacked").exists()
 
 
@@ -177,29 +198,17 @@ def test_a_killed_loader_worker_is_told(monkeypatch: pytest.MonkeyPatch) -> None
         toy.fit(workers=1)
 
 
-def test_sigterm_ends_with_143_and_loses_no_step(folder: Path) -> None:
+def test_sigterm_ends_with_143_and_loses_no_step(folder: Path, process: Process, undisturbed: str) -> None:
     """docs/faults.md 68: in mid-epoch; the step ends, a checkpoint is written, and the resumed end is the same."""
-    program = (
-        "import os, signal, sys; sys.path.insert(0, sys.argv[1]); import toy; from core import stage\n"
-        "signal.signal(signal.SIGTERM, stage._terminate)\n"
-        "seen = iter(range(100))\n"
-        "def loss(model, batch):\n"
-        "    if next(seen) == 12: os.kill(os.getpid(), signal.SIGTERM)\n"
-        "    return toy.loss(model, batch)\n"
-        "toy.fit(loss=loss)\n"
-    )
-    command = [sys.executable, "-c", program, str(Path(toy.__file__).parent)]
-    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False, capture_output=True)
+    done = process(TOY_TERM_AT="12")
     assert done.returncode == 143, done.stderr
     (last,) = (folder / ".stillhouse" / "resume" / "train@toy").glob("*/000000013.ckpt")
     resumed = process()
     assert last.name in resumed.stdout
-    (folder / "control").mkdir()
-    os.chdir(folder / "control")
-    assert resumed.stdout.split()[-1] == process().stdout.split()[-1]
+    assert resumed.stdout.split()[-1] == undisturbed
 
 
-def test_checkpoints_within_an_epoch_outlive_a_kill(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_checkpoints_within_an_epoch_outlive_a_kill(folder: Path, process: Process) -> None:
     """docs/faults.md 69 with epochs of hours: here every step is due."""
     killed = process(TOY_KILL_AFTER="2", TOY_SAVE_EVERY="0", TOY_TRAIN='{"workers": 1}')
     assert killed.returncode == -signal.SIGKILL
@@ -212,7 +221,11 @@ def test_checkpoints_within_an_epoch_outlive_a_kill(folder: Path, monkeypatch: p
 
 @pytest.mark.slow
 def test_two_processes_share_the_batches() -> None:
-    done = process(TOY_TRAIN='{"devices": 2, "strategy": "ddp"}')
+    """Lightning starts the second one by this one's own command line."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    environment["TOY_TRAIN"] = '{"devices": 2, "strategy": "ddp"}'
+    command = [sys.executable, str(Path(toy.__file__))]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("epoch 4/4") == 2
     assert len(set(done.stdout.split()) & {word for word in done.stdout.split() if len(word) == 64}) == 1
@@ -226,11 +239,28 @@ def test_shares_are_disjoint_and_equal() -> None:
     assert len(Share(loader, 0, 3)) == 0
 
 
+@pytest.mark.parametrize(
+    ("gpu", "bf16", "amx", "found"),
+    [
+        (True, True, False, "bf16-mixed"),
+        (True, False, True, "16-mixed"),
+        (False, False, True, "bf16-mixed"),
+        (False, False, False, "32-true"),
+    ],
+)
+def test_precision_follows_the_hardware(
+    monkeypatch: pytest.MonkeyPatch, gpu: bool, bf16: bool, amx: bool, found: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: bf16)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": amx})
+    assert hardware.precision("auto") == found
+
+
 def test_precision_by_name() -> None:
     assert hardware.precision("32") == "32-true"
     assert hardware.precision("bf16") == "bf16-mixed"
     assert hardware.precision("fp16") == "16-mixed"
-    assert hardware.precision("auto") in ("32-true", "bf16-mixed", "16-mixed")
 
 
 def test_without_patience_it_never_stops_early(monkeypatch: pytest.MonkeyPatch) -> None:

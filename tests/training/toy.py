@@ -1,6 +1,7 @@
 """A toy task for the engine: a noisy line, learnt by a small network with dropout. `python toy.py` fits it.
 
-Environment: TOY_KILL_AFTER (epochs, then SIGKILL), TOY_SAVE_EVERY (seconds), TOY_TRAIN (JSON over `TRAIN`).
+Environment: TOY_KILL_AFTER (epochs, then SIGKILL), TOY_TERM_AT (a step: SIGTERM), TOY_SAVE_EVERY (seconds), TOY_TRAIN
+(JSON over `TRAIN`).
 """
 
 from __future__ import annotations
@@ -17,12 +18,15 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
+from core import params, stage
 from core.files import sha256
+from core.params import TrainParams
 from core.task import Loaders
 from training import fit as engine
 from training import hardware, resume
 from training.watch import Watched
 
+ROOT = Path(__file__).resolve().parents[2]
 DVC_YAML = "stages:\n  train:\n    foreach: ${matrix.train}\n    do: {params: [seed]}\n"
 TRAIN: dict[str, Any] = {
     "epochs": 4,
@@ -93,10 +97,13 @@ class Run:
         self.logged.append((None, {key: float(value)}))
 
 
-def train(**changes: Any) -> Any:
-    """`TRAIN`, of which `changes` are other; those of a mapping change what they name."""
-    values: dict[str, Any] = TRAIN | {k: TRAIN[k] | v if isinstance(v, dict) else v for k, v in changes.items()}
-    return SimpleNamespace(**{k: SimpleNamespace(**v) if isinstance(v, dict) else v for k, v in values.items()})
+def train(**changes: Any) -> TrainParams:
+    """Checked params: those of params.yaml that all tasks share, but for `TRAIN` and `changes`; mappings are merged."""
+    shipped = params.read(ROOT / "params.yaml")["detection"]["train"]
+    values = {name: shipped[name] for name in TrainParams.model_fields}
+    for name, value in (*TRAIN.items(), *changes.items()):
+        values[name] = values[name] | value if isinstance(value, dict) else value
+    return TrainParams.model_validate(values)
 
 
 def fit(
@@ -117,16 +124,19 @@ def fit(
     model = model or build()
     if "TOY_KILL_AFTER" in os.environ:
         loss = killing(loss, int(os.environ["TOY_KILL_AFTER"]) * 8 + 3)
+    if "TOY_TERM_AT" in os.environ:
+        signal.signal(signal.SIGTERM, stage._terminate)
+        loss = killing(loss, int(os.environ["TOY_TERM_AT"]), signal.SIGTERM)
     return engine.fit(context, role, model, loaders(settings.workers, batch), loss, settings, watched)
 
 
-def killing(inner: Any, step: int) -> Any:
-    """A loss that kills the process at a step."""
+def killing(inner: Any, step: int, number: int = signal.SIGKILL) -> Any:
+    """A loss that sends the process a signal at a step."""
     seen = iter(range(10**6))
 
     def wrapped(model: nn.Module, batch: Any) -> dict[str, Tensor]:
         if next(seen) == step:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), number)
         return inner(model, batch)
 
     return wrapped

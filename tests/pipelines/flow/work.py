@@ -1,4 +1,4 @@
-"""A stage of the test repositories: `work.py OUT [DEP ...]`, `--sleep`, `--fail CODE`, `--kill`, `--times`, `--log`.
+"""A stage of the test repositories: `work.py OUT [DEP ...]` and the options below.
 
 Writes a digest of its name and its dependencies, aside first, as the project's stages do. `--fail` and `--kill` hold
 for the first `--times` executions; each execution is noted in `executions/OUT`.
@@ -25,6 +25,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("deps", nargs="*", type=Path)
     parser.add_argument("--sleep", type=float, default=0.0)
+    parser.add_argument("--until", type=Path)
     parser.add_argument("--fail", type=int, default=0)
     parser.add_argument("--kill", action="store_true")
     parser.add_argument("--times", type=int, default=10**9)
@@ -39,6 +40,8 @@ def main() -> None:
     print(given.log or f"{given.out} at work", flush=True)
     content = given.out.name + "".join(dep.read_text(encoding="utf-8") for dep in given.deps)
     time.sleep(given.sleep)
+    while given.until is not None and not given.until.exists():
+        time.sleep(0.05)
     if before < given.times and given.kill:
         os.kill(os.getpid(), signal.SIGKILL)
     if before < given.times and given.fail:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from types import SimpleNamespace
 from typing import Any
 
+import detection_tiny
 import pytest
 import torch
 
+from core import params
 from core.errors import TrainingError
 from tasks.detection import model as role
 from tasks.detection.model.distillation import imitation
@@ -86,19 +87,14 @@ def test_a_batch_without_boxes_has_a_finite_loss() -> None:
 
 
 def networks(width: int = 8, classes: int = 2) -> tuple[Any, dict[str, Any]]:
-    params = SimpleNamespace(
-        model=SimpleNamespace(
-            arch="fcos", backbone="efficientnet_lite0", image_size=[64, 64], width=width, tower=1, weights="none",
-            score_threshold=0.05, nms_iou=0.6, max_detections=20,
-        ),
-        train=SimpleNamespace(freeze_blocks=0),
-    )  # fmt: skip
+    params = detection_tiny.settings(model={"image_size": [64, 64], "width": width})
     entries = {"classes": [{"id": i + 1, "name": f"c{i}"} for i in range(classes)]}
     arch = role.architecture(params, {"classes.json": json.dumps(entries).encode()})
     return role.build(arch), arch
 
 
-SETTINGS = SimpleNamespace(temperature=2.0, soft_weight=0.5, hint_weight=0.5, depth=0.5, width=8)
+SHIPPED = params.load(detection_tiny.ROOT / "params.yaml")[1]["detection"].distill["distilled"]
+SETTINGS = SHIPPED.model_copy(update={"depth": 0.5, "width": 8})
 
 
 def batch() -> dict[str, Any]:

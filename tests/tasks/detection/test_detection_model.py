@@ -7,6 +7,7 @@ import json
 from types import SimpleNamespace
 from typing import Any, get_args
 
+import detection_tiny
 import pytest
 import torch
 from pydantic import ValidationError
@@ -24,18 +25,7 @@ ASSETS = {"classes.json": json.dumps({"classes": CLASSES}).encode()}
 
 
 def architecture(**changes: Any) -> dict[str, Any]:
-    settings = {
-        "arch": "fcos",
-        "backbone": "efficientnet_lite0",
-        "image_size": [64, 96],
-        "width": 8,
-        "tower": 1,
-        "weights": "none",
-    }
-    decoding = {"score_threshold": 0.05, "nms_iou": 0.6, "max_detections": 20}
-    params = SimpleNamespace(
-        model=SimpleNamespace(**(settings | decoding | changes)), train=SimpleNamespace(freeze_blocks=3)
-    )
+    params = detection_tiny.settings(model=changes, train={"freeze_blocks": 3})
     return role.architecture(params, ASSETS)
 
 

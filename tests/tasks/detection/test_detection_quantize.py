@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import shutil
 from pathlib import Path
 from typing import Any
 
+import detection_tiny
 import onnx
 import pytest
 from PIL import Image
@@ -72,8 +72,7 @@ def test_a_collapse_is_refused(tiny: Any, blind: Path, settings: Any, tmp_path: 
     out = tmp_path / "out"
     out.mkdir()
     role.quantize(tiny[1], out, "int8", blind, settings, 7)
-    settings = copy.deepcopy(settings)
-    settings.quantize.max_loss = 0.1
+    settings = detection_tiny.settings(quantize={"max_loss": 0.1})
 
     def look(folder: Path) -> float:
         return stage.quality("detection", folder, blind, settings, 7)

@@ -1,0 +1,83 @@
+"""What tests cost is measured with their processes, kept from run to run, and fails when it is too much."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import budget
+import pytest
+
+CASES = """
+import subprocess, sys, time
+BUSY = "import time\\nwhile time.process_time() < 0.4: pass"
+def test_by_itself():
+    while time.process_time() < 0.3: pass
+def test_by_a_process_that_ended(): subprocess.run([sys.executable, "-c", BUSY], check=True)
+def test_by_a_process_of_a_process_that_is_there():
+    again = f"import subprocess, sys, time; subprocess.run([sys.executable, '-c', {BUSY!r}]); time.sleep(30)"
+    global left
+    left = subprocess.Popen([sys.executable, "-c", again])
+    time.sleep(3)
+def test_that_waits():
+    left.kill()
+    left.wait()
+    time.sleep(0.5)
+"""
+
+
+def run(folder: Path, cases: str, *arguments: str) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
+    """pytest in a process of its own, with the plugin alone; what it kept of the run."""
+    (folder / "test_it.py").write_text(cases)
+    command = [sys.executable, "-m", "pytest", "-p", "budget", "--budget", "quick", "-c", "/dev/null", *arguments]
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "PYTHONPATH": str(Path(budget.__file__).parent),
+        "XDG_CACHE_HOME": str(folder / "cache"),
+        "HOME": str(folder),
+    }
+    done = subprocess.run(
+        [*command, "test_it.py"], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    return done, budget.read(folder / "cache" / "stillhouse" / "tests" / "quick.json")[-1]
+
+
+@pytest.mark.parametrize("arguments", [(), ("-n", "1")], ids=["here", "through xdist"])
+def test_a_case_costs_what_its_processes_do(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    done, kept = run(tmp_path, CASES, *arguments)
+    assert done.returncode == 0, done.stdout
+    spent = {name.rpartition("::")[2]: sum(parts.values()) for name, parts in kept["slowest"].items()}
+    assert kept["cases"] == 4 and kept["cpu_s"] == pytest.approx(sum(spent.values()), abs=0.1)
+    assert spent["test_by_a_process_that_ended"] >= 0.4
+    assert spent["test_by_a_process_of_a_process_that_is_there"] >= 0.4
+    assert spent["test_that_waits"] < 0.3
+
+
+def test_a_run_over_budget_ends_with_one(tmp_path: Path) -> None:
+    """The second time; a tier that is dear once had a bad day."""
+    cheap = "def test_it(): pass\n"
+    kept = tmp_path / "cache" / "stillhouse" / "tests" / "quick.json"
+    program = "import budget\nbudget.BUDGETS_S['quick'] = 0.0\n"
+    (tmp_path / "conftest.py").write_text(program)
+    busy = (
+        "import time\ndef test_it():\n    end = time.process_time() + 0.2\n    while time.process_time() < end: pass\n"
+    )
+    assert [run(tmp_path, busy)[0].returncode for _ in range(2)] == [0, 1]
+    assert "over budget: the tier took" in run(tmp_path, busy)[0].stdout
+    (tmp_path / "conftest.py").write_text("")
+    assert run(tmp_path, cheap)[0].returncode == 0
+    assert len(json.loads(kept.read_text())) == 4
+
+
+def test_a_case_alone_may_be_too_dear() -> None:
+    cases = {"a": {"setup": 500.0, "call": 1.0}, "b": {"setup": 0.0, "call": budget.CASE_S + 1}}
+    (fault,) = budget.faults("quick", budget.summary(cases, 1.0), None)
+    assert fault.startswith("b took 21.0 CPU s")
+
+
+def test_a_damaged_file_is_no_run(tmp_path: Path) -> None:
+    (tmp_path / "quick.json").write_text("[{")
+    assert budget.read(tmp_path / "quick.json") == budget.read(tmp_path / "none.json") == []
