@@ -53,6 +53,14 @@ def test_a_comment_where_no_result_comes_from_trains_nothing_again(copy: Copy) -
     assert all(name.startswith(TRAINED) for name in again)
 
 
+def test_how_results_are_shown_trains_nothing_again(copy: Copy) -> None:
+    shown = copy.folder / "tasks" / "translation" / "show.py"
+    shown.write_text(shown.read_text(encoding="utf-8") + "\n# a comment\n", encoding="utf-8")
+    changed = status(copy)
+    assert {name.split("@")[0] for name in changed} == {"evaluate"}
+    assert all("@translation-" in name for name in changed)
+
+
 def test_what_a_task_lacks_is_no_stage(copy: Copy) -> None:
     listed = re.findall(rf"^(\w+)@{TOY}(\S*)", copy.dvc("stage", "list", "--all").stdout, re.MULTILINE)
     assert sorted(stage for stage, _ in listed) == sorted(

@@ -42,53 +42,54 @@ def test_every_knob() -> None:
     assert [name for name in names if getattr(settings, name) == getattr(same, name)] == []
 
 
-@pytest.mark.parametrize(
-    ("words", "told"),
-    [
-        ("", "the following arguments are required: [NAME=]PACKAGE"),
-        ("p --nope", "unrecognized arguments: --nope"),
-        ("p --port", "argument --port: expected one argument"),
-        ("p --port 70000", "argument --port: expected int from 0 to 65535, found '70000'"),
-        ("p --port -1", "argument --port: expected int from 0 to 65535, found '-1'"),
-        ("p --port http", "argument --port: expected int from 0 to 65535, found 'http'"),
-        ("p --port 80.5", "argument --port: expected int from 0 to 65535, found '80.5'"),
-        ("p --threads -1", "argument --threads: expected int from 0 to 1024, found '-1'"),
-        ("p --instances 0", "argument --instances: expected int from 1 to 64, found '0'"),
-        ("p --max-batch 0", "argument --max-batch: expected int from 1 to 4096, found '0'"),
-        ("p --max-wait-ms -1", "argument --max-wait-ms: expected float from 0 to 10000, found '-1'"),
-        ("p --max-wait-ms nan", "argument --max-wait-ms: expected float from 0 to 10000, found 'nan'"),
-        ("p --queue 0", "argument --queue: expected int from 1 to 1000000, found '0'"),
-        ("p --deadline-s 0", "argument --deadline-s: expected float from 0.001 to 3600, found '0'"),
-        ("p --body-mb inf", "argument --body-mb: expected float from 0.001 to 4096, found 'inf'"),
-        ("p --read-s 0", "argument --read-s: expected float from 0.1 to 3600, found '0'"),
-        ("p --max-items 0", "argument --max-items: expected int from 1 to 65536, found '0'"),
-        ("p --max-pixels 0", "argument --max-pixels: expected int from 1 to 10000000000, found '0'"),
-        ("p --max-characters 0", "argument --max-characters: expected int from 1 to 1000000000, found '0'"),
-        ("p --drain-s -1", "argument --drain-s: expected float from 0 to 3600, found '-1'"),
-        ("p --drain-delay-s -1", "argument --drain-delay-s: expected float from 0 to 3600, found '-1'"),
-        ("p --watch-s -1", "argument --watch-s: expected float from 0 to 3600, found '-1'"),
-        ("p --host=", "--host is empty, which would be all addresses; expected one"),
-        ("a/p b/p", "two packages are named 'p'; name one of them: NAME=b/p"),
-        ("m=a m=b", "two packages are named 'm'; name one of them: NAME=b"),
-        ("../etc=a", "../etc=a: the name '../etc' is not letters, digits, '.', '_' and '-' (at most 64)"),
-        (".hidden=a", "the name '.hidden' is not letters"),
-        ("ä=a", "the name 'ä' is not letters"),
-        (f"{'x' * 65}=a", "is not letters, digits, '.', '_' and '-' (at most 64)"),
-        ("=a", "=a: the name '' is not letters"),
-        ("/", "/: the name '' is not letters"),
-        ("name=", "name=: there is no folder behind the name; expected NAME=PACKAGE"),
-        ("p --token-file /does/not/exist", "--token-file /does/not/exist cannot be read"),
-        ("p --token-file /dev/null", "the token of --token-file or $STILLHOUSE_TOKEN must be 16 or more printable"),
-    ],
-)
-def test_what_is_wrong_is_told(words: str, told: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        parse(words.split())
-    assert ended.value.code == 2
-    *usage, last = capsys.readouterr().err.strip().splitlines()
-    assert usage[0].startswith("usage: python -m serving")
-    assert last.startswith("python -m serving: error: ")
-    assert told in last
+WRONG = [
+    ("", "the following arguments are required: [NAME=]PACKAGE"),
+    ("p --nope", "unrecognized arguments: --nope"),
+    ("p --port", "argument --port: expected one argument"),
+    ("p --port 70000", "argument --port: expected int from 0 to 65535, found '70000'"),
+    ("p --port -1", "argument --port: expected int from 0 to 65535, found '-1'"),
+    ("p --port http", "argument --port: expected int from 0 to 65535, found 'http'"),
+    ("p --port 80.5", "argument --port: expected int from 0 to 65535, found '80.5'"),
+    ("p --threads -1", "argument --threads: expected int from 0 to 1024, found '-1'"),
+    ("p --instances 0", "argument --instances: expected int from 1 to 64, found '0'"),
+    ("p --max-batch 0", "argument --max-batch: expected int from 1 to 4096, found '0'"),
+    ("p --max-wait-ms -1", "argument --max-wait-ms: expected float from 0 to 10000, found '-1'"),
+    ("p --max-wait-ms nan", "argument --max-wait-ms: expected float from 0 to 10000, found 'nan'"),
+    ("p --queue 0", "argument --queue: expected int from 1 to 1000000, found '0'"),
+    ("p --deadline-s 0", "argument --deadline-s: expected float from 0.001 to 3600, found '0'"),
+    ("p --body-mb inf", "argument --body-mb: expected float from 0.001 to 4096, found 'inf'"),
+    ("p --read-s 0", "argument --read-s: expected float from 0.1 to 3600, found '0'"),
+    ("p --max-items 0", "argument --max-items: expected int from 1 to 65536, found '0'"),
+    ("p --max-pixels 0", "argument --max-pixels: expected int from 1 to 10000000000, found '0'"),
+    ("p --max-characters 0", "argument --max-characters: expected int from 1 to 1000000000, found '0'"),
+    ("p --drain-s -1", "argument --drain-s: expected float from 0 to 3600, found '-1'"),
+    ("p --drain-delay-s -1", "argument --drain-delay-s: expected float from 0 to 3600, found '-1'"),
+    ("p --watch-s -1", "argument --watch-s: expected float from 0 to 3600, found '-1'"),
+    ("p --host=", "--host is empty, which would be all addresses; expected one"),
+    ("a/p b/p", "two packages are named 'p'; name one of them: NAME=b/p"),
+    ("m=a m=b", "two packages are named 'm'; name one of them: NAME=b"),
+    ("../etc=a", "../etc=a: the name '../etc' is not letters, digits, '.', '_' and '-' (at most 64)"),
+    (".hidden=a", "the name '.hidden' is not letters"),
+    ("ä=a", "the name 'ä' is not letters"),
+    (f"{'x' * 65}=a", "is not letters, digits, '.', '_' and '-' (at most 64)"),
+    ("=a", "=a: the name '' is not letters"),
+    ("/", "/: the name '' is not letters"),
+    ("name=", "name=: there is no folder behind the name; expected NAME=PACKAGE"),
+    ("p --token-file /does/not/exist", "--token-file /does/not/exist cannot be read"),
+    ("p --token-file /dev/null", "the token of --token-file or $STILLHOUSE_TOKEN must be 16 or more printable"),
+]
+"""A command line, and what is told of it."""
+
+
+def test_what_is_wrong_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    for words, told in WRONG:
+        with pytest.raises(SystemExit) as ended:
+            parse(words.split())
+        assert ended.value.code == 2, words
+        *usage, last = capsys.readouterr().err.strip().splitlines()
+        assert usage[0].startswith("usage: python -m serving")
+        assert last.startswith("python -m serving: error: ")
+        assert told in last, words
 
 
 @pytest.mark.parametrize("path", ["packages/detection", "packages/detection/", "./packages/x/../detection"])
