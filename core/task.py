@@ -1,8 +1,8 @@
 """What a task is: a folder `tasks/<task>/` with one module a role, each a plain module of functions.
 
-Six roles a task writes itself: `params`, `prepare`, `checks`, `model`, `predict`, `score`. Of `augment`, `data`,
-`graphs`, `quantize` and `serve` it takes its modality's, `modalities/<MODALITY>/<role>`, unless it has its own; `show`
-and `explain` it may leave out. `MODALITY` stands in `params`.
+Six roles a task writes itself: `params`, `prepare`, `checks`, `model`, `predict`, `score`. Of the
+others it takes its modality's, `modalities/<MODALITY>/<role>`, unless it has its own; `show` and `explain` may be
+missing in both. `MODALITY` stands in `params`.
 
 A stage asks for the role it needs, `load(task, "score")`, and never asks which task it runs; so editing a task's metric
 re-runs the stages that load `score`, and nothing else. Shapes and meanings of every function are below; there is no
@@ -36,7 +36,7 @@ Required = Literal["params", "prepare", "checks", "model", "predict", "score"]
 Inherited = Literal["augment", "data", "graphs", "quantize", "serve"]
 """What is its modality's unless it has its own."""
 Optional = Literal["show", "explain"]
-"""What it may leave out."""
+"""What may be missing in both."""
 Role = Required | Inherited | Optional
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -81,7 +81,7 @@ def _place(task: str, role: Role) -> Path | None:
     if task not in names():
         raise ParamsError([f"unknown task {task!r}; {suggest(task, names())}"])
     own = _within(Path("tasks", task), role)
-    return own or (_within(Path("modalities", modality(task)), role) if role in get_args(Inherited) else None)
+    return own or (None if role in get_args(Required) else _within(Path("modalities", modality(task)), role))
 
 
 def _within(folder: Path, role: Role) -> Path | None:

@@ -1,4 +1,4 @@
-"""One connection: HTTP/1.1 in and out, as an ASGI server (https://asgi.readthedocs.io), within bounds.
+"""One connection: HTTP/1.1 in and out, by h11, as an ASGI server (https://asgi.readthedocs.io), within bounds.
 
 Requests are answered one after another; those that a client sends ahead (pipelining) wait as bytes. Bounded are
 time and size of a head, what is read ahead of the application, and how long a client may leave an answer unread.
@@ -14,10 +14,11 @@ from email.utils import formatdate
 from typing import TYPE_CHECKING, cast
 from urllib.parse import unquote
 
+import h11
 from starlette.types import ASGIApp, Message, Scope
 
-from serving import logs
-from serving.framing import Chunked, Head, MalformedError, Sized, head
+from serving import framing, logs
+from serving.framing import MalformedError
 
 if TYPE_CHECKING:
     from serving.listener import Listener
@@ -32,6 +33,7 @@ LINGER_S = 5.0
 LINGER_BYTES = 64_000_000
 """How long, and how much, is still read and thrown away behind the last answer: a connection that is closed before that
 is reset, and the client may never see the answer (RFC 9112, 9.6)."""
+CLOSE = (b"connection", b"close")
 LEAVE_S = 1.0
 """How long an idle connection is kept when the server ends: a request may be on its way."""
 
@@ -159,16 +161,17 @@ class Connection(asyncio.Protocol):
     def _advance(self) -> None:
         """Read as far as the bytes that are there lead."""
         if self._exchange is None and self._buffer:
-            if (found := head(self._buffer)) is None:
+            if (head := framing.head(self._buffer)) is None:
                 if not self._begun:
                     self._begun = True
                     self._wait(self._read_s)
                 return
             self._begun = False
             self._stop()
-            self._exchange = Exchange(self, found)
-            self._exchange.feed(self._buffer)
-            self._listener.start(self._exchange.run(self._app, self._scope(found)))
+            exchange = Exchange(self, head)
+            self._exchange = exchange
+            exchange.feed(self._buffer)
+            self._listener.start(exchange.run(self._app, self._scope(exchange)))
         elif self._exchange is not None and not self._exchange.body.complete:
             self._exchange.feed(self._buffer)
         if len(self._buffer) + (self._exchange.ahead if self._exchange else 0) > AHEAD:
@@ -180,19 +183,19 @@ class Connection(asyncio.Protocol):
             self._paused = False
             self.transport.resume_reading()
 
-    def _scope(self, found: Head) -> Scope:
-        path, _, query = found.target.partition(b"?")
+    def _scope(self, exchange: Exchange) -> Scope:
+        path, _, query = exchange.target.partition(b"?")
         return {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.4"},
-            "http_version": found.version,
-            "method": found.method,
+            "http_version": exchange.request.http_version.decode(),
+            "method": exchange.request.method.decode(),
             "scheme": "http",
             "path": unquote(path.decode("ascii")),
             "raw_path": path,
             "query_string": query,
             "root_path": "",
-            "headers": found.headers,
+            "headers": exchange.headers,
             "client": self.client,
             "server": self.transport.get_extra_info("sockname")[:2],
             "state": {},
@@ -230,7 +233,8 @@ class Connection(asyncio.Protocol):
         if not self.transport.is_closing():
             body = json.dumps({"error": reason}).encode()
             headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-            self.say(status_line(status, [*headers, (b"connection", b"close")]) + body)
+            writer = h11.Connection(h11.SERVER)
+            self.say(writer.send(response(status, [*headers, CLOSE])) + writer.send(h11.Data(data=body)))
             self._linger()
 
     def _linger(self) -> None:
@@ -262,18 +266,18 @@ class Connection(asyncio.Protocol):
 
 
 class Exchange:
-    """A request and its answer."""
+    """A request and its answer. head: of the request. Raises: MalformedError."""
 
-    def __init__(self, connection: Connection, found: Head):
-        self._connection, self._head = connection, found
-        self.body: Sized | Chunked = Chunked() if found.length is None else Sized(found.length)
-        self.started = self._left = self._whole = self._chunked = self._kept = False
+    def __init__(self, connection: Connection, head: bytes):
+        self._connection, self._http = connection, h11.Connection(h11.SERVER, framing.HEAD_BYTES)
+        self.request, self.target, self.headers = framing.request(self._http, head)
+        self.body = framing.Body(self._http)
+        self.started = self._left = self._whole = False
         self._parts: list[bytes] = []
         self.ahead = 0
         """Bytes of the body that the application has not taken."""
         self._given = False
         """Whether the application has the end of the body."""
-        self._expects = found.expects
         self._changed = asyncio.Event()
         self._start: Message = {}
 
@@ -301,9 +305,9 @@ class Exchange:
 
     async def _receive(self) -> Message:
         while not self._parts and not (self.body.complete and not self._given) and not self._left and not self._whole:
-            if self._expects and not self.started and not self.body.complete:
-                self._expects = False
-                self._connection.say(b"HTTP/1.1 100 Continue\r\n\r\n")
+            if self._http.they_are_waiting_for_100_continue:
+                wanted = h11.InformationalResponse(status_code=100, headers=[], reason=b"Continue")
+                self._connection.say(self._http.send(wanted))
             self._changed.clear()
             await self._changed.wait()
         if self._left or self._whole or self._given:
@@ -320,47 +324,31 @@ class Exchange:
             self._start = message
             return
         body, more = message.get("body", b""), message.get("more_body", False)
-        start = b"" if self.started else self._opening(len(body), more)
+        parts = [] if self.started else [self._http.send(self._opening())]
         self.started = True
-        parts = [] if self._head.method == "HEAD" else self._framed(body, more)
-        await self._connection.write(_joined(start, parts))
+        if body and self.request.method != b"HEAD":
+            parts += self._http.send_with_data_passthrough(h11.Data(data=body)) or []
+        if not more:
+            parts.append(self._http.send(h11.EndOfMessage()))
+        await self._connection.write([b"".join(parts)] if sum(map(len, parts)) < PIECE else parts)
         if not more:
             self._whole = True
             self._changed.set()
-            self._connection.ended(self, self._kept)
+            self._connection.ended(self, self._http.our_state is h11.DONE)
 
-    def _opening(self, size: int, more: bool) -> bytes:
-        """Status line and headers, with what says where the answer ends. size: of its first part."""
-        headers = [(bytes(name).lower(), bytes(value)) for name, value in self._start["headers"]]
-        ends = self._start["status"] in (204, 304) or any(name == b"content-length" for name, _ in headers)
-        if not ends and not more:
-            headers.append((b"content-length", str(size).encode()))
-        elif not ends and self._head.version == "1.1":
-            self._chunked = True
-            headers.append((b"transfer-encoding", b"chunked"))
-        closes = any(name == b"connection" and b"close" in value.lower() for name, value in headers)
-        self._kept = self._head.keeps and self.body.complete and not closes and not self._connection.leaving
-        if not self._kept and not closes:
-            headers.append((b"connection", b"close"))
-        return status_line(self._start["status"], headers)
-
-    def _framed(self, body: bytes, more: bool) -> list[bytes]:
-        if not self._chunked:
-            return [body] if body else []
-        parts = [b"%x\r\n" % len(body), body, b"\r\n"] if body else []
-        return parts if more else [*parts, b"0\r\n\r\n"]
+    def _opening(self) -> h11.Response:
+        """The connection is kept if the body is read by now, and as h11 says."""
+        headers = [(bytes(name), bytes(value)) for name, value in self._start["headers"]]
+        if CLOSE not in headers and (not self.body.complete or self._connection.leaving):
+            headers.append(CLOSE)
+        return response(self._start["status"], headers)
 
 
-def _joined(start: bytes, parts: list[bytes]) -> list[bytes]:
-    """A short answer is one segment."""
-    return [start + b"".join(parts)] if sum(map(len, parts)) < PIECE else [start, *parts]
-
-
-def status_line(status: int, headers: list[tuple[bytes, bytes]]) -> bytes:
+def response(status: int, headers: list[tuple[bytes, bytes]]) -> h11.Response:
     """The head of an answer."""
     try:
         phrase = http.HTTPStatus(status).phrase
     except ValueError:
         phrase = ""
-    lines = [b"HTTP/1.1 %d %b" % (status, phrase.encode()), b"date: " + formatdate(usegmt=True).encode()]
-    return b"\r\n".join([*lines, *(name + b": " + value for name, value in headers), b"", b""])
+    date = (b"date", formatdate(usegmt=True).encode())
+    return h11.Response(status_code=status, headers=[date, *headers], reason=phrase)

@@ -74,7 +74,10 @@ def test_a_run_over_budget_ends_with_one(tmp_path: Path) -> None:
 
 def test_a_case_alone_may_be_too_dear() -> None:
     cases = {"a": {"setup": 500.0, "call": 1.0}, "b": {"setup": 0.0, "call": budget.CASE_S + 1}}
-    (fault,) = budget.faults("quick", budget.summary(cases, 1.0), None)
+    run = budget.summary(cases, 1.0)
+    assert not budget.faults("quick", run, None)
+    assert not budget.faults("quick", run, budget.summary({"b": {"call": 1.0}}, 1.0))
+    (fault,) = budget.faults("quick", run, run)
     assert fault.startswith("b took 21.0 CPU s")
 
 

@@ -79,6 +79,7 @@ class Params(TaskParams):
     distill: dict[Name, Distill] | None
     export: ExportParams
     quantize: images.Quantize
+    explain: images.Explain | None
 
     @model_validator(mode="after")
     def _learning(self) -> Params:

@@ -10,7 +10,7 @@ import numpy as np
 from modalities.images.prepare import canonical, digits, folders, manifest
 
 FORMATS = {"folders": folders, "manifest": manifest}
-SIZES = (0.55, 0.85)
+SIZES = (0.65, 0.9)
 """Height of a digit, as a share of the image's shorter side."""
 
 

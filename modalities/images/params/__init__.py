@@ -74,6 +74,18 @@ class Jitter(Section):
         return value
 
 
+class Explain(Section):
+    samples: Positive
+    """Test images whose prediction is explained."""
+    methods: list[Literal["cam", "occlusion", "lime", "kernel_shap"]] = Field(min_length=1)
+    window: float = Field(gt=0, le=1)
+    """Side of the window that `occlusion` slides, as a share of the image's."""
+    cells: Annotated[int, Field(ge=2, le=64)]
+    """`lime`, `kernel_shap`: the image is cut into so many cells each way."""
+    draws: Positive
+    """`lime`, `kernel_shap`: so many coverings are tried."""
+
+
 class Quantize(Section):
     calibration: Positive
     """Train images from which activation ranges are taken."""

@@ -45,6 +45,7 @@ SMALL = 4_000_000
 """Pixels of an image that may be decoded beside others; a decoder needs ten bytes for each, or more."""
 LARGE = threading.Lock()
 """Of the one larger image that is decoded at a time in this process."""
+TRUTHS = {"true": True, "false": False}
 SAMPLED = 4096
 """About so many pixels tell an image's brightness."""
 
@@ -73,16 +74,20 @@ class ImageRequest(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def form(cls, values: Any) -> Any:
-        """A form, known by its bytes, has numbers as text."""
+        """A form, known by its bytes, has numbers and yes or no as text."""
         if not isinstance(values, dict) or not isinstance(values.get("image"), bytes):
             return values
-        return {name: _number(cls, name, value) for name, value in values.items()}
+        return {name: _value(cls, name, value) for name, value in values.items()}
 
 
-def _number(model: type[BaseModel], name: Any, value: Any) -> Any:
+def _value(model: type[BaseModel], name: Any, value: Any) -> Any:
     field = model.model_fields.get(name) if isinstance(name, str) else None
-    if field is None or field.annotation not in (int, float) or not isinstance(value, str):
+    if field is None or field.annotation not in (bool, int, float) or not isinstance(value, str):
         return value
+    if field.annotation is bool:
+        if value not in TRUTHS:
+            raise ValueError(f"{name}: expected true or false, found {value[:40]!r}")
+        return TRUTHS[value]
     try:
         return field.annotation(value)
     except ValueError:

@@ -40,7 +40,7 @@ def reliability(table: dict[str, Any], ece: float, path: Path) -> None:
     made, axes = figure(5.6, 5.2)
     width = edges[1] - edges[0]
     shares = count / max(1, count.sum())
-    axes.plot([0, 1], [0, 1], color="#888888", linestyle="--", linewidth=1, label="as honest as can be")
+    axes.plot([0, 1], [0, 1], color="#888888", linestyle="--", linewidth=1, label="perfectly calibrated")
     seen = count > 0
     axes.bar(
         edges[:-1][seen], accuracy[seen], width * 0.92, align="edge", color=COLOURS[6], alpha=0.85, label="accuracy"

@@ -1,7 +1,7 @@
 /** Detection: an image in, boxes drawn over it, filtered, listed and saved. */
 
 import { el, stylesheet } from '../../dom.js';
-import { intake } from './intake.js';
+import { intake } from '../../intake.js';
 import { view } from './view.js';
 
 /**

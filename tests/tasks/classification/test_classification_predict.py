@@ -111,6 +111,15 @@ def test_a_request_gets_the_top_classes_and_the_heat_when_asked(predictor: Predi
     assert heat.shape == (4, 5) and heat.min() >= 0 and heat.max() == 1
 
 
+def test_a_form_says_yes_and_no_as_text(edges: Path) -> None:
+    file = inputs(edges, "val")[0].read_bytes()
+    form = {"image": file, "explain": "true", "top": "3"}
+    made = serve.Request.model_validate(form)
+    assert (made.explain, made.top) == (True, 3)
+    with pytest.raises(ValueError, match="explain: expected true or false, found 'perhaps'"):
+        serve.Request.model_validate(form | {"explain": "perhaps"})
+
+
 def test_tensors_give_all_probabilities(predictor: Predictor, edges: Path) -> None:
     files = [path.read_bytes() for path in inputs(edges, "val")[:3]]
     job = serve.tensors({"image": np.array(files, object)}, {}, predictor, LIMITS)

@@ -1,6 +1,6 @@
 /** The ways of an image into the page: chosen, dropped, pasted. */
 
-import { el } from '../../dom.js';
+import { el } from './dom.js';
 
 /**
  * @param {HTMLElement} target  takes drops
