@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,20 @@ from ops.passport import graph as stamped
 CARD = "<!doctype html><html lang=en><title>{name}</title><h1>{name}</h1><p>A toy.</p></html>"
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Networks this small are learnt no faster by several, which wait for each other where the machine is busy."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@one_thread()
 def detection(folder: Path) -> Path:
     """A package in `folder`, from real training and export."""
     import torch
@@ -46,6 +62,7 @@ def detection(folder: Path) -> Path:
     return package(folder / "detection", "detection", dataset)
 
 
+@one_thread()
 def translation(folder: Path) -> Path:
     """Likewise; English to Japanese."""
     params = translation_tiny.settings(model={"width": 64, "feed_forward": 128}, train={"lr": 0.003})
