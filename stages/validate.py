@@ -91,15 +91,17 @@ def _refuse_above_limit(ctx: stage.Context, report: dict[str, Any], quarantine: 
         return
     kept = paths.STATE / "quarantine" / f"{ctx.task}.jsonl"  # outlives the stage's folder, which failure removes
     write_jsonl(kept, quarantine)
-    lines = [
+    head = [
         f"{ctx.task}: {report['bad']:,} of {report['rows']:,} rows are bad ({report['bad_share']:.1%}), "
         f"{ctx.task}.validate.max_bad allows {limit:.1%}. Rows by reason:",
         *(f"  {line}" for line in _reasons(report["reasons"])),
         "The first:",
-        *(f"  - {_name(row)}" for row in quarantine[:SHOWN]),
-        f"All are in {kept}. Mend the data, or raise the limit in params.yaml.",
     ]
-    raise DataError("\n".join(lines))
+    tail = f"All are in {kept}. Mend the data, or raise the limit in params.yaml."
+    rows = [f"  - {_name(row)}" for row in quarantine[:SHOWN]]
+    while len("\n".join([*head, *rows, tail])) > LONGEST:
+        rows.pop()
+    raise DataError("\n".join([*head, *rows, tail]))
 
 
 def _reasons(counts: dict[str, int]) -> list[str]:
@@ -126,7 +128,7 @@ def _cut(text: str, most: int = 160) -> str:
 
 
 def _name(row: dict[str, Any]) -> str:
-    found = f" (found {_cut(str(row['found']), 120)})" if row.get("found") else ""
+    found = f" (found {_cut(str(row['found']), 200)})" if row.get("found") else ""
     return f"{_cut(str(row['file']), 120)}, row {row['row']}, {row['field']}: {_cut(row['reason'])}{found}"
 
 
