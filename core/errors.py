@@ -15,6 +15,10 @@ MISTAKE, TEMPORARY, MEMORY = 2, 75, 76
 ran out."""
 
 
+LISTED = 20
+"""Choices that a hint names."""
+
+
 class StillhouseError(Exception):
     """What was wrong, where (file, row, field), what was expected, and what to do next. No secret of a URL is in it."""
 
@@ -74,4 +78,7 @@ class GateError(StillhouseError):
 def suggest(word: str, choices: Sequence[str]) -> str:
     """A hint like `did you mean 'train'?`, or the list of valid choices when nothing is close."""
     close = get_close_matches(word, choices, n=1, cutoff=0.6)
-    return f"did you mean {close[0]!r}?" if close else f"valid: {', '.join(sorted(choices))}"
+    if close:
+        return f"did you mean {close[0]!r}?"
+    more = f" and {len(choices) - LISTED} more" if len(choices) > LISTED else ""
+    return f"valid: {', '.join(sorted(choices)[:LISTED])}{more}"

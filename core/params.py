@@ -6,6 +6,7 @@ what all tasks share. No field has a default: `params.yaml` shows every knob tha
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, ClassVar, Literal
@@ -48,6 +49,11 @@ class SourceParams(Section):
         if re.match(r"^(git\+|ssh://|git://|git@)|^https?://[^?#]*\.git/?([?#]|$)", self.source, re.I) or self.commit:
             return "git"
         return "archive" if re.match(r"^https?://", self.source, re.I) else "path"
+
+    @property
+    def local(self) -> Path:
+        """Of a local path: where it leads, with `~` and variables of the environment (`$HOME`) filled in."""
+        return Path(os.path.expandvars(self.source)).expanduser()
 
     @property
     def address(self) -> str:

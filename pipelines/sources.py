@@ -36,7 +36,7 @@ def refresh(tasks: Mapping[str, TaskParams]) -> list[str]:
 
 
 def _data(section: TaskParams) -> dict[str, Any]:
-    return ingest.fingerprint(Path(section.data.source)) if section.data.kind == "path" else {}
+    return ingest.fingerprint(section.data.local) if section.data.kind == "path" else {}
 
 
 def _weights(section: TaskParams, name: str) -> dict[str, Any]:

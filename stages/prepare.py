@@ -28,8 +28,10 @@ def prepare(ctx: stage.Context) -> None:
     rejected = ctx.out / "rejected.jsonl"
     summary["rejected"] = len(read_jsonl(rejected)) if rejected.exists() else 0
     write_json(ctx.out / "summary.json", summary)
-    ctx.run.note("\n".join(f"{key}: {value}" for key, value in summary.items()))
-    print(f"{ctx.name}: {brief(summary)}")
+    notes = [f"note: {note}" for note in summary.get("notes", [])]  # each may change what the data means: a line each
+    counts = {key: value for key, value in summary.items() if key != "notes"}
+    ctx.run.note("\n".join([*(brief({key: value}) for key, value in counts.items()), *notes]))
+    print("\n  ".join([f"{ctx.name}: {brief(counts)}", *notes]))
 
 
 if __name__ == "__main__":

@@ -12,13 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from core import paths, stage, task
-from core.brief import brief
 from core.errors import DataError
-from core.files import read_json, read_jsonl, write_json, write_jsonl
+from core.files import read_json, read_jsonl, write_json, write_jsonl, write_text
 from validation import suites
 
 SHOWN = 5
 """Bad rows that messages name."""
+REASONS = 6
+"""Reasons that messages name."""
+LONGEST = 2000
+"""Characters of a message."""
 KEPT = 12
 """Findings that stand in validation.json, for the report."""
 
@@ -36,7 +39,7 @@ def validate(ctx: stage.Context) -> None:
     report["prepared"] = read_json(source / "summary.json")
     ctx.run.metrics({key: report[key] for key in ("rows", "bad", "bad_share")})
     if broken := [message for outcome in outcomes.values() for message in outcome.broken]:
-        raise DataError(f"{ctx.task}: " + "; ".join(broken))
+        raise DataError(_refusal(ctx.task, broken, []))
     _refuse_above_limit(ctx, report, quarantine)
 
     write_jsonl(ctx.out / "quarantine.jsonl", quarantine)
@@ -44,10 +47,11 @@ def validate(ctx: stage.Context) -> None:
     bad = {name: outcome.bad_ids for name, outcome in outcomes.items()}
     report["clean"] = checks.clean(source, bad, ctx.out / "dataset", ctx.params)
     if problems := checks.refuse(ctx.out / "dataset", ctx.params):
-        raise DataError(f"{ctx.task}: " + "; ".join(problems))
+        raise DataError(_refusal(ctx.task, problems, report["prepared"].get("notes", [])))
     write_json(ctx.out / "validation.json", report)
-    reasons = f" ({brief(report['reasons'])})" if report["reasons"] else ""
-    print(f"{ctx.name}: {report['rows']:,} rows, {report['bad']} in quarantine{reasons}")
+    print(f"{ctx.name}: {report['rows']:,} rows, {report['bad']:,} in quarantine")
+    for line in _reasons(report["reasons"]):
+        print(f"  {line}")
     for row in quarantine[:SHOWN]:
         print(f"  quarantined: {_name(row)}")
     for warning in report["clean"].get("warnings", []):
@@ -87,17 +91,45 @@ def _refuse_above_limit(ctx: stage.Context, report: dict[str, Any], quarantine: 
         return
     kept = paths.STATE / "quarantine" / f"{ctx.task}.jsonl"  # outlives the stage's folder, which failure removes
     write_jsonl(kept, quarantine)
-    worst = "\n".join(f"  - {_name(row)}" for row in quarantine[:SHOWN])
-    raise DataError(
-        f"{ctx.task}: {report['bad']} of {report['rows']} rows are bad ({report['bad_share']:.1%}), "
-        f"{ctx.task}.validate.max_bad allows {limit:.1%}. Rows by reason: {report['reasons']}. The first:\n{worst}\n"
-        f"All are in {kept}. Mend the data, or raise the limit in params.yaml."
-    )
+    head = [
+        f"{ctx.task}: {report['bad']:,} of {report['rows']:,} rows are bad ({report['bad_share']:.1%}), "
+        f"{ctx.task}.validate.max_bad allows {limit:.1%}. Rows by reason:",
+        *(f"  {line}" for line in _reasons(report["reasons"])),
+        "The first:",
+    ]
+    tail = f"All are in {kept}. Mend the data, or raise the limit in params.yaml."
+    rows = [f"  - {_name(row)}" for row in quarantine[:SHOWN]]
+    while len("\n".join([*head, *rows, tail])) > LONGEST:
+        rows.pop()
+    raise DataError("\n".join([*head, *rows, tail]))
+
+
+def _reasons(counts: dict[str, int]) -> list[str]:
+    """The commonest reasons, a line each."""
+    rows = list(counts.items())
+    lines = [f"{count:,} x {_cut(reason)}" for reason, count in rows[:REASONS]]
+    rest = rows[REASONS:]
+    return lines + [f"{sum(count for _, count in rest):,} x {len(rest)} more reasons"] * bool(rest)
+
+
+def _refusal(task: str, problems: list[str], notes: list[str]) -> str:
+    """One message of bounded length; what does not fit stands in a file that it names."""
+    text = f"{task}: " + "; ".join(problems)
+    told = "\n".join([text, *(f"  prepare noted: {note}" for note in notes)])
+    if len(told) <= LONGEST:
+        return told
+    kept = paths.STATE / "quarantine" / f"{task}.txt"
+    write_text(kept, told + "\n")
+    return f"{told[: LONGEST - 200]} ...\nAll of it is in {kept}."
+
+
+def _cut(text: str, most: int = 160) -> str:
+    return text if len(text) <= most else text[: most - 4] + " ..."
 
 
 def _name(row: dict[str, Any]) -> str:
-    found = f" (found {row['found']})" if row.get("found") else ""
-    return f"{row['file']}, row {row['row']}, {row['field']}: {row['reason']}{found}"
+    found = f" (found {_cut(str(row['found']), 200)})" if row.get("found") else ""
+    return f"{_cut(str(row['file']), 120)}, row {row['row']}, {row['field']}: {_cut(row['reason'])}{found}"
 
 
 if __name__ == "__main__":

@@ -18,7 +18,8 @@ def test_by_itself():
     while time.process_time() < 0.3: pass
 def test_by_a_process_that_ended(): subprocess.run([sys.executable, "-c", BUSY], check=True)
 def test_by_a_process_of_a_process_that_is_there():
-    again = f"import subprocess, sys, time; subprocess.run([sys.executable, '-c', {BUSY!r}]); print(flush=True); time.sleep(30)"
+    again = "import subprocess, sys, time; "
+    again += f"subprocess.run([sys.executable, '-c', {BUSY!r}]); print(flush=True); time.sleep(30)"
     global left
     left = subprocess.Popen([sys.executable, "-c", again], stdout=subprocess.PIPE)
     left.stdout.readline()

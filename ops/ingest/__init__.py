@@ -10,10 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from core.errors import SourceError
-from core.files import read_json, write_json
+from core.files import read_json, sha256, write_json
 from core.params import SourceParams
+from core.walk import files_below
 from ops.ingest import archive, download, git
-from ops.ingest.local import files_below, fingerprint
+from ops.ingest.local import fingerprint
 
 __all__ = ["fetch", "fingerprint"]
 
@@ -22,7 +23,7 @@ def fetch(params: SourceParams, task: str) -> Path:
     """A local folder or file with the raw data. Raises: SourceError naming `<task>.data.source`."""
     try:
         if params.kind == "path":
-            return _local(Path(params.source))
+            return _local(params.local)
         with download.alone(params.commit or params.sha256 or ""):
             if params.kind == "git":
                 return _checked(git.folder(params.commit or "", params.files), lambda: _clone(params))
@@ -36,10 +37,11 @@ def _clone(params: SourceParams) -> None:
 
 
 def _download(params: SourceParams) -> None:
-    archive.unpack(download.download(params.source, params.sha256 or "", allow_private=params.allow_private))
+    digest = params.sha256 or ""
+    archive.unpack(download.download(params.source, digest, allow_private=params.allow_private), digest)
 
 
-def _checked(folder: Path, make: Callable[[], None]) -> Path:
+def _checked(folder: Path, make: Callable[[], object]) -> Path:
     """`folder` as `make` left it: files that somebody changed, added or removed since are fetched anew."""
     seal = folder.with_name(folder.name + ".json")
     if folder.exists() and seal.exists() and read_json(seal) == fingerprint(folder):
@@ -59,4 +61,8 @@ def _local(path: Path) -> Path:
         files_below(path) if path.is_dir() else path.open("rb").close()
     except PermissionError:
         raise SourceError("it cannot be read: permission denied; give this user read access") from None
+    if path.is_file() and archive.is_archive(path):
+        digest = sha256(path)
+        with download.alone(digest):
+            return _checked(archive.folder(digest), lambda: archive.unpack(path, digest))
     return path

@@ -31,6 +31,7 @@ LIMIT_RATIO = 200
 BROKEN = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, OSError)
 """What zipfile, tarfile and the decompressors raise for damaged files, and the system for impossible names. The last
 but one is what zipfile raises for a compression that it does not know."""
+ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 SMALL = 100 * 10**6
 """Below this many unpacked bytes the ratio does not matter: text compresses well."""
 
@@ -47,9 +48,14 @@ def folder(sha256: str) -> Path:
     return paths.STATE / "downloads" / f"{sha256}.unpacked"
 
 
-def unpack(archive: Path) -> Path:
+def is_archive(path: Path) -> bool:
+    """Whether a file is called a zip or tar archive. One of a single packed file (`.gz`) is none."""
+    return path.name.lower().endswith(ENDINGS)
+
+
+def unpack(archive: Path, sha256: str) -> Path:
     """A new folder with the archive's files. Raises: SourceError naming the member."""
-    target = folder(archive.name.split(".")[0])
+    target = folder(sha256)
     try:
         _unpack(archive, target)
     except BROKEN as error:

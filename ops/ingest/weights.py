@@ -5,6 +5,7 @@ It imports no other readers of sources: what it hands out is told by its sha256,
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from core import paths
@@ -22,10 +23,11 @@ def fetch(params: ModelParams, task: str, allow_private: bool = False) -> tuple[
             assert expected is not None  # params have seen to it
             with alone(expected):
                 return download(params.weights, expected, allow_private), expected
-        found = _digest(Path(params.weights))
+        file = Path(os.path.expandvars(params.weights)).expanduser()
+        found = _digest(file)
         if expected not in (None, found):
             raise SourceError(f"sha256 is {found}, `weights_sha256` in params.yaml expects {expected}")
-        return Path(params.weights), found
+        return file, found
     except SourceError as error:
         raise type(error)(f"{task}.model.weights {params.weights_address!r}: {error}") from None
 

@@ -21,10 +21,10 @@ import requests
 
 from core.errors import SourceError
 from core.params import SourceParams
+from core.walk import files_below
 from ops import ingest
 from ops.ingest import addresses
 from ops.ingest import git as git_source
-from ops.ingest.local import files_below
 
 TIMEOUT_S = 60
 REDIRECTS = 5
@@ -59,7 +59,7 @@ def look(source: SourceParams, task: str, seen: dict[str, Any] | None, settle_s:
         if source.kind == "sample":
             return Version({"source": "sample"})
         if source.kind == "path":
-            return _local(Path(source.source), seen or {}, settle_s)
+            return _local(source.local, seen or {}, settle_s)
         if source.kind == "git":
             return _git(source, task, branch)
         return _archive(source, task)

@@ -4,8 +4,8 @@ reads   the canonical dataset (see `prepare`)
 writes  the clean one, of the same form
 
 A box may stand out of its image by `OVERHANG` pixels, which is what rounding in YOLO's shares leaves; `clean` cuts that
-off. Boxes of an image in quarantine are left out with it, and so is an image of which every box is in quarantine: as a
-background example it would teach that nothing is there.
+off. Boxes of an image in quarantine are left out with it, and so is an image of which every box is in quarantine or
+could not be read (`unread`): as a background example it would teach that nothing is there.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ def tables(dataset: Path, params: Any) -> dict[str, pd.DataFrame]:
     boxes: list[dict[str, Any]] = []
     names = {entry["id"]: entry["name"] for entry in pictures.contents(dataset)["train"]["categories"]}
     for split, image, own, found in pictures.probed(dataset, params.validation.max_pixels):
-        images.append(pictures.row(image, split, found) | {"boxes": len(own)})
+        row = pictures.row(image, split, found)
+        images.append(row | {"content": image.get("missing", row["content"]), "boxes": len(own)})
         seen: Counter[tuple[Any, ...]] = Counter()
         boxes += [_box_row(annotation, image, split, found, names, seen) for annotation in own]
     return {
@@ -86,7 +87,7 @@ def clean(dataset: Path, bad: Mapping[str, set[Any]], folder: Path, params: Any)
             good = [entry for entry in own[image["id"]] if entry["id"] not in bad.get("boxes", set())]
             if image["id"] in bad.get("images", set()):
                 dropped["quarantined"] += 1
-            elif own[image["id"]] and not good:
+            elif (own[image["id"]] or image.get("unread")) and not good:
                 dropped["every box quarantined"] += 1
             elif not good and params.data.unannotated == "drop":
                 dropped["unannotated"] += 1
@@ -100,8 +101,16 @@ def clean(dataset: Path, bad: Mapping[str, set[Any]], folder: Path, params: Any)
 
 
 def refuse(dataset: Path, params: Any) -> list[str]:
-    """Empty splits, equal images in two splits, classes that train lacks."""
-    return pictures.refuse(dataset, "box")
+    """Empty splits and splits without a box, equal images in two splits, classes that train lacks."""
+    found = pictures.contents(dataset)
+    bare = [split for split, content in found.items() if content["images"] and not content["annotations"]]
+    if len(bare) == len(found):
+        return ["no image of the whole data set has a box; see prepare's notes, and label them"]
+    return pictures.refuse(dataset, "box") + [
+        f"the split {split!r} has {len(found[split]['images'])} images and no box, so nothing can be measured on it; "
+        "label it, or leave it out of the source, and a part of train takes its place"
+        for split in bare
+    ]
 
 
 def warnings(contents: Mapping[str, dict[str, Any]]) -> list[str]:

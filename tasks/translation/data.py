@@ -39,6 +39,8 @@ def loaders(clean: Path, augmented: Path, params: Any, seed: int, assets: dict[s
             languages.ASSET: (clean / languages.ASSET).read_bytes(),
         }
     coder = Tokenizer(assets[tokenizer.ASSET])
+    if len(coder) < params.model.vocabulary:
+        print(f"note: translation.model.vocabulary is {params.model.vocabulary}; the train split holds {len(coder)}")
     limit = params.model.max_tokens
     fits = [max(map(len, pair)) <= limit for pair in encode(coder, train)]
     if not any(fits):

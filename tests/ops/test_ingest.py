@@ -61,3 +61,39 @@ def test_a_fingerprint_follows_content_and_names(folder: Path) -> None:
     changed = ingest.fingerprint(data)
     (data / "a").rename(data / "b")
     assert len({before["digest"], changed["digest"], ingest.fingerprint(data)["digest"]}) == 3
+
+
+def test_a_fingerprint_follows_links_and_ends_where_they_lead_back(folder: Path) -> None:
+    disk, data = folder / "disk", folder / "data"
+    disk.mkdir()
+    data.mkdir()
+    (disk / "a").write_text("1")
+    (data / "linked").symlink_to(disk)
+    (disk / "back").symlink_to(data)
+    before = ingest.fingerprint(data)
+    assert before["count"] == 1
+    (disk / "a").write_text("2")
+    assert ingest.fingerprint(data) != before
+
+
+@pytest.mark.parametrize("beside", ["train.ja", "images/a.png"])
+def test_a_fingerprint_of_one_file_follows_what_is_read_with_it(folder: Path, beside: str) -> None:
+    (folder / "images").mkdir()
+    (folder / beside).write_text("1")
+    named = folder / ("train.en" if beside == "train.ja" else "data.json")
+    named.write_text("{}")
+    before = ingest.fingerprint(named)
+    (folder / beside).write_text("2")
+    assert ingest.fingerprint(named) != before
+
+
+def test_home_and_variables_in_a_path_are_filled_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "data").mkdir()
+    monkeypatch.setenv("HOME", str(folder))
+    assert [ingest.fetch(source(path), "t") for path in ("~/data", "$HOME/data")] == [folder / "data"] * 2
+
+
+def test_a_local_archive_is_unpacked(folder: Path) -> None:
+    (folder / "data.zip").write_bytes(zipped({"a/train.en": b"one\n"}))
+    found = ingest.fetch(source("data.zip"), "translation")
+    assert (found / "a" / "train.en").read_bytes() == b"one\n"

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 from modalities.images.inputs import bombs
+from modalities.images.inputs.formats import FORMATS
+from modalities.images.inputs.values import rgb
 
 FILL = 127
 """Grey of the padding, 0 after the network's normalisation."""
-FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF", "PPM")
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -33,8 +34,8 @@ anew, which a file can make slow."""
 def decode(source: Path | str | bytes, most: int | None = None) -> NDArray[np.uint8]:
     """Decode a file or its bytes as (height, width, 3) RGB, turned upright as its EXIF orientation says.
 
-    Of several frames, the first. most: pixels that are decoded at most, of a file that nobody vouches for: a
-    decompression bomb is refused before it takes memory or time.
+    Of several frames, the first; more than 8 bits and transparency as in `values`. most: pixels that are decoded at
+    most, of a file that nobody vouches for: a decompression bomb is refused before it takes memory or time.
     Raises: OSError or ValueError of Pillow when it is no image; `Image.DecompressionBombError`; and for a damaged file
     whatever Pillow stumbles upon (struct.error, SyntaxError, ...).
     """
@@ -46,7 +47,7 @@ def decode(source: Path | str | bytes, most: int | None = None) -> NDArray[np.ui
         image.load()
         turn = TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
         upright = image if turn is None else image.transpose(turn)
-        return np.asarray(upright if upright.mode == "RGB" else upright.convert("RGB"))
+        return np.asarray(rgb(upright))
 
 
 def fit(image: NDArray[np.uint8], size: tuple[int, int]) -> tuple[NDArray[np.uint8], tuple[float, float]]:

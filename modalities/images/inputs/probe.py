@@ -10,16 +10,8 @@ from typing import Any
 from PIL import Image
 
 from core.errors import SourceError
+from modalities.images.inputs.formats import ENDINGS, FORMATS
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
-ENDINGS = {
-    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
-    "MPO": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),  # a JPEG with more pictures behind it, as phones write
-    "PNG": (".png",),
-    "WEBP": (".webp",),
-    "BMP": (".bmp", ".dib"),
-    "TIFF": (".tif", ".tiff"),
-}
 ORIENTATION = 0x0112
 """EXIF tag: 1 upright, 2-8 mirrored or turned."""
 GOOD = "an image"

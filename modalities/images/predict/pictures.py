@@ -12,7 +12,8 @@ from PIL import Image, UnidentifiedImageError
 
 from core.errors import DataError
 from modalities.images.inputs.canonical import read_split
-from modalities.images.inputs.decode import FORMATS, decode
+from modalities.images.inputs.decode import decode
+from modalities.images.inputs.formats import FORMATS
 
 
 def inputs(dataset: Path, split: str, limit: int | None = None) -> list[Path]:

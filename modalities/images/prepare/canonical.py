@@ -6,6 +6,7 @@ writes  images/, train.json, val.json, test.json (COCO JSON: pixels, boxes as x,
 
 Nothing bad is dropped here: an image that is missing or damaged keeps the size that the source states, and a box whose
 numbers are not finite has null in their place and the original text in `stated`; the role `checks` finds them.
+`missing` of an image says where a file was looked for, `unread` how many of its labels could not be read.
 `source_file` and `source_row` of images and annotations say where each came from.
 
 Where an image carries an EXIF rotation, its boxes were drawn on the raw picture if the stated width and height are
@@ -17,18 +18,21 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from core.errors import SourceError
 from core.files import sha256, write_json, write_jsonl
+from core.walk import is_hidden
 from modalities.images.inputs.probe import GOOD, Probe, probe
 from modalities.images.prepare import upright
-from modalities.images.prepare.raw import Box, Picture, Raw
+from modalities.images.prepare.raw import Box, Picture, Raw, named
 from modalities.splits import SPLITS, assign
 
+LISTED = 12
+"""Names of what is there that a message gives."""
 DEPTH = 2
 """Levels of folders that may enclose the data, as in an unpacked archive."""
 
@@ -42,7 +46,9 @@ def prepare(source: Path, folder: Path, params: Any, seed: int, formats: Mapping
     name, root, files = _detect(source, settings.format, formats)
     raw = formats[name].read(root, files, settings.classes, settings.kind == "path")
     if not raw.pictures:
-        raise SourceError(f"no image in the {name} data at {source}; {len(raw.rejected)} rows were unusable")
+        raise SourceError(
+            f"no image in the {name} data at {source}; {len(raw.rejected)} rows were unusable{_first(raw)}"
+        )
     probes = [probe(picture.path, params.validation.max_pixels, decode=False) for picture in raw.pictures]
     splits, notes = assign(
         [picture.split for picture in raw.pictures],
@@ -52,13 +58,18 @@ def prepare(source: Path, folder: Path, params: Any, seed: int, formats: Mapping
         [{box.label for box in picture.boxes} for picture in raw.pictures],
         "images",
     )
-    converted = _write(raw, probes, splits, folder)
+    converted, scaled = _write(raw, probes, splits, folder)
     if raw.rejected:
         write_jsonl(folder / "rejected.jsonl", raw.rejected)
     removed = [picture for picture, split in zip(raw.pictures, splits, strict=True) if split is None]
     if removed:
         write_jsonl(folder / "removed.jsonl", [_removed(picture) for picture in removed])
-        notes.append(f"{len(removed)} images left out, e.g. {removed[0].name}: a held-out split has the same bytes")
+        notes.append(
+            f"{len(removed)} images left out, e.g. {removed[0].name}: a held-out split has the same bytes "
+            "(all are in removed.jsonl)"
+        )
+    for what, names in sorted(scaled.items()):
+        notes.append(f"{len(names)} images of more than 8 bits: {what} became black to white, e.g. {named(names)}")
     boxes = Counter(split for picture, split in zip(raw.pictures, splits, strict=True) for _ in picture.boxes)
     whole = any(box.numbers is None for picture in raw.pictures for box in picture.boxes)
     return {
@@ -72,6 +83,13 @@ def prepare(source: Path, folder: Path, params: Any, seed: int, formats: Mapping
     }
 
 
+def _first(raw: Raw) -> str:
+    if not raw.rejected:
+        return ""
+    row = raw.rejected[0]
+    return f", the first: {row['file']}, row {row['row']}, {row['field']}: {row['reason']} (found {row['found']})"
+
+
 def _removed(picture: Picture) -> dict[str, Any]:
     reason = "a held-out split has an image of the same bytes"
     return {"file": picture.file, "row": picture.row, "field": "image", "reason": reason}
@@ -79,26 +97,45 @@ def _removed(picture: Picture) -> dict[str, Any]:
 
 def _detect(source: Path, wanted: str, formats: Mapping[str, Any]) -> tuple[str, Path, list[Path]]:
     """(format, root, annotation files) at the lowest depth where one fits. Raises: SourceError."""
-    if not source.is_dir():
-        raise SourceError(f"data.source {source}: expected a folder")
     names = list(formats) if wanted == "auto" else [wanted]
+    if source.is_file():
+        return _detect_file(source, names, formats)
+    if not source.is_dir():
+        raise SourceError(f"data.source {source}: expected a folder or a file")
     level = [source]
     for _ in range(DEPTH + 1):
         found = [(name, root, files) for root in level for name in names if (files := formats[name].find(root))]
         if len({(name, root) for name, root, _ in found}) > 1:
-            options = ", ".join(f"{name} in {root.relative_to(source)}/" for name, root, _ in found)
+            options = ", ".join(f"{name} in {root.relative_to(source)}/" for name, root, _ in found[:LISTED])
             raise SourceError(f"{source} holds several data sets ({options}); name one with data.format or data.source")
         if found:
             return found[0]
-        level = [sub for root in level for sub in sorted(root.iterdir()) if sub.is_dir() and sub.name[0] != "."]
+        level = [sub for root in level for sub in sorted(root.iterdir()) if sub.is_dir() and not is_hidden(sub.name)]
     seen = sorted(p.relative_to(source).as_posix() + "/" * p.is_dir() for p in source.iterdir())
-    needs = "\n".join(f"  - {formats[name].NEEDS}" for name in names)
-    listing = ", ".join(seen[:12]) + (f" and {len(seen) - 12} more" if len(seen) > 12 else "")
-    raise SourceError(f"no data of format {wanted!r} in {source}; found: {listing or 'nothing'}. Needed:\n{needs}")
+    listing = ", ".join(seen[:LISTED]) + (f" and {len(seen) - LISTED} more" if len(seen) > LISTED else "")
+    raise SourceError(
+        f"no data of format {wanted!r} in {source}; found: {listing or 'nothing'}. Needed:\n{_needs(names, formats)}"
+    )
 
 
-def _write(raw: Raw, probes: list[Probe], splits: list[str | None], folder: Path) -> Counter[str]:
-    """Write images and the three JSON files; return how many images were converted, by reason."""
+def _detect_file(source: Path, names: list[str], formats: Mapping[str, Any]) -> tuple[str, Path, list[Path]]:
+    """The data set that a single file describes: a COCO JSON, a data.yaml, a table. Raises: SourceError."""
+    for root in list(source.parents)[: DEPTH + 1]:
+        for name in names:
+            if source in formats[name].find(root):
+                return name, root, [source]
+    raise SourceError(f"data.source {source} describes no pictures. Needed:\n{_needs(names, formats)}")
+
+
+def _needs(names: list[str], formats: Mapping[str, Any]) -> str:
+    return "\n".join(f"  - {formats[name].NEEDS}" for name in names)
+
+
+def _write(
+    raw: Raw, probes: list[Probe], splits: list[str | None], folder: Path
+) -> tuple[Counter[str], dict[str, list[str]]]:
+    """Write images and the three JSON files; return how many images were converted, by reason, and the names of those
+    of more than 8 bits, by the values that became black and white."""
     (folder / "images").mkdir(parents=True, exist_ok=True)
     numbers = {name: number for number, name in enumerate(raw.classes, 1)}
     categories = [{"id": number, "name": name} for name, number in numbers.items()]
@@ -106,14 +143,17 @@ def _write(raw: Raw, probes: list[Probe], splits: list[str | None], folder: Path
         split: {"images": [], "annotations": [], "categories": categories} for split in SPLITS
     }
     converted: Counter[str] = Counter()
+    scaled: dict[str, list[str]] = defaultdict(list)
     taken: set[str] = set()
     boxes = 0
     for number, (picture, found, split) in enumerate(zip(raw.pictures, probes, splits, strict=True), 1):
         if split is None:
             continue
-        name, reason = _place(picture, found, taken, folder)
+        name, reason, values = _place(picture, found, taken, folder)
         if reason:
             converted[reason] += 1
+        if values:
+            scaled[values].append(picture.name)
         entry, place = _image(picture, found, reason is not None)
         content = contents[split]
         content["images"].append({"id": number, "file_name": name, **entry})
@@ -123,26 +163,26 @@ def _write(raw: Raw, probes: list[Probe], splits: list[str | None], folder: Path
             content["annotations"].append(record)
     for split, content in contents.items():
         write_json(folder / f"{split}.json", content)
-    return converted
+    return converted, scaled
 
 
-def _place(picture: Picture, found: Probe, taken: set[str], folder: Path) -> tuple[str, str | None]:
-    """Copy or convert the image under a free name; return the name, and why it was converted."""
+def _place(picture: Picture, found: Probe, taken: set[str], folder: Path) -> tuple[str, str | None, str | None]:
+    """Copy or convert the image under a free name; return the name, why it was converted, and `upright.write`'s."""
     reason = upright.conversion(found)
     plain = re.sub(r"[^\w.-]+", "_", Path(picture.name.replace("\\", "/")).name).lstrip(".") or "image"
     if picture.path is None:
-        return _free(plain, taken), None
+        return _free(plain, taken), None, None
     if reason:
         name = _free(f"{Path(plain).stem}.png", taken)
         try:
-            upright.write(picture.path, folder / "images" / name, convert=True)
+            values = upright.write(picture.path, folder / "images" / name, convert=True)
         except Exception:  # damaged behind its header: kept as it is, `checks` says what is wrong
             (folder / "images" / name).unlink(missing_ok=True)
         else:
-            return name, reason
+            return name, reason, values
     name = _free(Path(plain).stem + picture.path.suffix, taken)
     upright.write(picture.path, folder / "images" / name, convert=False)
-    return name, None
+    return name, None, None
 
 
 def _free(name: str, taken: set[str]) -> str:
@@ -163,7 +203,10 @@ def _image(picture: Picture, found: Probe, converted: bool) -> tuple[dict[str, A
     drawn_raw = turned and tuple(stated) == raw and raw != upright
     width, height = upright if drawn_raw else stated
     origin = {"source_file": picture.file, "source_row": picture.row}
-    return {"width": _side(width), "height": _side(height), **origin}, (found, picture, drawn_raw)
+    more: dict[str, Any] = {"unread": picture.unread} if picture.unread else {}
+    if picture.path is None and picture.missing:
+        more = {**more, "missing": picture.missing}
+    return {"width": _side(width), "height": _side(height), **origin, **more}, (found, picture, drawn_raw)
 
 
 def _side(value: Any) -> int | None:

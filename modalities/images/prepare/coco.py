@@ -8,11 +8,14 @@ Rows are 1-based positions in `images` and `annotations`.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from core.errors import SourceError
-from modalities.images.prepare.raw import Box, Picture, Raw, inside, known_class
+from core.walk import is_hidden, listing
+from modalities.images.prepare.names import Names, plain
+from modalities.images.prepare.raw import Box, Picture, Raw, account, choose, inside, named, number, sides
 from modalities.splits import split_of
 
 NEEDS = "coco: JSON files with `images`, `annotations` and `categories`, at the top, in annotations/ or in train/, ..."
@@ -21,8 +24,9 @@ OTHER_KINDS = ("captions", "person_keypoints", "stuff", "panoptic", "image_info"
 
 def find(root: Path) -> list[Path]:
     """The annotation files below `root`; empty: this is no COCO data set."""
-    files = sorted([*root.glob("*.json"), *root.glob("*/*.json")])
-    files = [file for file in files if not file.name.startswith(OTHER_KINDS) and _looks_like(file)]
+    found = sorted([*root.glob("*.json"), *root.glob("*/*.json")])
+    files = [path for path in found if not any(map(is_hidden, path.relative_to(root).parts)) and _looks_like(path)]
+    files = [path for path in files if not path.name.startswith(OTHER_KINDS)]
     return [file for file in files if file.name.startswith("instances_")] or files
 
 
@@ -30,19 +34,27 @@ def read(root: Path, files: list[Path], classes: list[str] | None, trusted: bool
     """Every image and annotation of `files`. Raises: SourceError for bad JSON, a repeated id, an unknown class."""
     raw = Raw()
     contents = {file: _load(file, file.relative_to(root).as_posix()) for file in files}
-    raw.classes = classes or _classes(contents, root, raw)
+    names = _classes(contents, root, raw)
+    here = listing(root)
+    pictures = Names(here)
     splits = [split_of(file.stem) or split_of(file.parent.name) for file in files]
     for file, split in zip(files, splits, strict=True):
         if split == "trainval" and {"train", "val"} & set(splits):
             raw.notes.append(f"{file.relative_to(root)} left out: it joins other splits")
             continue
-        _read_file(raw, root, file, contents[file], "train" if split == "trainval" else split, trusted)
+        _read_file(raw, root, file, contents[file], "train" if split == "trainval" else split, pictures, trusted)
+    choose(raw, names, classes)
+    others = [path for path in here.files if path.suffix.lower() == ".json" and path not in files]
+    if others:
+        shown = named([here.name(path) for path in others])
+        raw.notes.append(f"{len(others)} other JSON files are no annotations of boxes and left out, e.g. {shown}")
+    account(raw, here, {*files, *others}, "pictures that no annotation file names")
     return raw
 
 
 def _looks_like(file: Path) -> bool:
     data = file.read_bytes()
-    return (b'"images"' in data and b'"annotations"' in data) or file.parent.name == "annotations"
+    return b'"images"' in data and b'"annotations"' in data
 
 
 def _load(file: Path, name: str) -> dict[str, Any]:
@@ -65,11 +77,11 @@ def _classes(contents: dict[Path, dict[str, Any]], root: Path, raw: Raw) -> list
     """Names by category id; without a mere parent of other categories, which Roboflow writes as id 0."""
     names: dict[str, None] = {}
     for file, content in contents.items():
-        used = {entry.get("category_id") for entry in content["annotations"] if isinstance(entry, dict)}
-        named = _categories(content, file.relative_to(root).as_posix())
+        used = {_key(entry.get("category_id")) for entry in content["annotations"] if isinstance(entry, dict)}
+        categories = _categories(content, file.relative_to(root).as_posix())
         parents = {entry.get("supercategory") for entry in content["categories"]}
-        for number, name in sorted(named.items(), key=lambda item: str(item[0]).zfill(12)):
-            if name in parents and number not in used and len(named) > 1:
+        for key, name in sorted(categories.items(), key=lambda item: str(item[0]).zfill(12)):
+            if name in parents and key not in used and len(categories) > 1:
                 raw.notes.append(f"category {name!r} left out: it is only the parent of others")
             else:
                 names.setdefault(name)
@@ -79,50 +91,86 @@ def _classes(contents: dict[Path, dict[str, Any]], root: Path, raw: Raw) -> list
 def _categories(content: dict[str, Any], name: str) -> dict[Any, str]:
     categories: dict[Any, str] = {}
     for row, entry in enumerate(content["categories"], 1):
-        if not isinstance(entry, dict) or not isinstance(entry.get("name"), str) or "id" not in entry:
-            raise SourceError(f"{name}: categories, row {row}: expected an object with `id` and `name`")
+        if not isinstance(entry, dict) or "id" not in entry or not _is_name(entry.get("name")):
+            found = f"{_kind(entry['name'])} as name" if isinstance(entry, dict) and "name" in entry else _kind(entry)
+            raise SourceError(f"{name}: categories, row {row}: expected an object with `id` and `name`, found {found}")
         if _key(entry["id"]) in categories:
             raise SourceError(f"{name}: categories, row {row}, id: {entry['id']!r} stands twice; ids must be unique")
-        categories[_key(entry["id"])] = entry["name"]
+        categories[_key(entry["id"])] = str(entry["name"])
     return categories
 
 
-def _read_file(raw: Raw, root: Path, file: Path, content: dict[str, Any], split: str | None, trusted: bool) -> None:
+def _read_file(
+    raw: Raw, root: Path, file: Path, content: dict[str, Any], split: str | None, names: Names, trusted: bool
+) -> None:
     name = file.relative_to(root).as_posix()
     categories = _categories(content, name)
     folders = _folders(root, file, split)
+    short = Counter(
+        plain(entry["file_name"]).rpartition("/")[2]
+        for entry in content["images"]
+        if isinstance(entry, dict) and isinstance(entry.get("file_name"), str)
+    )
     pictures: dict[Any, Picture] = {}
     for row, entry in enumerate(content["images"], 1):
         if not isinstance(entry, dict) or not isinstance(entry.get("file_name"), str) or "id" not in entry:
-            raw.reject(name, row, "images", "an image is an object with `id` and `file_name`")
+            raw.reject(name, row, "images", "an image is an object with `id` and `file_name`", _kind(entry))
             continue
         if _key(entry["id"]) in pictures:
             raise SourceError(f"{name}: images, row {row}, id: {entry['id']!r} stands twice; image ids must be unique")
-        path = _locate(entry["file_name"], folders, root, trusted)
-        size = (entry.get("width"), entry.get("height"))
-        picture = Picture(path, entry["file_name"], None if size == (None, None) else size, split, name, row)
+        stated = entry["file_name"]
+        path = _locate(stated, folders, root, trusted, short[plain(stated).rpartition("/")[2]] == 1, names)
+        picture = Picture(path, stated, sides(entry.get("width"), entry.get("height")), split, name, row)
+        picture.missing = "" if path else names.missing(stated, [place for place in folders if place.is_dir()])
         pictures[_key(entry["id"])] = picture
         raw.pictures.append(picture)
     for row, entry in enumerate(content["annotations"], 1):
-        image = pictures.get(_key(entry.get("image_id"))) if isinstance(entry, dict) else None
+        image = _get(pictures, entry.get("image_id")) if isinstance(entry, dict) else None
         if image is None:
-            raw.reject(name, row, "image_id", "an annotation names the id of an image in the same file")
+            found = _kind(entry.get("image_id") if isinstance(entry, dict) else entry)
+            raw.reject(name, row, "image_id", "an annotation names the id of an image in the same file", found)
             continue
-        number = _key(entry.get("category_id"))
-        where = f"{name}: annotations, row {row}, category_id"
-        if number not in categories:
-            raise SourceError(f"{where}: unknown class id {number!r}; categories has {sorted(map(str, categories))}")
-        known_class(categories[number], raw.classes, where)
-        image.boxes.append(Box(categories[number], _numbers(entry.get("bbox")), name, row, entry.get("iscrowd") == 1))
+        label = _get(categories, entry.get("category_id"))
+        if label is None:
+            known = named([_kind(number) for number in categories])
+            raise SourceError(
+                f"{name}: annotations, row {row}, category_id: unknown class id {_kind(entry.get('category_id'))}; "
+                f"categories has {len(categories)}: {known}"
+            )
+        image.boxes.append(Box(label, _numbers(entry.get("bbox")), name, row, entry.get("iscrowd") in (1, "1")))
 
 
 def _key(value: Any) -> Any:
-    """An id that may serve as a key, whatever JSON value stands there."""
-    return value if isinstance(value, int | str) else repr(value)
+    """An id that may serve as a key, whatever JSON value stands there; 1.0 is 1."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value if isinstance(value, int | str) and not isinstance(value, bool) else repr(value)
+
+
+def _get(table: dict[Any, Any], value: Any) -> Any:
+    """What has the id `value`; where no id is that text, the number that it writes, and the other way round."""
+    key = _key(value)
+    if key in table:
+        return table[key]
+    if isinstance(value, str):
+        written = number(value)
+        return table.get(int(written)) if isinstance(written, float) and written.is_integer() else None
+    return table.get(str(key))
+
+
+def _kind(value: Any) -> str:
+    """A JSON value with its type, for a message: the text '1', the number 1."""
+    kinds = {str: "the text", bool: "", int: "the number", float: "the number", type(None): "", dict: "an object"}
+    shown = "" if isinstance(value, dict) else repr(value)[:60]
+    return f"{kinds.get(type(value), type(value).__name__)} {shown}".strip().replace("None", "null")
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str | int) and not isinstance(value, bool)
 
 
 def _numbers(box: Any) -> list[Any]:
-    return box if isinstance(box, list) and len(box) == 4 else [box, None, None, None]
+    return [number(value) for value in box] if isinstance(box, list) and len(box) == 4 else [box, None, None, None]
 
 
 def _folders(root: Path, file: Path, split: str | None) -> list[Path]:
@@ -133,15 +181,18 @@ def _folders(root: Path, file: Path, split: str | None) -> list[Path]:
     return [
         *(top / name / part for top in reversed(tops) for name in names for part in ("", "images")),
         *(top / "images" / name for top in reversed(tops) for name in names),
-        *(top / part for top in tops for part in ("", "images")),
+        *(top / part for top in tops for part in ("", "images", "JPEGImages")),
     ]
 
 
-def _locate(stated: str, folders: list[Path], root: Path, trusted: bool) -> Path | None:
+def _locate(stated: str, folders: list[Path], root: Path, trusted: bool, alone: bool, names: Names) -> Path | None:
+    """alone: no other image of the file has the same last name, so that it may do where folders were flattened."""
     if "\0" in stated:
         return None
-    for name in dict.fromkeys((stated, Path(stated.replace("\\", "/")).name)):
+    whole = plain(stated)
+    for name in dict.fromkeys((stated, whole, *([whole.rpartition("/")[2]] if alone else []))):
         for folder in folders:
             if inside(folder / name, root, trusted):
                 return folder / name
-    return None
+    found = [path for path in names.named(whole) if inside(path, root, trusted)]
+    return found[0] if len(found) == 1 else None

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from core.errors import SourceError, suggest
+from core.walk import Listing
+from modalities.images.inputs.formats import SUFFIXES, UNREAD
 
+__all__ = ["SUFFIXES", "Box", "Picture", "Raw", "inside", "known_class", "named"]
 SHOWN = 3
 """Files that a note names."""
-SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff")
+FOUND = 200
+"""Characters that are shown of what was found."""
 
 
 @dataclass
@@ -38,6 +44,10 @@ class Picture:
     boxes: list[Box] = field(default_factory=list)
     relative: bool = False
     """Whether the boxes are shares of the image's size instead of pixels."""
+    unread: int = 0
+    """Labels that could not be read: without a good one, the picture is no background example."""
+    missing: str = ""
+    """Of a picture without a file: where it was looked for, and what there is instead."""
 
 
 @dataclass
@@ -49,8 +59,13 @@ class Raw:
     """Rows that are neither an image nor a box: {"file", "row", "field", "reason"}."""
     notes: list[str] = field(default_factory=list)
 
-    def reject(self, file: str, row: int, column: str, reason: str) -> None:
-        self.rejected.append({"file": file, "row": row, "field": column, "reason": reason})
+    def reject(
+        self, file: str, row: int, column: str, reason: str, found: str = "", picture: Picture | None = None
+    ) -> None:
+        """reason: the same for every row of a kind; found: what stands in this one; picture: whose label it was."""
+        self.rejected.append({"file": file, "row": row, "field": column, "reason": reason, "found": found[:FOUND]})
+        if picture is not None:
+            picture.unread += 1
 
 
 def named(files: list[str]) -> str:
@@ -67,10 +82,74 @@ def known_class(label: str, classes: list[str], where: str) -> None:
         )
 
 
+def choose(raw: Raw, names: list[str], classes: list[str] | None) -> None:
+    """Set the classes: `data.classes` is a selection, and what nobody uses of the source's `names` is no class.
+
+    Boxes of other classes are left out and counted. Raises: SourceError for a class in `classes` that no box has and
+    no name is.
+    """
+    counts = Counter(box.label for picture in raw.pictures for box in picture.boxes)
+    if classes:
+        known = list(dict.fromkeys([*names, *counts]))
+        for label in classes:
+            if label not in known:
+                raise SourceError(f"data.classes: unknown class {label!r}; {suggest(label, known)}")
+        for picture in raw.pictures:
+            picture.boxes = [box for box in picture.boxes if box.label in classes]
+        if others := [f"{label} ({count:,})" for label, count in counts.most_common() if label not in classes]:
+            boxes = sum(count for label, count in counts.items() if label not in classes)
+            raw.notes.append(f"{boxes:,} boxes of classes that data.classes does not list left out: {named(others)}")
+        raw.classes = classes
+        return
+    raw.classes = [name for name in dict.fromkeys(names) if counts[name]]
+    if unused := [name for name in dict.fromkeys(names) if not counts[name]]:
+        raw.notes.append(f"{len(unused)} classes without a box left out: {named(unused)}")
+
+
+def account(raw: Raw, files: Listing, labels: set[Path], unlabelled: str) -> None:
+    """Tell of what lies in the source and was not read, each kind in a note of its own.
+
+    labels: files that were read as labels; unlabelled: what a picture that nothing names lacks.
+    """
+    used = {picture.path for picture in raw.pictures} | labels
+    left: dict[str, list[Path]] = {}
+    for path in files.files:
+        if path in used:
+            continue
+        suffix = path.suffix.lower()
+        kind = unlabelled if suffix in SUFFIXES else "pictures or films of a kind that is not read" * (suffix in UNREAD)
+        left.setdefault(kind or "other files", []).append(path)
+    left["hidden or temporary files"] = files.hidden
+    for kind, paths in left.items():
+        if paths:
+            raw.notes.append(f"{len(paths)} {kind} left out, e.g. {named([files.name(path) for path in paths])}")
+
+
+def number(value: Any) -> Any:
+    """A number, also where it is written as text; anything else as it is.
+
+    >>> number("96"), number(" 1e3 "), number(7), number("wide"), number(True)
+    (96.0, 1000.0, 7, 'wide', True)
+    """
+    if not isinstance(value, str):
+        return value
+    try:
+        return float(value)
+    except ValueError:
+        return value
+
+
+def sides(width: Any, height: Any) -> tuple[Any, Any] | None:
+    """A stated size; None where nothing, 0 or an empty text is stated, which tools write for what they do not know."""
+    found = (number(width), number(height))
+    unknown = any(side is None or side == 0 or (isinstance(side, str) and not side.strip()) for side in found)
+    return None if unknown else found
+
+
 def inside(path: Path, root: Path, trusted: bool) -> bool:
     """Whether `path` is a file that may be read: below `root`, by its real place unless the source is `trusted`."""
     if not path.is_file():
         return False
-    if trusted:
-        return ".." not in path.relative_to(root).parts if path.is_relative_to(root) else False
+    if trusted:  # links of the user's own folder may lead anywhere; `..` in a name of the data may not
+        return Path(os.path.normpath(path)).is_relative_to(os.path.normpath(root))
     return path.resolve().is_relative_to(root.resolve())

@@ -1,8 +1,7 @@
 """Image files made canonical: plain RGB or grey bytes stay as they are, everything else becomes an upright RGB PNG.
 
 - EXIF orientation: applied to the pixels, and to the boxes when these were drawn on the raw picture (`turn`);
-- CMYK and palettes: converted by Pillow; transparency: laid on white;
-- 16-bit grey: value / 257, so that 65535 becomes 255; 1-bit: 0 and 255.
+- every other mode, more than 8 bits and transparency: as `inputs.values` has it, which the server uses, too.
 """
 
 from __future__ import annotations
@@ -11,9 +10,12 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
-from modalities.images.inputs.probe import FORMATS, GOOD, Probe
+from modalities.images.inputs import values
+from modalities.images.inputs.decode import TURNS
+from modalities.images.inputs.formats import FORMATS
+from modalities.images.inputs.probe import GOOD, ORIENTATION, Probe
 
 PLAIN = ("RGB", "L")
 
@@ -26,25 +28,23 @@ def conversion(found: Probe) -> str | None:
     return " and ".join([*reasons, *(["EXIF rotation"] if found.orientation != 1 else [])]) or None
 
 
-def write(source: Path, target: Path, convert: bool) -> None:
-    """Write `source` to `target`, as RGB PNG when `convert`. Raises: what Pillow raises on damaged bytes."""
+def write(source: Path, target: Path, convert: bool) -> str | None:
+    """Write `source` to `target`, as RGB PNG when `convert`.
+
+    Returns: of a picture of more than 8 bits, which values became black and white. Raises: what Pillow raises on
+    damaged bytes.
+    """
     if not convert:
         shutil.copyfile(source, target)
-        return
+        return None
     with Image.open(source, formats=FORMATS) as opened:
-        image = _rgb(ImageOps.exif_transpose(opened))
+        scaled = values.white_of(opened) if values.deep(opened.mode) else None
+        image = values.rgb(opened)
+        exif = opened.getexif()
+        turn = TURNS.get(exif.get(ORIENTATION, 1))
+        image = image if turn is None else image.transpose(turn)
     Image.fromarray(np.asarray(image)).save(target, format="PNG")  # the array carries no metadata along
-
-
-def _rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I") or image.mode == "F":
-        values = np.asarray(image, np.float64)
-        return Image.fromarray((values / 257).round().clip(0, 255).astype(np.uint8)).convert("RGB")
-    if image.has_transparency_data:
-        layer = image.convert("RGBA")
-        white = Image.new("RGBA", layer.size, (255, 255, 255, 255))
-        return Image.alpha_composite(white, layer).convert("RGB")
-    return image.convert("RGB")
+    return scaled
 
 
 def turn(box: list[float], size: tuple[int, int], orientation: int) -> list[float]:

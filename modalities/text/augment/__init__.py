@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from modalities.text.augment import sheet
-from modalities.text.inputs.languages import WITHOUT_SPACES, Languages, read
+from modalities.text.inputs.languages import Languages, read, spaced
 
 SHOWN = 6
 """Examples of each transform on the contact sheet."""
@@ -81,7 +81,7 @@ def token_dropout(train: pd.DataFrame, probability: float, pair: Languages, rng:
 
 def separated(language: str, tokenized: bool) -> bool:
     """Whether a space stands between tokens."""
-    return tokenized or language.split("-", maxsplit=1)[0] not in WITHOUT_SPACES
+    return tokenized or spaced(language)
 
 
 def _drawn(population: int, count: float, rng: np.random.Generator) -> np.ndarray:

@@ -6,9 +6,16 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from modalities.text.inputs import codes
+
 ASSET = "languages.json"
-WITHOUT_SPACES = ("ja", "zh", "th", "lo", "km", "my")
+WITHOUT_SPACES = ("ja", "zh", "th", "lo", "km", "my", "bo", "dz", "shn", "mnw", "nod", "khb", "tdd")
 """Languages whose words are not separated by spaces."""
+
+
+def spaced(tag: str) -> bool:
+    """Whether the words of a language are separated by spaces."""
+    return codes.base(tag) not in WITHOUT_SPACES or codes.romanised(tag)
 
 
 @dataclass(frozen=True)
@@ -20,8 +27,8 @@ class Languages:
 
     @property
     def target_base(self) -> str:
-        """`pt` of `pt-BR`."""
-        return self.target.split("-")[0]
+        """`pt` of `pt-BR`, `ja` of `jpn`."""
+        return codes.base(self.target)
 
 
 def parse(content: bytes) -> Languages:

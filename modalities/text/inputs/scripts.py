@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from functools import cache
 
+from modalities.text.inputs import codes
+
 LETTER = re.compile(r"[^\W\d_]")
 HAN = "\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 SCRIPTS = {
@@ -17,6 +19,10 @@ SCRIPTS = {
     "Beng": "\u0980-\u09ff",
     "Taml": "\u0b80-\u0bff",
     "Thai": "\u0e00-\u0e7f",
+    "Laoo": "\u0e80-\u0eff",
+    "Tibt": "\u0f00-\u0fff",
+    "Mymr": "\u1000-\u109f\ua9e0-\ua9ff\uaa60-\uaa7f",
+    "Khmr": "\u1780-\u17ff\u19e0-\u19ff",
     "Kore": "\u1100-\u11ff\u3130-\u318f\uac00-\ud7af" + HAN,
     "Hani": HAN,
     "Jpan": "\u3040-\u30ff\u31f0-\u31ff\uff66-\uff9f" + HAN,
@@ -32,6 +38,10 @@ NAMES = {
     "Beng": "Bengali",
     "Taml": "Tamil",
     "Thai": "Thai",
+    "Laoo": "Lao",
+    "Tibt": "Tibetan",
+    "Mymr": "Burmese",
+    "Khmr": "Khmer",
     "Kore": "Korean",
     "Hani": "Chinese",
     "Jpan": "Japanese",
@@ -47,6 +57,10 @@ LANGUAGES = {
     "Beng": "bn",
     "Taml": "ta",
     "Thai": "th",
+    "Laoo": "lo",
+    "Tibt": "bo dz",
+    "Mymr": "my shn mnw",
+    "Khmr": "km",
     "Kore": "ko",
     "Hani": "zh",
     "Jpan": "ja",
@@ -54,11 +68,15 @@ LANGUAGES = {
 SCRIPT_OF = {language: script for script, names in LANGUAGES.items() for language in names.split()}
 
 
+NAMED_SO = {"hans": "Hani", "hant": "Hani", "hang": "Kore", "hira": "Jpan", "kana": "Jpan"}
+"""Subtags of scripts that the table has as a part of another."""
+
+
 def script_of(language: str) -> str | None:
     """`Jpan` of `ja`; `sr-Latn` names its script itself; None for a language that is not listed."""
-    base, *subtags = language.split("-")
-    named = next((tag.title() for tag in subtags if tag.title() in SCRIPTS), None)
-    return named or SCRIPT_OF.get(base)
+    subtags = codes.normal(language).split("-")[1:]
+    named = next((NAMED_SO.get(tag, tag.title()) for tag in subtags if NAMED_SO.get(tag, tag.title()) in SCRIPTS), None)
+    return named or SCRIPT_OF.get(codes.base(language))
 
 
 def script_share(text: str, language: str) -> float:

@@ -1,13 +1,14 @@
 """Joint SentencePiece BPE of both languages, without torch: used to train, to predict and to serve.
 
-Text is not normalised (`identity`): SentencePiece's default, NFKC, would change characters, and decoding must give
-back the tokens that the data has.
+Text is composed (NFC) and no more: what a reader sees as the same must be the same tokens, while SentencePiece's
+default, NFKC, would change characters, and decoding must give back the tokens that the data has.
 """
 
 from __future__ import annotations
 
 import io
 import threading
+import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -25,16 +26,16 @@ def train(sentences: Iterable[str], vocabulary: int) -> bytes:
 
     Every character of the training text gets a piece, so that none of it becomes <unk>. One thread and no sampling of
     the input: the same text gives the same bytes.
-    Returns: the serialised model. Raises: DataError when the characters alone do not fit.
+    A small corpus may hold fewer pieces. Returns: the serialised model. Raises: DataError when the characters alone do
+    not fit.
     """
-    sentences = list(sentences)
+    sentences = composed(sentences)
     characters = len(set().union(*map(set, sentences)) | {"▁"})
     if characters + 4 > vocabulary:
         raise DataError(
             f"translation.model.vocabulary is {vocabulary}, but the train split has {characters} different characters; "
             f"set it above {characters + 4}, better to twice that"
         )
-    model = io.BytesIO()
     settings: dict[str, Any] = {
         "model_type": "bpe",
         "vocab_size": vocabulary,
@@ -49,8 +50,23 @@ def train(sentences: Iterable[str], vocabulary: int) -> bytes:
         "num_threads": 1,
         "minloglevel": 2,
     }
+    try:
+        return _train(sentences, settings)
+    except RuntimeError as error:
+        if "size too high" not in str(error):
+            raise
+        return _train(sentences, {**settings, "hard_vocab_limit": False})
+
+
+def _train(sentences: list[str], settings: dict[str, Any]) -> bytes:
+    model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(sentence_iterator=iter(sentences), model_writer=model, **settings)
     return model.getvalue()
+
+
+def composed(texts: Iterable[str]) -> list[str]:
+    """In Unicode's normal form C."""
+    return [unicodedata.normalize("NFC", text) for text in texts]
 
 
 class Tokenizer:
@@ -64,14 +80,14 @@ class Tokenizer:
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Ids of each text, without BOS and EOS."""
-        return self._pieces.encode(list(texts), out_type=int, num_threads=1)
+        return self._pieces.encode(composed(texts), out_type=int, num_threads=1)
 
     def sample(self, texts: Sequence[str], dropout: float, seed: int) -> list[list[int]]:
         """Like `encode`, but each merge is left out with probability `dropout` (BPE-dropout, Provilkov et al. 2020)."""
         result: list[list[int]] = []
 
         def work() -> None:
-            for text in texts:
+            for text in composed(texts):
                 result.append(
                     self._pieces.encode(text, out_type=int, enable_sampling=True, alpha=dropout, nbest_size=-1)
                 )

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import SourceError
+from core.walk import Listing, is_hidden, listing
 from modalities.splits import split_of
 from modalities.text.prepare import jsonl, parallel, tmx, tsv
+from modalities.text.prepare.files import parts
 from modalities.text.prepare.raw import Raw
 
 READERS = {"text": parallel, "tsv": tsv, "jsonl": jsonl, "tmx": tmx}
@@ -30,19 +32,45 @@ def read(source: Path, data: Any) -> tuple[str, Raw]:
                 name = _one(found, folder)
                 units, note = _chosen(found[name])
                 raw = READERS[name].read(units, source, data)
-                raw.notes += note
+                raw.notes += [*note, *_left(files, found[name], source, listing(source))]
+                _train_of_the_rest(raw)
                 return name, raw
     raise SourceError(_unknown(source, data))
 
 
 def _read_file(source: Path, data: Any) -> tuple[str, Raw]:
-    """A single file; of parallel text either side may be named."""
+    """A single file; of parallel text either side may be named. A format that is named holds whatever its ending."""
     folder = source.parent
-    beside = sorted(path for path in folder.iterdir() if path.is_file())
+    if data.format not in ("auto", "text"):
+        return data.format, READERS[data.format].read([(source,)], folder, data)
+    beside = sorted(path for path in folder.iterdir() if path.is_file() and not is_hidden(path.name))
     for name, units in _formats(beside, data).items():
         if chosen := [unit for unit in units if source in unit]:
             return name, READERS[name].read(chosen, folder, data)
-    raise SourceError(_unknown(source, data))
+    raise SourceError(f"{_unknown(source, data)}\nWhatever its ending, name its format in data.format")
+
+
+def _train_of_the_rest(raw: Raw) -> None:
+    """A corpus beside dev and test is train."""
+    named = {pair.split for pair in raw.pairs} - {None}
+    if named and "train" not in named and any(pair.split is None for pair in raw.pairs):
+        raw.pairs = [pair if pair.split else pair._replace(split="train") for pair in raw.pairs]
+        raw.notes.append(f"what names no split is train, beside {', '.join(sorted(map(str, named)))}")
+
+
+def _left(files: list[Path], units: list[tuple[Path, ...]], source: Path, here: Listing) -> list[str]:
+    """Notes of files that were not read."""
+    used = {path for unit in units for path in unit}
+    kinds = {
+        "other files": [path for path in files if path not in used],
+        "files in other folders": [path for path in here.files if path not in files],
+        "hidden or temporary files": here.hidden,
+    }
+    return [
+        f"{len(paths)} {kind} not read, e.g. {', '.join(here.name(path) for path in paths[:3])}"
+        for kind, paths in kinds.items()
+        if paths
+    ]
 
 
 def _formats(files: Sequence[Path], data: Any) -> dict[str, list[tuple[Path, ...]]]:
@@ -67,7 +95,8 @@ def _chosen(units: list[tuple[Path, ...]]) -> tuple[list[tuple[Path, ...]], list
     rest = named.pop(None, [])
     if not named:
         return rest, []
-    kept, left = [], list(rest)
+    train = bool({"train", "trainval"} & set(named))
+    kept, left = ([], list(rest)) if train else (list(rest), [])  # a corpus beside dev and test is train
     for group in named.values():
         plain = [unit for unit in group if _stem(unit).isalpha()]
         kept += plain or group
@@ -77,7 +106,7 @@ def _chosen(units: list[tuple[Path, ...]]) -> tuple[list[tuple[Path, ...]], list
 
 
 def _stem(unit: tuple[Path, ...]) -> str:
-    return unit[0].name.removesuffix(".txt").rpartition(".")[0]
+    return parts(unit[0])[0]
 
 
 def _folders(root: Path, depth: int) -> list[Path]:
@@ -87,7 +116,7 @@ def _folders(root: Path, depth: int) -> list[Path]:
             child
             for folder in folders
             for child in sorted(folder.iterdir())
-            if child.is_dir() and not child.name.startswith(".") and not child.is_symlink()
+            if child.is_dir() and not is_hidden(child.name)
         ]
     return folders
 
@@ -96,13 +125,16 @@ def _files(folder: Path, root: Path, data: Any) -> list[Path]:
     """Files of a folder; links that lead out of the source are followed only in the user's own folder."""
     own = data.kind == "path"
     return sorted(
-        path for path in folder.iterdir() if path.is_file() and (own or path.resolve().is_relative_to(root.resolve()))
+        path
+        for path in folder.iterdir()
+        if path.is_file() and not is_hidden(path.name) and (own or path.resolve().is_relative_to(root.resolve()))
     )
 
 
 def _unknown(source: Path, data: Any) -> str:
     where = [source] if source.is_file() else [f for depth in range(DEPTH + 1) for f in _folders(source, depth)]
     names = [str(path.relative_to(source)) for folder in where if folder.is_dir() for path in sorted(folder.iterdir())]
+    names = names or [source.name] * source.is_file()
     languages = {"source": data.source_language, "target": data.target_language}
     needs = [reader.NEEDS.format(**languages) for name, reader in READERS.items() if data.format in ("auto", name)]
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""

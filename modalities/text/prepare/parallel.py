@@ -1,4 +1,5 @@
-"""Parallel text: `NAME.en` and `NAME.ja` (or `NAME.en.txt`), one sentence a line.
+"""Parallel text: `NAME.en` and `NAME.ja`, one sentence a line; `NAME.en.txt`, `NAME-en.txt`, `NAME.src` and `NAME.trg`
+(Tatoeba challenge), each packed (`.gz`) or not.
 
 Line n of one file translates line n of the other.
 """
@@ -11,7 +12,8 @@ from typing import Any
 
 from core.errors import SourceError
 from modalities.splits import split_of
-from modalities.text.prepare.raw import Raw, language, lines
+from modalities.text.prepare.files import parts
+from modalities.text.prepare.raw import NOT_UTF8, SOURCE_NAMES, TARGET_NAMES, Raw, lines, named_side
 
 NEEDS = "text: files NAME.{source} and NAME.{target} with the same number of lines, e.g. train.{source}, train.{target}"
 
@@ -20,12 +22,13 @@ def find(files: Sequence[Path], data: Any) -> list[tuple[Path, ...]]:
     """Pairs (source file, target file) among the files of one folder."""
     stems: dict[str, dict[str, Path]] = {}
     for path in files:
-        stem, _, tag = path.name.removesuffix(".txt").rpartition(".")
-        if stem:
+        stem, tag = parts(path)
+        if tag:
             stems.setdefault(stem, {})[tag] = path
     found: list[tuple[Path, ...]] = []
-    for _, tags in sorted(stems.items()):
-        source, target = language(tags, data.source_language), language(tags, data.target_language)
+    for stem, tags in sorted(stems.items()):
+        source = named_side(tags, data.source_language, SOURCE_NAMES if stem else ())
+        target = named_side(tags, data.target_language, TARGET_NAMES if stem else ())
         if source and target:
             found.append((tags[source], tags[target]))
     return found
@@ -36,19 +39,22 @@ def read(units: Sequence[tuple[Path, ...]], root: Path, data: Any) -> Raw:
     raw = Raw()
     for source, target in units:
         names = [str(path.relative_to(root)) for path in (source, target)]
-        sides = [list(lines(path, name, raw)) for path, name in zip((source, target), names, strict=True)]
+        tags = (data.source_language, data.target_language)
+        sides = [
+            list(lines(path, name, raw, tag)) for path, name, tag in zip((source, target), names, tags, strict=True)
+        ]
         if len(sides[0]) != len(sides[1]):
             raise SourceError(
                 f"{names[0]} has {len(sides[0])} lines and {names[1]} has {len(sides[1])}: line n of one must "
                 "translate line n of the other; restore the missing lines"
             )
-        split = split_of(source.name.rsplit(".", 1)[0])
+        split = split_of(parts(source)[0])
         for (number, left, bad_left), (_, right, bad_right) in zip(*sides, strict=True):
             if left is None or right is None:
-                column, name, reason = (
+                column, name, place = (
                     ("source", names[0], bad_left) if left is None else ("target", names[1], bad_right)
                 )
-                raw.reject(name, number, column, reason)
+                raw.reject(name, number, column, NOT_UTF8, place)
             else:
                 raw.add(split, left, right, names[0], number)
     return raw

@@ -14,7 +14,9 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import iterparse
 
 from core.errors import SourceError
+from core.strict_xml import opened
 from modalities.splits import split_of
+from modalities.text.prepare.files import parts, suffix
 from modalities.text.prepare.raw import Raw, language
 
 NEEDS = "tmx: files *.tmx whose <tuv> elements have xml:lang {source} and {target}"
@@ -24,7 +26,7 @@ CODES = ("bpt", "ept", "ph", "it", "ut")
 
 
 def find(files: Sequence[Path], data: Any) -> list[tuple[Path, ...]]:
-    return [(path,) for path in files if path.suffix.lower() == ".tmx"]
+    return [(path,) for path in files if suffix(path) == ".tmx"]
 
 
 def read(units: Sequence[tuple[Path, ...]], root: Path, data: Any) -> Raw:
@@ -38,11 +40,11 @@ def read(units: Sequence[tuple[Path, ...]], root: Path, data: Any) -> Raw:
                 ("source", "target"), tags, (data.source_language, data.target_language), strict=True
             ):
                 if tag is None:
-                    raw.reject(name, row, column, f"has xml:lang {wanted}; found {', '.join(sorted(sides)) or 'none'}")
+                    raw.reject(name, row, column, f"has xml:lang {wanted}", ", ".join(sorted(sides)) or "none")
                     break
             else:
                 source, target = (sides[str(tag)] for tag in tags)
-                raw.add(split_of(path.stem), source, target, name, row)
+                raw.add(split_of(parts(path)[0]), source, target, name, row)
     return raw
 
 
@@ -50,19 +52,22 @@ def _units(path: Path, name: str) -> Iterator[dict[str, str]]:
     """Text by language tag of each translation unit; a file larger than the memory is read piece by piece."""
     try:
         body: Element | None = None
-        for event, element in iterparse(path, events=("start", "end")):
-            tag = element.tag.rpartition("}")[2]
-            if event == "start" and tag == "body":
-                body = element
-            elif event == "end" and tag == "tu":
-                yield _sides(element)
-                if body is not None:
-                    body.clear()
+        with opened(path) as file:
+            for event, element in iterparse(file, events=("start", "end")):
+                tag = element.tag.rpartition("}")[2]
+                if event == "start" and tag == "body":
+                    body = element
+                elif event == "end" and tag == "tu":
+                    yield _sides(element)
+                    if body is not None:
+                        body.clear()
     except DefusedXmlException as error:
         raise SourceError(
             f"{name} declares XML entities or external references ({type(error).__name__}), which are never followed; "
             "remove them"
         ) from None
+    except LookupError as error:
+        raise SourceError(f"{name} declares an {error}, which Python does not know; save it as UTF-8") from None
     except (ParseError, ValueError) as error:
         raise SourceError(f"{name} is no well-formed XML: {error}; mend it or leave it out") from None
 

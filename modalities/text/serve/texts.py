@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.errors import DataError
-from modalities.text.inputs.languages import WITHOUT_SPACES
+from modalities.text.inputs.languages import spaced
 from modalities.text.inputs.scripts import LETTER, main_script, script_share, script_words
 from modalities.text.serve import sentences
 
@@ -54,7 +54,7 @@ def parts(
     languages: `source`, `target` and `tokenized` of the model; limit: subwords of a part, as `subwords` counts them.
     """
     body = text.lstrip()
-    gap = "" if languages["target"].split("-")[0] in WITHOUT_SPACES else " "
+    gap = " " if spaced(languages["target"]) else ""
 
     pieces = [
         piece

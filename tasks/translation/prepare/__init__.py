@@ -29,7 +29,8 @@ def prepare(source: Path, folder: Path, params: Any, seed: int) -> dict[str, Any
     data = params.data
     name, raw = detect.read(source, data)
     if not raw.pairs:
-        first = f"; the first: {raw.rejected[0]}" if raw.rejected else ""
+        row = raw.rejected[0] if raw.rejected else {}
+        first = "; the first: {file}, row {row}: {reason} (found {found})".format(**row) if row else ""
         raise SourceError(f"{source} holds no sentence pair ({len(raw.rejected)} rows could not be read{first})")
     keys = [key(pair.source) for pair in raw.pairs]
     shares = (data.splits.val, data.splits.test)

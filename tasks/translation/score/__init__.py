@@ -17,7 +17,7 @@ import pandas as pd
 from sacrebleu.metrics import BLEU, CHRF, TER
 
 from modalities.text.inputs import languages
-from modalities.text.inputs.languages import WITHOUT_SPACES, Languages
+from modalities.text.inputs.languages import Languages, spaced
 from tasks.translation.score import bleu
 
 MAIN, TITLE, BETTER = "bleu", "BLEU", "higher"
@@ -102,7 +102,7 @@ def _chrf(predictions: Sequence[str], texts: Sequence[str]) -> _Measure:
 def _ter(pair: Languages, predictions: Sequence[str], texts: Sequence[str]) -> _Measure:
     """Counts: edits, and length of the reference in tokens."""
     metric = TER()
-    if not pair.tokenized and pair.target_base in WITHOUT_SPACES:
+    if not pair.tokenized and not spaced(pair.target):
         split = bleu.metric(pair).tokenizer
         predictions, texts = [split(text) for text in predictions], [split(text) for text in texts]
 

@@ -123,7 +123,7 @@ def test_unknown_format_names_what_is_there_and_what_is_needed(tmp_path: Path) -
 def test_unknown_class_is_refused_with_a_suggestion(tmp_path: Path) -> None:
     """docs/faults.md 17."""
     save(tmp_path / "raw", coco(tmp_path / "raw"))
-    with pytest.raises(SourceError, match=r"data.json: annotations, row 1.*unknown class 'dog'; did you mean 'dogs'"):
+    with pytest.raises(SourceError, match=r"data.classes: unknown class 'dogs'; did you mean 'dog'"):
         run(tmp_path / "raw", tmp_path / "out", data={"classes": ["cat", "dogs"]})
 
 
