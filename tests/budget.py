@@ -3,8 +3,8 @@
     pytest --budget quick
 
 adds up the CPU seconds of each case's process and of all processes it started (waiting counts for nothing) and writes
-them to `~/.cache/stillhouse/tests/quick.json` (below XDG_CACHE_HOME, where that is set). The run fails when the tier was
-over its budget, or the same case took more than `CASE_S`, in this run and in the one before: a core that is shared
+them to `~/.cache/stillhouse/tests/quick.json` (below XDG_CACHE_HOME, where that is set). The run fails when the tier
+was over its budget, or the same case took more than `CASE_S`, in this run and in the one before: a core that is shared
 with others makes a CPU second do less, so a machine has bad days; what stays dear has none. A fixture of a module
 or of a session counts for the tier, not for the case that happens to come first.
 """

@@ -12,16 +12,16 @@ import budget
 import pytest
 
 CASES = """
-import subprocess, sys, time
+import pathlib, subprocess, sys, time
 BUSY = "import time\\nwhile time.process_time() < 0.4: pass"
 def test_by_itself():
     while time.process_time() < 0.3: pass
 def test_by_a_process_that_ended(): subprocess.run([sys.executable, "-c", BUSY], check=True)
 def test_by_a_process_of_a_process_that_is_there():
-    again = f"import subprocess, sys, time; subprocess.run([sys.executable, '-c', {BUSY!r}]); time.sleep(30)"
+    again = f"import subprocess, sys, time; subprocess.run([sys.executable, '-c', {BUSY!r}]); open('done', 'w'); time.sleep(99)"
     global left
     left = subprocess.Popen([sys.executable, "-c", again])
-    time.sleep(3)
+    while not pathlib.Path("done").exists(): time.sleep(0.05)
 def test_that_waits():
     left.kill()
     left.wait()
