@@ -18,7 +18,8 @@ def test_by_itself():
     while time.process_time() < 0.3: pass
 def test_by_a_process_that_ended(): subprocess.run([sys.executable, "-c", BUSY], check=True)
 def test_by_a_process_of_a_process_that_is_there():
-    again = f"import subprocess, sys, time; subprocess.run([sys.executable, '-c', {BUSY!r}]); open('done', 'w'); time.sleep(99)"
+    again = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {BUSY!r}])"
+    again += "; open('done', 'w'); import time; time.sleep(99)"
     global left
     left = subprocess.Popen([sys.executable, "-c", again])
     while not pathlib.Path("done").exists(): time.sleep(0.05)
