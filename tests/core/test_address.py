@@ -64,7 +64,7 @@ def test_a_user_part_is_found(url: str, expected: bool) -> None:
 
 
 def source(address: str) -> params.SourceParams:
-    return params.SourceParams(source=address, sha256="0" * 64, commit=None, allow_private=False)
+    return params.SourceParams(source=address, sha256="0" * 64, commit=None, files=None, allow_private=False)
 
 
 def test_params_know_the_whole_address_and_dump_the_public_one() -> None:
@@ -78,7 +78,10 @@ def test_the_kind_does_not_depend_on_the_case() -> None:
     assert source("HTTPS://h/x.zip").kind == "archive"
     commit = "a" * 40
     for address in ("HTTPS://h/x.git", "GIT+ssh://h/x", "https://h/x.git?token=y"):
-        assert params.SourceParams(source=address, sha256=None, commit=commit, allow_private=False).kind == "git"
+        assert (
+            params.SourceParams(source=address, sha256=None, commit=commit, files=None, allow_private=False).kind
+            == "git"
+        )
 
 
 @pytest.mark.parametrize("address", [f"HTTPS://me:{SECRET}@h/x.zip", f"git+HTTPS://{SECRET}@h/x", f"{SIGNED}"])
