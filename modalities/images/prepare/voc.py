@@ -21,7 +21,7 @@ from defusedxml import DefusedXmlException
 
 from core.errors import SourceError
 from core.strict_xml import parse
-from core.walk import is_hidden, listing
+from core.walk import is_hidden, listing, text
 from modalities.images.prepare.names import Names, plain, stem
 from modalities.images.prepare.raw import SUFFIXES, Box, Picture, Raw, account, choose, inside, named, number, sides
 from modalities.splits import split_of
@@ -99,7 +99,7 @@ def _listed(root: Path, stems: dict[str, Path], raw: Raw) -> list[tuple[str | No
             lists["train"] = joined
     rows: list[tuple[str | None, str]] = []
     for split, file in lists.items():
-        lines = file.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+        lines = text(file).splitlines()
         rows += [(split, name) for name in sorted({_entry(line, stems) for line in lines if line.strip()})]
     if not rows:
         return [(_split(name), name) for name in sorted(stems)]
@@ -114,11 +114,11 @@ def _listed(root: Path, stems: dict[str, Path], raw: Raw) -> list[tuple[str | No
 def _entry(line: str, stems: dict[str, Path]) -> str:
     """The annotation that a line of a list means: `000001`, `000001.jpg`, `JPEGImages/site2/000001.jpg`, `000001 1`."""
     whole = plain(line)
-    for text in (whole, stem(whole), stem(whole.split()[0])):
-        parts = text.split("/")
+    for name in (whole, stem(whole), stem(whole.split()[0])):
+        parts = name.split("/")
         for start in range(len(parts)):
-            if (name := "/".join(parts[start:])) in stems:
-                return name
+            if (known := "/".join(parts[start:])) in stems:
+                return known
     return whole
 
 

@@ -21,10 +21,11 @@ from typing import Any
 import yaml
 
 from core.errors import SourceError
-from core.walk import is_hidden, listing
+from core.walk import is_hidden, listing, text
 from modalities.images.prepare import polygons
 from modalities.images.prepare.names import Names, plain
 from modalities.images.prepare.raw import SUFFIXES, Box, Picture, Raw, account, choose, inside, named
+from modalities.splits import split_of
 
 NEEDS = (
     "yolo: a data.yaml with `names` and `train` (folders or .txt lists of images), Darknet's *.data, or a classes.txt; "
@@ -94,15 +95,14 @@ def read(root: Path, files: list[Path], classes: list[str] | None, trusted: bool
     }
     names = _names(content, file.name)
     data = _Set(root, file, content, names, _words(content, file.name), trusted, Names(here), texts)
-    for key, split in SPLITS.items():
-        entries = content.get(key) or []
-        for entry in entries if isinstance(entries, list) else [entries]:
-            for path, stated in _images(data, str(entry), f"{file.name}: {key}"):
-                _read_image(data, path, stated, split or None)
+    for key, split, entry in _stated(data):
+        for path, stated in _images(data, entry, f"{file.name}: {key}"):
+            _read_image(data, path, stated, split)
     if not any(content.get(key) for key in SPLITS):
-        for path in here.files:
-            if path.suffix.lower() in SUFFIXES and inside(path, root, trusted):
-                _read_image(data, path, here.name(path), None)
+        found = [path for path in here.files if path.suffix.lower() in SUFFIXES and inside(path, root, trusted)]
+        splits = [_folder_split(here.name(path)) for path in found]
+        for path, split in zip(found, splits, strict=True):
+            _read_image(data, path, here.name(path), split if "train" in splits else None)
     if not data.raw.pictures:
         raise SourceError(f"{file.name}: no image found under train, val or test")
     polygons.refuse_points(data.long, file.name)
@@ -112,9 +112,31 @@ def read(root: Path, files: list[Path], classes: list[str] | None, trusted: bool
     return data.raw
 
 
+def _stated(data: _Set) -> list[tuple[str, str | None, str]]:
+    """Key, split and entry of all that data.yaml names; a held-out split that names what train names is none (as
+    coco128.yaml has it), and without another train is no split either."""
+    rows: list[tuple[str, str | None, str]] = []
+    for key, split in SPLITS.items():
+        entries = data.content.get(key) or []
+        rows += [(key, split, str(entry)) for entry in (entries if isinstance(entries, list) else [entries])]
+    places = {entry: _place(data, entry) for _, split, entry in rows if split == "train"}
+    twice = [(key, entry) for key, split, entry in rows if split != "train" and _place(data, entry) in places.values()]
+    if not twice:
+        return rows
+    shown = ", ".join(key for key, _ in twice)
+    data.raw.notes.append(f"{shown} names the same as train: no split of its own, a part of train takes its place")
+    kept = [row for row in rows if (row[0], row[2]) not in twice]
+    return kept if {split for _, split, _ in kept} - {"train"} else [(key, None, entry) for key, _, entry in kept]
+
+
+def _folder_split(name: str) -> str | None:
+    found = next((split for part in name.split("/")[:-1] if (split := split_of(part))), None)
+    return "train" if found == "trainval" else found
+
+
 def _describes(file: Path) -> bool:
-    text = file.read_text(encoding="utf-8", errors="replace")
-    return "names" in text and ("train" in text or "val" in text)
+    content = text(file)
+    return "names" in content and ("train" in content or "val" in content)
 
 
 def _labelled(root: Path) -> bool:
@@ -141,15 +163,14 @@ def _content(file: Path, root: Path) -> dict[str, Any]:
 
 def _darknet(file: Path) -> dict[str, str]:
     """`key = value` lines. A list that is not there is left out: CVAT names a valid.txt that it does not write."""
-    text = file.read_text(encoding="utf-8-sig", errors="replace")
-    pairs = (line.partition("=") for line in text.splitlines())
+    pairs = (line.partition("=") for line in text(file).splitlines())
     values = {key.strip(): value.strip() for key, sign, value in pairs if sign and value.strip()}
     there = {path.name for path in file.parent.rglob("*.txt")}
     return {key: value for key, value in values.items() if key not in SPLITS or plain(value).split("/")[-1] in there}
 
 
 def _lines(file: Path) -> list[str]:
-    return [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    return [line.strip() for line in text(file).splitlines() if line.strip()]
 
 
 def _yaml(file: Path) -> dict[str, Any]:
@@ -256,7 +277,7 @@ def _read_image(data: _Set, path: Path | None, stated: str, split: str | None) -
         return
     data.labels.add(labels)
     name = labels.relative_to(data.root).as_posix()
-    for row, line in enumerate(labels.read_text(encoding="utf-8-sig", errors="replace").splitlines(), 1):
+    for row, line in enumerate(text(labels).splitlines(), 1):
         if words := line.split():
             _read_line(data, picture, words, name, row)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import SourceError
-from core.walk import Listing, is_hidden, listing
+from core.walk import Listing, is_hidden, listing, packed
 from modalities.splits import split_of
 from modalities.text.prepare import jsonl, parallel, tmx, tsv
 from modalities.text.prepare.files import parts
@@ -138,6 +138,6 @@ def _unknown(source: Path, data: Any) -> str:
     languages = {"source": data.source_language, "target": data.target_language}
     needs = [reader.NEEDS.format(**languages) for name, reader in READERS.items() if data.format in ("auto", name)]
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    found = f"found {', '.join(names[:SHOWN])}{more}" if names else "found nothing to read"
+    found = f"found {', '.join(names[:SHOWN])}{more}{packed(names)}" if names else "found nothing to read"
     listed = "\n".join(f"  - {need}" for need in needs)
     return f"{source}: no sentence pairs for format {data.format!r}; {found}. Expected one of:\n{listed}"

@@ -353,6 +353,37 @@ def test_yolo_labels_with_a_mark_float_classes_and_endings_in_capitals(tmp_path:
     assert all(box == [[24, 12, 16, 24]] for box in boxes.values())
 
 
+def test_yolo_whose_val_is_its_train_has_no_split(tmp_path: Path) -> None:
+    """As coco128.yaml has it."""
+    yolo(tmp_path / "raw", count=12)
+    file = tmp_path / "raw/data.yaml"
+    file.write_text("train: images/train\nval: images/train\nnames: [cup, key]\n")
+    summary, _ = read(tmp_path / "raw", tmp_path / "out")
+    assert sum(summary["images"].values()) == 12 and all(summary["images"].values())
+    assert noted(summary, "val names the same as train")
+
+
+def test_yolo_labels_of_powershell_are_utf16(tmp_path: Path) -> None:
+    yolo(tmp_path / "raw")
+    for file in (tmp_path / "raw/labels/train").iterdir():
+        file.write_text(file.read_text(), encoding="utf-16")
+    assert all(read(tmp_path / "raw", tmp_path / "out")[1].values())
+
+
+def test_yolo_folders_say_the_split_where_nothing_else_does(tmp_path: Path) -> None:
+    yolo(tmp_path / "raw")
+    (tmp_path / "raw/data.yaml").unlink()
+    (tmp_path / "raw/classes.txt").write_text("cup\nkey\n")
+    assert read(tmp_path / "raw", tmp_path / "out")[0]["images"] == {"train": 4, "val": 4, "test": 4}
+
+
+def test_an_archive_among_what_was_found_is_told(tmp_path: Path) -> None:
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw/set.zip").write_bytes(b"x")
+    with pytest.raises(SourceError, match=r"set\.zip is an archive: unpack it"):
+        read(tmp_path / "raw", tmp_path / "out")
+
+
 @pytest.mark.parametrize("beside", [True, False])
 def test_yolo_with_classes_txt_alone(tmp_path: Path, beside: bool) -> None:
     root = tmp_path / "raw"
