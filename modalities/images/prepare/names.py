@@ -53,6 +53,10 @@ class Names:
         found = self._by_stem[name.rpartition("/")[2]]
         return [path for path in found if f"/{self._files.name(path.with_name(path.stem))}".endswith(f"/{name}")]
 
+    def called(self, stem: str) -> list[Path]:
+        """Pictures of that name without ending, in any folder."""
+        return list(self._by_stem[stem])
+
     def tail(self, stated: str) -> Path | None:
         """What the longest end of a path from another machine leads to: `/home/me/set/images/a.jpg`. Of a longer path
         the end has two parts or more, or names a split: `images` alone may be another folder of that name."""

@@ -175,10 +175,10 @@ def _read_file(
 
 def _pictures(root: Path, file: Path, key: str, stated: str, pictures: Names) -> list[Path]:
     """The picture of an annotation file; several where its name and its <filename> mean different ones."""
-    own = [path for path in pictures.stemmed(key) if _same_place(path, file, root, key)]
+    own = [path for path in pictures.called(key.rpartition("/")[2]) if _same_place(path, file, root, key)]
     own = own or (pictures.stemmed(key) if len(pictures.stemmed(key)) == 1 else [])
     told = plain(stated)
-    named_so = pictures.named(told) if told else []
+    named_so = (pictures.named(told) or pictures.named(told.rpartition("/")[2])) if told else []  # of another machine
     if len(own) > 1:  # 1.jpg and 1.png
         own = [path for path in own if path in named_so] or own
     if own:

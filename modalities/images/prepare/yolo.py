@@ -56,6 +56,8 @@ class _Set:
     """Pictures without a label file, and where it was looked for first."""
     moved: list[str] = field(default_factory=list)
     """Paths of another machine, and what they were taken for."""
+    places: dict[str, Path | None] = field(default_factory=dict)
+    """What entries of data.yaml mean."""
     long: list[list[float]] = field(default_factory=list)
     """Numbers of lines that were read as polygons."""
 
@@ -226,6 +228,12 @@ def _images(data: _Set, entry: str, where: str) -> list[tuple[Path | None, str]]
 
 def _place(data: _Set, entry: str) -> Path | None:
     """The folder or list that an entry of data.yaml means, as a path below the root."""
+    if entry not in data.places:
+        data.places[entry] = _find_place(data, entry)
+    return data.places[entry]
+
+
+def _find_place(data: _Set, entry: str) -> Path | None:
     written = entry.strip().replace("\\", "/")
     names = (entry.strip(), written, written.lstrip("./") or ".")  # Roboflow: ../train/images, for one beside data.yaml
     for name in names:

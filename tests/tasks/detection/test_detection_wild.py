@@ -240,6 +240,22 @@ def test_voc_in_folders_of_splits(tmp_path: Path) -> None:
     assert read(tmp_path / "raw", tmp_path / "out")[0]["images"] == {"train": 3, "val": 3, "test": 3}
 
 
+@pytest.mark.parametrize("stated", ["{name}.png", "C:\\set\\{name}.png", "/home/me/{name}.png"])
+def test_voc_pictures_by_filename_and_equal_names_in_two_splits(tmp_path: Path, stated: str) -> None:
+    """Each split has its own JPEGImages/ and Annotations/, and names that the other has, too."""
+    for number, split in enumerate(("train", "test")):
+        voc(tmp_path / "raw", f"{split}/JPEGImages", f"{split}/Annotations", 8)
+        for index in range(8):
+            picture(20 * number + index).save(tmp_path / f"raw/{split}/JPEGImages/{index:02d}.png")
+    assert read(tmp_path / "raw", tmp_path / "out")[0]["images"] == {"train": 7, "val": 1, "test": 8}
+    voc(tmp_path / "named")
+    for index in range(COUNT):
+        name = f"photo{index}"
+        (tmp_path / f"named/JPEGImages/{index:02d}.png").rename(tmp_path / f"named/JPEGImages/{name}.png")
+        (tmp_path / f"named/Annotations/{index:02d}.xml").write_text(xml(stated.format(name=name)))
+    assert all(read(tmp_path / "named", tmp_path / "out2")[1].values())
+
+
 def test_voc_subfolders_with_equal_names_keep_their_own_boxes(tmp_path: Path) -> None:
     voc(tmp_path / "raw", "JPEGImages", "Annotations", 6)
     voc(tmp_path / "raw", "JPEGImages/b", "Annotations/b", 6)
