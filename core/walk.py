@@ -6,10 +6,13 @@ within itself is entered once. (Archives and git sources bring no links: `ops.in
 
 from __future__ import annotations
 
+import codecs
+import errno
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fnmatch import fnmatch
+from fnmatch import translate
 from pathlib import Path
 
 from core.errors import SourceError
@@ -19,6 +22,10 @@ HIDDEN = (
     "$recycle.bin", "system volume information", "lost+found", "thumbs.db", "ehthumbs.db", "desktop.ini",
 )  # fmt: skip
 """Names of files and folders that programs leave behind, in lower case: no person's data."""
+
+
+_HIDDEN = re.compile("|".join(map(translate, HIDDEN)))
+ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".rar", ".7z")
 
 
 @dataclass(frozen=True)
@@ -55,7 +62,33 @@ def is_hidden(name: str) -> bool:
     >>> is_hidden("._cat.jpg"), is_hidden("@eaDir"), is_hidden("Thumbs.db"), is_hidden("cat.jpg~"), is_hidden("cat.jpg")
     (True, True, True, True, False)
     """
-    return any(fnmatch(name.lower(), pattern) for pattern in HIDDEN)
+    return _HIDDEN.fullmatch(name.lower()) is not None
+
+
+def packed(names: list[str]) -> str:
+    """A hint where archives are among what was found instead of data."""
+    found = next((name for name in names if name.lower().endswith(ARCHIVES)), None)
+    return f". {found} is an archive: unpack it, or name it in data.source (zip or tar)" if found else ""
+
+
+def there(path: Path) -> bool:
+    """Whether a path that data names exists; one that no file can have (NUL, thousands of letters) does not."""
+    try:
+        return path.exists()
+    except ValueError:
+        return False
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        return False
+
+
+def text(path: Path) -> str:
+    """A small file of labels or names as text: UTF-8, or UTF-16 by its mark (PowerShell's `>`); marks are no text, and
+    bytes that are no text become U+FFFD."""
+    data = path.read_bytes()
+    utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return data.decode("utf-16" if utf16 else "utf-8-sig", errors="replace")
 
 
 def _walk(folder: Path, above: tuple[tuple[int, int], ...]) -> Iterator[Path]:

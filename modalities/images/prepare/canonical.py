@@ -25,7 +25,7 @@ from typing import Any
 
 from core.errors import SourceError
 from core.files import sha256, write_json, write_jsonl
-from core.walk import is_hidden
+from core.walk import is_hidden, packed
 from modalities.images.inputs.probe import GOOD, Probe, probe
 from modalities.images.prepare import upright
 from modalities.images.prepare.raw import Box, Picture, Raw, named
@@ -104,18 +104,17 @@ def _detect(source: Path, wanted: str, formats: Mapping[str, Any]) -> tuple[str,
         raise SourceError(f"data.source {source}: expected a folder or a file")
     level = [source]
     for _ in range(DEPTH + 1):
-        found = [(name, root, files) for root in level for name in names if (files := formats[name].find(root))]
-        if len({(name, root) for name, root, _ in found}) > 1:
-            options = ", ".join(f"{name} in {root.relative_to(source)}/" for name, root, _ in found[:LISTED])
+        fitting = [(name, root, files) for root in level for name in names if (files := formats[name].find(root))]
+        if len({(name, root) for name, root, _ in fitting}) > 1:
+            options = ", ".join(f"{name} in {root.relative_to(source)}/" for name, root, _ in fitting[:LISTED])
             raise SourceError(f"{source} holds several data sets ({options}); name one with data.format or data.source")
-        if found:
-            return found[0]
+        if fitting:
+            return fitting[0]
         level = [sub for root in level for sub in sorted(root.iterdir()) if sub.is_dir() and not is_hidden(sub.name)]
     seen = sorted(p.relative_to(source).as_posix() + "/" * p.is_dir() for p in source.iterdir())
     listing = ", ".join(seen[:LISTED]) + (f" and {len(seen) - LISTED} more" if len(seen) > LISTED else "")
-    raise SourceError(
-        f"no data of format {wanted!r} in {source}; found: {listing or 'nothing'}. Needed:\n{_needs(names, formats)}"
-    )
+    found = f"found: {listing or 'nothing'}{packed(seen)}"
+    raise SourceError(f"no data of format {wanted!r} in {source}; {found}. Needed:\n{_needs(names, formats)}")
 
 
 def _detect_file(source: Path, names: list[str], formats: Mapping[str, Any]) -> tuple[str, Path, list[Path]]:

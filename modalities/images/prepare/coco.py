@@ -65,6 +65,8 @@ def _load(file: Path, name: str) -> dict[str, Any]:
         raise SourceError(f"{name}: no valid JSON at {place}: {error.msg}. Mend or export the file again") from None
     except UnicodeDecodeError as error:
         raise SourceError(f"{name}: no UTF-8 text at byte {error.start}. Save the file as UTF-8") from None
+    except ValueError as error:  # a number of thousands of digits
+        raise SourceError(f"{name}: no valid JSON: {str(error)[:80]}") from None
     except RecursionError:
         raise SourceError(f"{name}: JSON nested too deeply for annotations") from None
     keys = ("images", "annotations", "categories")

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
-from core.walk import Listing
+from core.walk import Listing, there
 from modalities.images.inputs.formats import SUFFIXES, UNREAD
 from modalities.splits import split_of
 
@@ -53,13 +53,17 @@ class Names:
         found = self._by_stem[name.rpartition("/")[2]]
         return [path for path in found if f"/{self._files.name(path.with_name(path.stem))}".endswith(f"/{name}")]
 
+    def called(self, stem: str) -> list[Path]:
+        """Pictures of that name without ending, in any folder."""
+        return list(self._by_stem[stem])
+
     def tail(self, stated: str) -> Path | None:
         """What the longest end of a path from another machine leads to: `/home/me/set/images/a.jpg`. Of a longer path
         the end has two parts or more, or names a split: `images` alone may be another folder of that name."""
         parts = plain(stated).split("/")
         for start in range(len(parts) if split_of(parts[-1]) else max(1, len(parts) - 1)):
             path = self._files.root.joinpath(*parts[start:])
-            if ".." not in parts[start:] and path.exists():
+            if ".." not in parts[start:] and there(path):
                 return path
         return None
 

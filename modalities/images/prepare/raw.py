@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import SourceError, suggest
-from core.walk import Listing
+from core.walk import Listing, there
 from modalities.images.inputs.formats import SUFFIXES, UNREAD
 
 __all__ = ["SUFFIXES", "Box", "Picture", "Raw", "inside", "known_class", "named"]
@@ -148,7 +148,7 @@ def sides(width: Any, height: Any) -> tuple[Any, Any] | None:
 
 def inside(path: Path, root: Path, trusted: bool) -> bool:
     """Whether `path` is a file that may be read: below `root`, by its real place unless the source is `trusted`."""
-    if not path.is_file():
+    if not there(path) or not path.is_file():
         return False
     if trusted:  # links of the user's own folder may lead anywhere; `..` in a name of the data may not
         return Path(os.path.normpath(path)).is_relative_to(os.path.normpath(root))

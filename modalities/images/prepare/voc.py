@@ -21,7 +21,7 @@ from defusedxml import DefusedXmlException
 
 from core.errors import SourceError
 from core.strict_xml import parse
-from core.walk import is_hidden, listing
+from core.walk import is_hidden, listing, text
 from modalities.images.prepare.names import Names, plain, stem
 from modalities.images.prepare.raw import SUFFIXES, Box, Picture, Raw, account, choose, inside, named, number, sides
 from modalities.splits import split_of
@@ -99,7 +99,7 @@ def _listed(root: Path, stems: dict[str, Path], raw: Raw) -> list[tuple[str | No
             lists["train"] = joined
     rows: list[tuple[str | None, str]] = []
     for split, file in lists.items():
-        lines = file.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+        lines = text(file).splitlines()
         rows += [(split, name) for name in sorted({_entry(line, stems) for line in lines if line.strip()})]
     if not rows:
         return [(_split(name), name) for name in sorted(stems)]
@@ -114,11 +114,11 @@ def _listed(root: Path, stems: dict[str, Path], raw: Raw) -> list[tuple[str | No
 def _entry(line: str, stems: dict[str, Path]) -> str:
     """The annotation that a line of a list means: `000001`, `000001.jpg`, `JPEGImages/site2/000001.jpg`, `000001 1`."""
     whole = plain(line)
-    for text in (whole, stem(whole), stem(whole.split()[0])):
-        parts = text.split("/")
+    for name in (whole, stem(whole), stem(whole.split()[0])):
+        parts = name.split("/")
         for start in range(len(parts)):
-            if (name := "/".join(parts[start:])) in stems:
-                return name
+            if (known := "/".join(parts[start:])) in stems:
+                return known
     return whole
 
 
@@ -159,7 +159,7 @@ def _read_file(
         return
     if found:
         picture.path = found[0]
-        if (other := claimed.setdefault(found[0], name)) != name and split is None:
+        if (other := claimed.setdefault(found[0], name)) != name:
             raw.reject(name, 1, "filename", "no other annotation file describes the same picture", f"{other} does")
             return
     else:
@@ -175,10 +175,10 @@ def _read_file(
 
 def _pictures(root: Path, file: Path, key: str, stated: str, pictures: Names) -> list[Path]:
     """The picture of an annotation file; several where its name and its <filename> mean different ones."""
-    own = [path for path in pictures.stemmed(key) if _same_place(path, file, root, key)]
+    own = [path for path in pictures.called(key.rpartition("/")[2]) if _same_place(path, file, root, key)]
     own = own or (pictures.stemmed(key) if len(pictures.stemmed(key)) == 1 else [])
     told = plain(stated)
-    named_so = pictures.named(told) if told else []
+    named_so = (pictures.named(told) or pictures.named(told.rpartition("/")[2])) if told else []  # of another machine
     if len(own) > 1:  # 1.jpg and 1.png
         own = [path for path in own if path in named_so] or own
     if own:

@@ -14,6 +14,7 @@ Rows are 1-based lines.
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,11 @@ from typing import Any
 import yaml
 
 from core.errors import SourceError
-from core.walk import is_hidden, listing
+from core.walk import is_hidden, listing, text, there
 from modalities.images.prepare import polygons
 from modalities.images.prepare.names import Names, plain
 from modalities.images.prepare.raw import SUFFIXES, Box, Picture, Raw, account, choose, inside, named
+from modalities.splits import split_of
 
 NEEDS = (
     "yolo: a data.yaml with `names` and `train` (folders or .txt lists of images), Darknet's *.data, or a classes.txt; "
@@ -55,6 +57,8 @@ class _Set:
     """Pictures without a label file, and where it was looked for first."""
     moved: list[str] = field(default_factory=list)
     """Paths of another machine, and what they were taken for."""
+    places: dict[str, Path | None] = field(default_factory=dict)
+    """What entries of data.yaml mean."""
     long: list[list[float]] = field(default_factory=list)
     """Numbers of lines that were read as polygons."""
 
@@ -94,15 +98,14 @@ def read(root: Path, files: list[Path], classes: list[str] | None, trusted: bool
     }
     names = _names(content, file.name)
     data = _Set(root, file, content, names, _words(content, file.name), trusted, Names(here), texts)
-    for key, split in SPLITS.items():
-        entries = content.get(key) or []
-        for entry in entries if isinstance(entries, list) else [entries]:
-            for path, stated in _images(data, str(entry), f"{file.name}: {key}"):
-                _read_image(data, path, stated, split or None)
+    for key, split, entry in _stated(data):
+        for path, stated in _images(data, entry, f"{file.name}: {key}"):
+            _read_image(data, path, stated, split)
     if not any(content.get(key) for key in SPLITS):
-        for path in here.files:
-            if path.suffix.lower() in SUFFIXES and inside(path, root, trusted):
-                _read_image(data, path, here.name(path), None)
+        found = [path for path in here.files if path.suffix.lower() in SUFFIXES and inside(path, root, trusted)]
+        splits = [_folder_split(here.name(path)) for path in found]
+        for path, split in zip(found, splits, strict=True):
+            _read_image(data, path, here.name(path), split if "train" in splits else None)
     if not data.raw.pictures:
         raise SourceError(f"{file.name}: no image found under train, val or test")
     polygons.refuse_points(data.long, file.name)
@@ -112,9 +115,31 @@ def read(root: Path, files: list[Path], classes: list[str] | None, trusted: bool
     return data.raw
 
 
+def _stated(data: _Set) -> list[tuple[str, str | None, str]]:
+    """Key, split and entry of all that data.yaml names; a held-out split that names what train names is none (as
+    coco128.yaml has it), and without another train is no split either."""
+    rows: list[tuple[str, str | None, str]] = []
+    for key, split in SPLITS.items():
+        entries = data.content.get(key) or []
+        rows += [(key, split, str(entry)) for entry in (entries if isinstance(entries, list) else [entries])]
+    places = {entry: _place(data, entry) for _, split, entry in rows if split == "train"}
+    twice = [(key, entry) for key, split, entry in rows if split != "train" and _place(data, entry) in places.values()]
+    if not twice:
+        return rows
+    shown = ", ".join(key for key, _ in twice)
+    data.raw.notes.append(f"{shown} names the same as train: no split of its own, a part of train takes its place")
+    kept = [row for row in rows if (row[0], row[2]) not in twice]
+    return kept if {split for _, split, _ in kept} - {"train"} else [(key, None, entry) for key, _, entry in kept]
+
+
+def _folder_split(name: str) -> str | None:
+    found = next((split for part in name.split("/")[:-1] if (split := split_of(part))), None)
+    return "train" if found == "trainval" else found
+
+
 def _describes(file: Path) -> bool:
-    text = file.read_text(encoding="utf-8", errors="replace")
-    return "names" in text and ("train" in text or "val" in text)
+    content = text(file)
+    return "names" in content and ("train" in content or "val" in content)
 
 
 def _labelled(root: Path) -> bool:
@@ -141,15 +166,14 @@ def _content(file: Path, root: Path) -> dict[str, Any]:
 
 def _darknet(file: Path) -> dict[str, str]:
     """`key = value` lines. A list that is not there is left out: CVAT names a valid.txt that it does not write."""
-    text = file.read_text(encoding="utf-8-sig", errors="replace")
-    pairs = (line.partition("=") for line in text.splitlines())
+    pairs = (line.partition("=") for line in text(file).splitlines())
     values = {key.strip(): value.strip() for key, sign, value in pairs if sign and value.strip()}
     there = {path.name for path in file.parent.rglob("*.txt")}
     return {key: value for key, value in values.items() if key not in SPLITS or plain(value).split("/")[-1] in there}
 
 
 def _lines(file: Path) -> list[str]:
-    return [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    return [line.strip() for line in text(file).splitlines() if line.strip()]
 
 
 def _yaml(file: Path) -> dict[str, Any]:
@@ -183,7 +207,11 @@ def _words(content: dict[str, Any], file: str) -> int | None:
     shape = content.get("kpt_shape")
     if shape in (None, polygons.POLYGON):
         return None
-    if not isinstance(shape, list) or len(shape) != 2 or not all(str(word).strip().isdecimal() for word in shape):
+    if (
+        not isinstance(shape, list)
+        or len(shape) != 2
+        or not all(re.fullmatch(r"\s*\d{1,4}\s*", str(word)) for word in shape)
+    ):
         raise SourceError(f"{file}: kpt_shape: expected [points, numbers of each], found {str(shape)[:40]}")
     return 5 + int(shape[0]) * int(shape[1])
 
@@ -205,6 +233,12 @@ def _images(data: _Set, entry: str, where: str) -> list[tuple[Path | None, str]]
 
 def _place(data: _Set, entry: str) -> Path | None:
     """The folder or list that an entry of data.yaml means, as a path below the root."""
+    if entry not in data.places:
+        data.places[entry] = _find_place(data, entry)
+    return data.places[entry]
+
+
+def _find_place(data: _Set, entry: str) -> Path | None:
     written = entry.strip().replace("\\", "/")
     names = (entry.strip(), written, written.lstrip("./") or ".")  # Roboflow: ../train/images, for one beside data.yaml
     for name in names:
@@ -219,7 +253,7 @@ def _place(data: _Set, entry: str) -> Path | None:
 
 def _below(path: Path, root: Path) -> Path | None:
     """`path` as one below the root, by its words or by its real place; None: it is not there, or elsewhere."""
-    if not path.exists():
+    if not there(path):
         return None
     words, top = (Path(os.path.normpath(place.absolute())) for place in (path, root))
     for place, above in ((words, top), (path.resolve(), root.resolve())):
@@ -256,7 +290,7 @@ def _read_image(data: _Set, path: Path | None, stated: str, split: str | None) -
         return
     data.labels.add(labels)
     name = labels.relative_to(data.root).as_posix()
-    for row, line in enumerate(labels.read_text(encoding="utf-8-sig", errors="replace").splitlines(), 1):
+    for row, line in enumerate(text(labels).splitlines(), 1):
         if words := line.split():
             _read_line(data, picture, words, name, row)
 

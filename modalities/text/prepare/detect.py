@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import SourceError
-from core.walk import Listing, is_hidden, listing
+from core.walk import Listing, is_hidden, listing, packed
 from modalities.splits import split_of
 from modalities.text.prepare import jsonl, parallel, tmx, tsv
 from modalities.text.prepare.files import parts
@@ -26,16 +26,36 @@ def read(source: Path, data: Any) -> tuple[str, Raw]:
     if source.is_file():
         return _read_file(source, data)
     for depth in range(DEPTH + 1):
+        holding = {}
         for folder in _folders(source, depth):
-            files = _files(folder, source, data)
-            if found := _formats(files, data):
-                name = _one(found, folder)
-                units, note = _chosen(found[name])
-                raw = READERS[name].read(units, source, data)
-                raw.notes += [*note, *_left(files, found[name], source, listing(source))]
-                _train_of_the_rest(raw)
-                return name, raw
+            if found := _formats(_files(folder, source, data), data):
+                holding[folder] = found
+        if holding:
+            return _read_folders(source, holding, data)
     raise SourceError(_unknown(source, data))
+
+
+def _read_folders(source: Path, holding: dict[Path, dict[str, list[tuple[Path, ...]]]], data: Any) -> tuple[str, Raw]:
+    """The first folder that holds pairs; with it those beside it, where their names say splits (train/, dev/)."""
+    first = next(iter(holding))
+    name = _one(holding[first], first)
+    beside = {folder: found for folder, found in holding.items() if split_of(folder.name) and name in found}
+    folders = list(beside) if first in beside and len(beside) > 1 else [first]
+    raw, used = Raw(), []
+    for folder in folders:
+        units, notes = _chosen(holding[folder][name])
+        part = READERS[name].read(units, source, data)
+        split = split_of(folder.name) if len(folders) > 1 else None
+        split = "train" if split == "trainval" else split
+        raw.pairs += [pair if pair.split else pair._replace(split=split) for pair in part.pairs]
+        raw.rejected += part.rejected
+        raw.changes += part.changes
+        raw.notes += [*part.notes, *notes]
+        used += holding[folder][name]
+    files = [path for folder in folders for path in _files(folder, source, data)]
+    raw.notes += _left(files, used, listing(source))
+    _train_of_the_rest(raw)
+    return name, raw
 
 
 def _read_file(source: Path, data: Any) -> tuple[str, Raw]:
@@ -58,7 +78,7 @@ def _train_of_the_rest(raw: Raw) -> None:
         raw.notes.append(f"what names no split is train, beside {', '.join(sorted(map(str, named)))}")
 
 
-def _left(files: list[Path], units: list[tuple[Path, ...]], source: Path, here: Listing) -> list[str]:
+def _left(files: list[Path], units: list[tuple[Path, ...]], here: Listing) -> list[str]:
     """Notes of files that were not read."""
     used = {path for unit in units for path in unit}
     kinds = {
@@ -138,6 +158,6 @@ def _unknown(source: Path, data: Any) -> str:
     languages = {"source": data.source_language, "target": data.target_language}
     needs = [reader.NEEDS.format(**languages) for name, reader in READERS.items() if data.format in ("auto", name)]
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    found = f"found {', '.join(names[:SHOWN])}{more}" if names else "found nothing to read"
+    found = f"found {', '.join(names[:SHOWN])}{more}{packed(names)}" if names else "found nothing to read"
     listed = "\n".join(f"  - {need}" for need in needs)
     return f"{source}: no sentence pairs for format {data.format!r}; {found}. Expected one of:\n{listed}"

@@ -76,7 +76,8 @@ class Raw:
 def lines(path: Path, name: str, raw: Raw, language: str = "") -> Iterator[tuple[int, str | None, str]]:
     r"""(1-based number, text, "") of each line of a UTF-8 file, or (number, None, place) of one that is not UTF-8.
 
-    Lines end in \n or \r\n and nothing else: U+2028 and the like inside a sentence must not shift the lines after it.
+    Lines end in \n or \r\n, in a file without any \n in \r, and in nothing else: U+2028 and the like
+    inside a sentence must not shift the lines after it.
     language: of the file, for a note of the encoding that it looks like. Raises: SourceError for UTF-16.
     """
     data = content(path)
@@ -88,6 +89,9 @@ def lines(path: Path, name: str, raw: Raw, language: str = "") -> Iterator[tuple
         skipped = 3
     else:
         skipped = 0
+    if b"\n" not in data and b"\r" in data:  # of a classic Mac
+        data = data.replace(b"\r", b"\n")
+        raw.changes["CR line ends"] += data.count(b"\n")
     pieces = data.split(b"\n")
     if not pieces[-1]:
         pieces.pop()
@@ -142,5 +146,5 @@ def named_side(tags: Iterable[str], wanted: str, aliases: tuple[str, ...]) -> st
     return language(known, wanted) or next((tag for tag in known if tag.lower() in aliases), None)
 
 
-SOURCE_NAMES = ("source", "src")
-TARGET_NAMES = ("target", "tgt", "trg")
+SOURCE_NAMES = ("source", "src", "source_text", "src_text", "source_sentence")
+TARGET_NAMES = ("target", "tgt", "trg", "target_text", "tgt_text", "target_sentence")

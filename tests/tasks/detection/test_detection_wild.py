@@ -240,6 +240,22 @@ def test_voc_in_folders_of_splits(tmp_path: Path) -> None:
     assert read(tmp_path / "raw", tmp_path / "out")[0]["images"] == {"train": 3, "val": 3, "test": 3}
 
 
+@pytest.mark.parametrize("stated", ["{name}.png", "C:\\set\\{name}.png", "/home/me/{name}.png"])
+def test_voc_pictures_by_filename_and_equal_names_in_two_splits(tmp_path: Path, stated: str) -> None:
+    """Each split has its own JPEGImages/ and Annotations/, and names that the other has, too."""
+    for number, split in enumerate(("train", "test")):
+        voc(tmp_path / "raw", f"{split}/JPEGImages", f"{split}/Annotations", 8)
+        for index in range(8):
+            picture(20 * number + index).save(tmp_path / f"raw/{split}/JPEGImages/{index:02d}.png")
+    assert read(tmp_path / "raw", tmp_path / "out")[0]["images"] == {"train": 7, "val": 1, "test": 8}
+    voc(tmp_path / "named")
+    for index in range(COUNT):
+        name = f"photo{index}"
+        (tmp_path / f"named/JPEGImages/{index:02d}.png").rename(tmp_path / f"named/JPEGImages/{name}.png")
+        (tmp_path / f"named/Annotations/{index:02d}.xml").write_text(xml(stated.format(name=name)))
+    assert all(read(tmp_path / "named", tmp_path / "out2")[1].values())
+
+
 def test_voc_subfolders_with_equal_names_keep_their_own_boxes(tmp_path: Path) -> None:
     voc(tmp_path / "raw", "JPEGImages", "Annotations", 6)
     voc(tmp_path / "raw", "JPEGImages/b", "Annotations/b", 6)
@@ -351,6 +367,57 @@ def test_yolo_labels_with_a_mark_float_classes_and_endings_in_capitals(tmp_path:
         file.rename(file.with_suffix(".TXT"))
     _, boxes = read(tmp_path / "raw", tmp_path / "out")
     assert all(box == [[24, 12, 16, 24]] for box in boxes.values())
+
+
+def test_yolo_whose_val_is_its_train_has_no_split(tmp_path: Path) -> None:
+    """As coco128.yaml has it."""
+    yolo(tmp_path / "raw", count=12)
+    file = tmp_path / "raw/data.yaml"
+    file.write_text("train: images/train\nval: images/train\nnames: [cup, key]\n")
+    summary, _ = read(tmp_path / "raw", tmp_path / "out")
+    assert sum(summary["images"].values()) == 12 and all(summary["images"].values())
+    assert noted(summary, "val names the same as train")
+
+
+def test_yolo_labels_of_powershell_are_utf16(tmp_path: Path) -> None:
+    yolo(tmp_path / "raw")
+    for file in (tmp_path / "raw/labels/train").iterdir():
+        file.write_text(file.read_text(), encoding="utf-16")
+    assert all(read(tmp_path / "raw", tmp_path / "out")[1].values())
+
+
+def test_yolo_folders_say_the_split_where_nothing_else_does(tmp_path: Path) -> None:
+    yolo(tmp_path / "raw")
+    (tmp_path / "raw/data.yaml").unlink()
+    (tmp_path / "raw/classes.txt").write_text("cup\nkey\n")
+    assert read(tmp_path / "raw", tmp_path / "out")[0]["images"] == {"train": 4, "val": 4, "test": 4}
+
+
+def test_an_archive_among_what_was_found_is_told(tmp_path: Path) -> None:
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw/set.zip").write_bytes(b"x")
+    with pytest.raises(SourceError, match=r"set\.zip is an archive: unpack it"):
+        read(tmp_path / "raw", tmp_path / "out")
+
+
+@pytest.mark.parametrize("name", ["x" * 5000 + ".png", "a\0b.png", "y" * 300 + "/a.png"])
+def test_names_that_no_file_can_have_are_missing(tmp_path: Path, name: str) -> None:
+    yolo(tmp_path / "yolo")
+    (tmp_path / "yolo/list.txt").write_text(f"{name}\nimages/train/train1.png\nimages/train/train2.png\n")
+    file = tmp_path / "yolo/data.yaml"
+    file.write_text(file.read_text().replace("train: images/train", "train: list.txt"))
+    assert read(tmp_path / "yolo", tmp_path / "out")[0]["images"]["train"] == 3
+    content = coco(tmp_path / "coco")
+    content["images"][0]["file_name"] = name
+    save(tmp_path / "coco", content)
+    assert sum(read(tmp_path / "coco", tmp_path / "out2")[0]["images"].values()) == 12
+
+
+def test_a_number_of_thousands_of_digits_is_no_json(tmp_path: Path) -> None:
+    coco(tmp_path / "raw")
+    (tmp_path / "raw/data.json").write_text(f'{{"images": [{"9" * 5000}], "annotations": [], "categories": []}}')
+    with pytest.raises(SourceError, match=r"data\.json: no valid JSON"):
+        read(tmp_path / "raw", tmp_path / "out")
 
 
 @pytest.mark.parametrize("beside", [True, False])

@@ -158,6 +158,20 @@ def test_what_is_not_read_is_told(tmp_path: Path) -> None:
     assert noted(summary, "1 files in other folders not read, e.g. more/other.en")
 
 
+def test_folders_that_name_splits_belong_together(tmp_path: Path) -> None:
+    text(tmp_path / "raw/train", "c", ENGLISH, JAPANESE)
+    text(tmp_path / "raw/dev", "c", ["one more"], ["甲"])
+    text(tmp_path / "raw/test", "c", ["another"], ["乙"])
+    summary, _ = run(tmp_path / "raw", tmp_path / "out")
+    assert (summary["train"], summary["val"], summary["test"]) == (60, 1, 1)
+
+
+def test_line_ends_of_a_classic_mac(tmp_path: Path) -> None:
+    text(tmp_path / "raw", "c", ENGLISH, JAPANESE, end="\r")
+    summary, tables = run(tmp_path / "raw", tmp_path / "out")
+    assert pairs(tables) == set(PAIRS) and summary["normalised"] == {"CR line ends": 120}
+
+
 def test_folders_that_are_links_are_read(tmp_path: Path) -> None:
     text(tmp_path / "disk", "corpus", ENGLISH, JAPANESE)
     (tmp_path / "raw").mkdir()
