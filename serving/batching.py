@@ -26,8 +26,8 @@ SMOOTHING = 0.1
 HOPELESS = 4.0
 """A request is refused at once when its own items, as far as the last batches tell, would take so many times the time
 that it has. One item alone takes up to four times as long as its share of a full batch."""
-LARGEST = 8
-"""Items of one request, in multiples of the queue."""
+LARGEST = 64
+"""Items of one request, in multiples of the queue: a text of 20,000 characters may be thousands of short sentences."""
 FEW = 8
 """So many items of one request wait in the queue at once however small that is; the others wait outside."""
 

@@ -52,8 +52,8 @@ def test_a_case_costs_what_its_processes_do(tmp_path: Path, arguments: tuple[str
     assert done.returncode == 0, done.stdout
     spent = {name.rpartition("::")[2]: sum(parts.values()) for name, parts in kept["slowest"].items()}
     assert kept["cases"] == 4 and kept["cpu_s"] == pytest.approx(sum(spent.values()), abs=0.1)
-    assert spent["test_by_a_process_that_ended"] >= 0.4
-    assert spent["test_by_a_process_of_a_process_that_is_there"] >= 0.4
+    for name in ("test_by_a_process_that_ended", "test_by_a_process_of_a_process_that_is_there"):
+        assert spent[name] > 0.35  # of 0.4; the kernel counts in ticks of 0.01
     assert spent["test_that_waits"] < 0.3
 
 

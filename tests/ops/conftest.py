@@ -24,10 +24,10 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database: Path) -> Path:
-    """The working directory: the repository's `dvc.yaml` and `params.yaml`, and an empty MLflow store."""
+    """The working directory: what `dvc repro` reads of the repository, and an empty MLflow store."""
     (tmp_path / ".stillhouse" / "mlflow").mkdir(parents=True)
     shutil.copy(database, tmp_path / ".stillhouse" / "mlflow")
-    for name in ("dvc.yaml", "params.yaml"):
+    for name in ("dvc.yaml", "matrix.yaml", "params.yaml"):
         shutil.copy(ROOT / name, tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)

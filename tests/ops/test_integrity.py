@@ -15,18 +15,22 @@ from ops import integrity, repair
 
 ROOT = Path(__file__).parents[2]
 DVC_YAML = """\
+vars: [matrix.yaml]
 stages:
   make:
-    matrix: {task: "${tasks}"}
-    cmd: python work.py make
-    deps: [work.py]
-    outs: ["data/${item.task}"]
+    foreach: ${matrix.make}
+    do:
+      cmd: python work.py make
+      deps: [work.py]
+      outs: ["data/${item.task}"]
   use:
-    matrix: {task: "${tasks}"}
-    cmd: python work.py use
-    deps: [work.py, "data/${item.task}/inner"]
-    outs: [result]
+    foreach: ${matrix.use}
+    do:
+      cmd: python work.py use
+      deps: [work.py, "data/${item.task}/inner"]
+      outs: [result]
 """
+MATRIX = "matrix: {make: {x: {task: x}}, use: {x: {task: x}}}\n"
 WORK = """\
 import pathlib, sys
 if sys.argv[1] == "make":
@@ -56,7 +60,7 @@ def done(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     (tmp_path / ".dvc" / "config").write_text(
         "[core]\nno_scm = true\nanalytics = false\n" + request.param, encoding="utf-8"
     )
-    for name, text in {"dvc.yaml": DVC_YAML, "params.yaml": "tasks: [x]\n", "work.py": WORK}.items():
+    for name, text in {"dvc.yaml": DVC_YAML, "matrix.yaml": MATRIX, "work.py": WORK}.items():
         (tmp_path / name).write_text(text, encoding="utf-8")
     first = dvc("repro")
     assert first.returncode == 0, first.stderr

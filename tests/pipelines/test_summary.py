@@ -27,7 +27,7 @@ def printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     wide = [row("base", 51.23, 10), row("distilled", 48.0, 10), row("pruned", 47.0, 10)]
     for task, title, rows in (("detection", "mAP@[.5:.95]", [row("base", 0.5)]), ("translation", "BLEU", wide)):
         paths.report(task).mkdir(parents=True)
-        comparison = {"title": title, "rows": rows, "chosen": ["distilled", "fp32"]}
+        comparison = {"title": title, "better": "higher", "rows": rows, "chosen": ["distilled", "fp32"]}
         write_json(paths.report(task) / "comparison.json", comparison)
     console = Console(width=80)
     with console.capture() as captured:

@@ -113,7 +113,11 @@ def test_the_model_card(browser: webdriver.Chrome, tmp_path: Path) -> None:
             row=comparison()["rows"][0],
             scores={"metrics": {evil: 0.5}, "intervals": {}},
             validation={"rows": 10, "bad": 1, "clean": {"train": 6, "val": 2, "test": 1}},
-            links={"data": {"prepared": "d" * 32, "source": evil, "pin": evil}, "code": "c" * 40},
+            links={
+                "data": {"prepared": "d" * 32, "source": evil, "pin": evil},
+                "code": "c" * 40,
+                "weights": {"source": evil},
+            },
             model={"limits": {evil: evil}},
             use=card.Use("detect", "image", True, evil),
             data_license=evil,

@@ -20,6 +20,7 @@ from running import Running
 from unharmed import Known, is_refused
 
 from core.errors import DataError
+from modalities.images.inputs.values import rgb
 from tasks.detection import serve
 from tasks.detection.predict import Predictor as Detector
 
@@ -37,9 +38,9 @@ def files(known: Known, kind: str) -> dict[str, bytes]:
 
 
 def decoded(file: bytes) -> np.ndarray:
-    """As a user of Pillow would."""
+    """As `prepare` reads a picture of the data."""
     with Image.open(io.BytesIO(file)) as image:
-        return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+        return np.asarray(rgb(ImageOps.exif_transpose(image)))
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -122,7 +122,8 @@ def test_what_cannot_be_translated_is_refused(server: Running, text: str) -> Non
 @pytest.mark.parametrize("text", [*FINE.values(), *LATER], ids=[*FINE, *SLOW])
 def test_long_text_is_translated_whole(server: Running, translator: Translator, text: str) -> None:
     assert len(text) <= 20_000
-    assert not check(translator, text, translate(server.http, text=text, check_language=False))
+    answer = translate(server.http, text=text, check_language=False)
+    assert not check(translator, text, answer), answer.text
 
 
 @pytest.mark.parametrize("content", BROKEN.values(), ids=BROKEN)

@@ -51,7 +51,7 @@ def test_the_passport(page: Page, packages: dict[str, Path], downloads: Path) ->
     path.unlink()
     assert saved == passport
     page.click("dialog button", "Close")
-    assert not page.all("dialog")
+    page.until(lambda: not page.all("dialog"), "end of the dialog")
     assert page.focused.text == "Passport"
 
 
