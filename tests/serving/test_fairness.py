@@ -83,8 +83,8 @@ def test_more_than_the_deadline_allows_is_refused_at_once() -> None:
         with pytest.raises(RefusalError, match="makes 200 parts, which would take about") as refusal:
             await batcher.submit(range(200), None, deadline(1))
         assert refusal.value.status == 413
-        with pytest.raises(RefusalError, match="makes 600 parts, expected at most 512"):
-            await batcher.submit(range(600), None, deadline())
+        with pytest.raises(RefusalError, match="makes 5000 parts, expected at most 4096"):
+            await batcher.submit(range(5000), None, deadline())
 
     assert run(scenario).items == [0]
 
