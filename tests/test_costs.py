@@ -13,7 +13,7 @@ import pytest
 
 CASES = """
 import subprocess, sys, time
-BUSY = "import time\\nwhile time.process_time() < 0.4: pass"
+BUSY = "import time\\nwhile time.process_time() < 0.5: pass"
 def test_by_itself():
     while time.process_time() < 0.3: pass
 def test_by_a_process_that_ended(): subprocess.run([sys.executable, "-c", BUSY], check=True)
@@ -53,7 +53,7 @@ def test_a_case_costs_what_its_processes_do(tmp_path: Path, arguments: tuple[str
     spent = {name.rpartition("::")[2]: sum(parts.values()) for name, parts in kept["slowest"].items()}
     assert kept["cases"] == 4 and kept["cpu_s"] == pytest.approx(sum(spent.values()), abs=0.1)
     for name in ("test_by_a_process_that_ended", "test_by_a_process_of_a_process_that_is_there"):
-        assert spent[name] > 0.35  # of 0.4; the kernel counts in ticks of 0.01
+        assert spent[name] >= 0.4  # of 0.5; the kernel counts in ticks of 0.01
     assert spent["test_that_waits"] < 0.3
 
 
@@ -75,10 +75,7 @@ def test_a_run_over_budget_ends_with_one(tmp_path: Path) -> None:
 
 def test_a_case_alone_may_be_too_dear() -> None:
     cases = {"a": {"setup": 500.0, "call": 1.0}, "b": {"setup": 0.0, "call": budget.CASE_S + 1}}
-    run = budget.summary(cases, 1.0)
-    assert not budget.faults("quick", run, None)
-    assert not budget.faults("quick", run, budget.summary({"b": {"call": 1.0}}, 1.0))
-    (fault,) = budget.faults("quick", run, run)
+    (fault,) = budget.faults("quick", budget.summary(cases, 1.0), None)
     assert fault.startswith("b took 21.0 CPU s")
 
 

@@ -20,7 +20,7 @@ from running import Running
 from unharmed import Known, is_refused
 
 from core.errors import DataError
-from modalities.images.inputs.values import rgb
+from modalities.images.inputs.values import deep, rgb
 from tasks.detection import serve
 from tasks.detection.predict import Predictor as Detector
 
@@ -38,9 +38,11 @@ def files(known: Known, kind: str) -> dict[str, bytes]:
 
 
 def decoded(file: bytes) -> np.ndarray:
-    """As `prepare` reads a picture of the data."""
+    """As a user of Pillow would; of more than 8 bits and of transparency, which Pillow cuts off, as `prepare` does."""
     with Image.open(io.BytesIO(file)) as image:
-        return np.asarray(rgb(ImageOps.exif_transpose(image)))
+        upright = ImageOps.exif_transpose(image)
+        ruled = deep(upright.mode) or upright.has_transparency_data
+        return np.asarray(rgb(upright) if ruled else upright.convert("RGB"))
 
 
 @pytest.mark.parametrize("kind", KINDS)
