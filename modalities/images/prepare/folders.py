@@ -11,6 +11,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from core.errors import SourceError
+from core.walk import is_hidden
 from modalities.images.prepare.raw import SUFFIXES, Box, Picture, Raw, inside, known_class, named
 from modalities.splits import split_of
 
@@ -39,7 +40,7 @@ def read(root: Path, files: list[Path], classes: list[str] | None, trusted: bool
     for path in _files(root):
         name = path.relative_to(root).as_posix()
         folder = next((parent for parent in path.parents if parent in owners), None)
-        if any(part.startswith(".") for part in path.relative_to(root).parts):
+        if any(map(is_hidden, path.relative_to(root).parts)):
             left["hidden files"].append(name)
         elif path.suffix.lower() not in SUFFIXES:
             left["files that are no pictures"].append(name)
@@ -56,7 +57,7 @@ def read(root: Path, files: list[Path], classes: list[str] | None, trusted: bool
 
 
 def _folders(root: Path) -> list[Path]:
-    return sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return sorted(path for path in root.iterdir() if path.is_dir() and not is_hidden(path.name))
 
 
 def _holds_pictures(folder: Path) -> bool:

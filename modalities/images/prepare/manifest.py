@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import SourceError
+from core.walk import is_hidden
 from modalities.images.prepare.raw import SUFFIXES, Box, Picture, Raw, inside, known_class, named
 from modalities.splits import split_of
 
@@ -189,7 +190,7 @@ def _unlisted(raw: Raw, root: Path) -> None:
     listed = {picture.path for picture in raw.pictures}
     here = sorted(path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
     shown = [path.relative_to(root).as_posix() for path in here if path not in listed]
-    hidden = [name for name in shown if any(part[0] == "." for part in name.split("/"))]
+    hidden = [name for name in shown if any(map(is_hidden, name.split("/")))]
     for names, what in ((sorted(set(shown) - set(hidden)), "pictures that no row names"), (hidden, "hidden files")):
         if names:
             raw.notes.append(f"{len(names)} {what} left out, e.g. {named(names)}")

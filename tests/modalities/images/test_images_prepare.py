@@ -65,8 +65,8 @@ def test_folders_without_splits_are_drawn_and_what_is_left_out_is_told(tmp_path:
     summary, labels = prepared(tmp_path / "raw", tmp_path / "out")
     assert [len(labels[split]) for split in ("train", "val", "test")] == [12, 4, 4]
     notes = " ".join(summary["notes"])
-    assert "2 hidden files left out, e.g. b/.DS_Store, b/._1.png" in notes
-    assert "2 files that are no pictures left out, e.g. a/Thumbs.db, notes.txt" in notes
+    assert "3 hidden files left out, e.g. a/Thumbs.db, b/.DS_Store, b/._1.png" in notes
+    assert "1 files that are no pictures left out, e.g. notes.txt" in notes
     assert "1 pictures in no class's folder left out, e.g. lost.jpg" in notes
 
 
