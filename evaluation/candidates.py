@@ -10,13 +10,15 @@ from core.better import Better, sign
 from core.files import read_json
 
 
-def read(folder: Path, variant: str, precision: str) -> dict[str, Any]:
-    """One row from an evaluation folder.
+def read(folder: Path, checkpoint: Path, variant: str, precision: str) -> dict[str, Any]:
+    """One row from an evaluation folder and the variant's checkpoint.
 
     Keys: `variant`, `precision`, `quality` (the main metric on `val`, by which candidates are compared) and its 95 %
     `interval`, `test` (the main metric on `test`) and `test_interval`, `metrics` (all of `test`), `size_mb`,
-    `latency_ms` and `p99_ms` (batch 1), `per_second` (batch 8), `memory_mb`.
+    `latency_ms` and `p99_ms` (batch 1), `per_second` (batch 8), `memory_mb`, and the variant's `parameters` and `macs`
+    (multiply-adds an input, as it was trained).
     """
+    counts = read_json(checkpoint / "result.json")
     scores, timing = read_json(folder / "metrics.json"), read_json(folder / "latency.json")
     return {
         "variant": variant,
@@ -31,6 +33,8 @@ def read(folder: Path, variant: str, precision: str) -> dict[str, Any]:
         "p99_ms": timing["batch_1"]["p99_ms"],
         "per_second": timing["batch_8"]["per_second"],
         "memory_mb": timing["memory_mb"],
+        "parameters": counts["parameters"],
+        "macs": counts["macs"],
     }
 
 

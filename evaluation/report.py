@@ -15,6 +15,7 @@ from core import lineage, paths
 from core.better import words
 from core.files import read_json
 from core.visible import visible
+from evaluation import tables
 from ops import pages
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -30,6 +31,7 @@ def render(comparison: dict[str, Any], pareto: Path) -> str:
     return pages.render(
         TEMPLATES / "report.html",
         picture=picture,
+        short=tables.short,
         comparison=comparison,
         better=words(comparison["better"]),
         chosen=chosen if comparison["chosen"] else None,

@@ -10,7 +10,7 @@ from typing import Any
 
 HEADER = (
     *("variant", "precision", "val", "val low", "val high", "test", "test low", "test high"),
-    *("MB", "ms", "p99 ms", "1/s (batch 8)", "memory MB", "front"),
+    *("MB", "ms", "p99 ms", "1/s (batch 8)", "memory MB", "parameters", "multiply-adds", "front"),
 )
 
 
@@ -26,8 +26,18 @@ def cells(row: dict[str, Any]) -> list[str]:
         f"{row['p99_ms']:.1f}",
         f"{row['per_second']:.1f}",
         f"{row['memory_mb']:.0f}",
+        short(row["parameters"]),
+        short(row["macs"]),
         "yes" if row["front"] else "",
     ]
+
+
+def short(count: int) -> str:
+    """Three digits with K, M or G: 4.65 M."""
+    for size, unit in ((1e9, " G"), (1e6, " M"), (1e3, " K")):
+        if count >= 0.9995 * size:
+            return f"{count / size:.3g}{unit}"
+    return str(count)
 
 
 def markdown(rows: Sequence[dict[str, Any]]) -> str:

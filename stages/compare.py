@@ -16,7 +16,9 @@ from evaluation import candidates, gate, pareto, report, tables
 
 def compare(ctx: stage.Context) -> None:
     pairs = list(product(matrix.variants(ctx.params), ctx.params.precisions))
-    rows = [candidates.read(paths.evaluation(ctx.task, *pair), *pair) for pair in pairs]
+    rows = [
+        candidates.read(paths.evaluation(ctx.task, *pair), paths.checkpoint(ctx.task, pair[0]), *pair) for pair in pairs
+    ]
     first = read_json(paths.evaluation(ctx.task, *pairs[0]) / "metrics.json")
     candidates.mark_front(rows, first["better"])
     chosen = gate.choose(rows, ctx.params.compare.budget, first["better"])

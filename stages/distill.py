@@ -21,7 +21,7 @@ def distill(ctx: stage.Context) -> None:
     teacher.eval().requires_grad_(False)
     arch = role.student(base.arch, settings)
     student = role.build(arch, initial=True)
-    sizes = {"parameters_teacher": results.parameters(teacher), "parameters": results.parameters(student)}
+    counts = results.counts(student, loaders.val, lambda net, batch: role.loss(net, batch, ctx.params))
     if hasattr(role, "regress"):
         role.regress(student, teacher)
     fitted = fit(
@@ -37,7 +37,7 @@ def distill(ctx: stage.Context) -> None:
         watched,
     )
     weights = distillation.shipped(fitted.weights)
-    results.write(ctx, Checkpoint(arch, weights, base.assets), fitted, sizes)
+    results.write(ctx, Checkpoint(arch, weights, base.assets), fitted, counts)
 
 
 if __name__ == "__main__":

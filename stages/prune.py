@@ -23,18 +23,16 @@ def prune(ctx: stage.Context) -> None:
     def loss(net: Any, batch: Any) -> Any:
         return role.loss(net, batch, ctx.params)
 
-    example = next(iter(loaders.val))
-    before = results.parameters(model), results.macs(model, example, loss)
+    before = results.counts(model, loaders.val, loss)
     arch = role.prune(model, base.arch, settings)
-    after = results.parameters(model), results.macs(model, example, loss)
+    after = results.counts(model, loaders.val, loss)
     statistics.reestimate(model, loaders.train, loss)
-    sizes = dict(zip(("parameters_before", "macs_before", "parameters", "macs"), (*before, *after), strict=True))
     print(
-        f"{ctx.name}: {before[0]:,} parameters before, {after[0]:,} after pruning; "
-        f"{before[1] / 1e6:,.0f} million multiply-adds for a validation batch before, {after[1] / 1e6:,.0f} after"
+        f"{ctx.name}: {before['parameters']:,} parameters before, {after['parameters']:,} after pruning; "
+        f"{before['macs'] / 1e6:,.1f} million multiply-adds an input before, {after['macs'] / 1e6:,.1f} after"
     )
     fitted = fit(ctx, role, model, loaders, loss, settings.train, watched)
-    results.write(ctx, Checkpoint(arch, fitted.weights, base.assets), fitted, sizes)
+    results.write(ctx, Checkpoint(arch, fitted.weights, base.assets), fitted, after)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ run     python -m stages.train detection
 
 from __future__ import annotations
 
+from typing import Any
+
 from core import matrix, paths, stage, task
 from core.checkpoint import INITIAL, Checkpoint
 from core.files import write_json
@@ -28,8 +30,13 @@ def train(ctx: stage.Context) -> None:
     ctx.run.tag("initial_weights", initial.get("sha256", "none"))
     train = ctx.params.train
     watch = watched(ctx.task, paths.clean(ctx.task), ctx.params, train, loaders.assets)
-    fitted = fit(ctx, role, model, loaders, lambda net, batch: role.loss(net, batch, ctx.params), train, watch)
-    results.write(ctx, Checkpoint(arch, fitted.weights, loaders.assets), fitted)
+
+    def loss(net: Any, batch: Any) -> Any:
+        return role.loss(net, batch, ctx.params)
+
+    counts = results.counts(model, loaders.val, loss)
+    fitted = fit(ctx, role, model, loaders, loss, train, watch)
+    results.write(ctx, Checkpoint(arch, fitted.weights, loaders.assets), fitted, counts)
     write_json(ctx.out / INITIAL, initial)
 
 

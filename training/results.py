@@ -9,27 +9,36 @@ from typing import TYPE_CHECKING, Any
 from core import checkpoint, stage
 from core.brief import brief
 from core.files import write_json
+from training import randomness
 from training.fit import Fitted
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-def write(
-    ctx: stage.Context, saved: checkpoint.Checkpoint, fitted: Fitted, extra: dict[str, Any] | None = None
-) -> None:
-    """Write everything into the stage's folder.
+def write(ctx: stage.Context, saved: checkpoint.Checkpoint, fitted: Fitted, counts: dict[str, int]) -> None:
+    """Write everything into the stage's folder. counts: of `counts`.
 
     The folder holds nothing that another run with the same seed would write differently: no times, no dates.
     """
     checkpoint.save(ctx.out, saved)
-    result = fitted.result | (extra or {})
+    result = fitted.result | counts
     write_json(ctx.out / "result.json", result)
     write_json(ctx.out / "curves.json", fitted.curves)
     picture(fitted.curves, ctx.out / "curves.png")
     ctx.run.artifact(ctx.out / "curves.png")
     ctx.run.metrics({f"result/{k}": v for k, v in result.items() if isinstance(v, int | float)})
     print(f"{ctx.name}: {brief(result)}; {fitted.seconds:.0f} s")
+
+
+def counts(model: nn.Module, loader: Any, forward: Callable[[nn.Module, Any], Any]) -> dict[str, int]:
+    """What a model costs on any machine: its `parameters`, and `macs`, the multiply-adds of one input, the mean
+    over the first batch of `loader`, padded as it is. No random number is drawn.
+    """
+    state = randomness.state()
+    batch = next(iter(loader))
+    randomness.restore(state)
+    return {"parameters": parameters(model), "macs": macs(model, batch, forward) // len(batch["positions"])}
 
 
 def parameters(model: nn.Module) -> int:

@@ -14,7 +14,12 @@ BUDGET = BudgetParams(max_mb=10.0, max_ms=50.0, max_loss=0.02, worst_quality=0.1
 
 def row(name: str, quality: float, latency: float, size: float) -> dict[str, Any]:
     figures = {"p99_ms": latency, "per_second": 1.0, "memory_mb": 1.0, "interval": [quality, quality]}
-    figures |= {"test": quality - 0.01, "test_interval": [quality - 0.02, quality]}
+    figures |= {
+        "parameters": 4_650_000,
+        "macs": 999_600,
+        "test": quality - 0.01,
+        "test_interval": [quality - 0.02, quality],
+    }
     return {
         "variant": name,
         "precision": "fp32",
@@ -24,6 +29,12 @@ def row(name: str, quality: float, latency: float, size: float) -> dict[str, Any
         "front": False,
         **figures,
     }
+
+
+def test_counts_are_told_with_three_digits() -> None:
+    assert [tables.short(n) for n in (0, 999, 1000, 999_600, 4_652_000, 1_990_000_000)] == [
+        *("0", "999", "1 K", "1 M", "4.65 M", "1.99 G")
+    ]
 
 
 def test_the_front_holds_what_nothing_beats() -> None:

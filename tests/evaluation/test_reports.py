@@ -32,6 +32,7 @@ def evaluation(precision: str, val: float, test: float, latency: float, megabyte
     val_scores = {"metrics": {"map": val}, "intervals": {"map": [val - 0.2, val + 0.2]}, "inputs": 40}
     files = {"size_mb": megabytes, "signature": "COCO|<b>", "inputs": 90, "val": val_scores}
     write_json(where / "metrics.json", scores | files)
+    write_json(paths.checkpoint("toy", "base") / "result.json", {"parameters": 12345, "macs": 6_700_000})
     batch = {"median_ms": latency, "p99_ms": latency + 1, "per_second": 1000 / latency}
     write_json(where / "latency.json", {"batch_1": batch, "batch_8": batch, "memory_mb": 100.0})
 
@@ -41,7 +42,10 @@ def compared() -> dict[str, Any]:
     evaluation("fp32", val=0.60, test=0.51, latency=40, megabytes=8)
     evaluation("int8", val=0.58, test=0.50, latency=20, megabytes=2)
     evaluation("fp16", val=0.40, test=0.59, latency=10, megabytes=4)
-    rows = [candidates.read(paths.evaluation("toy", "base", p), "base", p) for p in ("fp32", "int8", "fp16")]
+    rows = [
+        candidates.read(paths.evaluation("toy", "base", p), paths.checkpoint("toy", "base"), "base", p)
+        for p in ("fp32", "int8", "fp16")
+    ]
     candidates.mark_front(rows, "higher")
     chosen = gate.choose(rows, BUDGET, "higher")
     return {
@@ -66,7 +70,10 @@ def test_the_choice_is_made_on_val_whatever_test_says() -> None:
 
 
 def test_a_gate_that_fails_says_so() -> None:
-    rows = [candidates.read(paths.evaluation("toy", "base", p), "base", p) for p in _only(0.05)]
+    rows = [
+        candidates.read(paths.evaluation("toy", "base", p), paths.checkpoint("toy", "base"), "base", p)
+        for p in _only(0.05)
+    ]
     assert gate.verdict(gate.choose(rows, BUDGET, "higher"), rows) == {
         "passed": False,
         "why": "none of 1 candidates keeps every limit of compare.budget",
@@ -83,6 +90,7 @@ def test_table_and_csv_have_both_splits_under_their_names() -> None:
     header, first = (line.split(",") for line in tables.comma_separated(rows).splitlines()[:2])
     found = dict(zip(header, first, strict=True))
     assert (found["val"], found["val low"], found["test"], found["test high"]) == ("0.6", "0.4", "0.51", "0.61")
+    assert (found["parameters"], found["multiply-adds"]) == ("12.3 K", "6.7 M")
     assert len({line.count("|") for line in tables.markdown(rows).splitlines()}) == 1
 
 

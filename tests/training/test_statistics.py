@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.utils.data import DataLoader
 
 from training import results, statistics
 
@@ -57,3 +58,14 @@ def test_multiply_adds_are_counted_as_the_formula_says() -> None:
     model = network()
     assert results.macs(model, batches(1)[0], forward) == 8 * (6 * 6 * 4 * 3 + 4 * 4 * 2 * 9 * 4)
     assert model.training
+
+
+def test_counts_are_of_one_input_and_draw_no_random_number() -> None:
+    model = network()
+    loader = DataLoader([{"positions": i, "x": torch.zeros(3, 6, 6)} for i in range(8)], 4, shuffle=True)
+    torch.manual_seed(1)
+    expected = torch.rand(1)
+    torch.manual_seed(1)
+    counts = results.counts(model, loader, lambda net, batch: net(batch["x"]))
+    assert counts == {"parameters": 3 * 4 + 4 + 8 + 4 * 2 * 9 + 2, "macs": 6 * 6 * 4 * 3 + 4 * 4 * 2 * 9 * 4}
+    assert torch.equal(torch.rand(1), expected)
