@@ -1,0 +1,85 @@
+"""One experiment: a clone of this commit, the preset, and the stages up to the evaluation of fp32 and int8."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parents[2]
+MEASURED = Path(__file__).parent / "measured"
+LIBRARIES = ("torch", "onnxruntime")
+PRECISIONS = ("fp32", "int8")
+
+
+def run(preset: str, data: str | None, folder: Path) -> Path:
+    """Run `preset` in a clone at `folder` and write `measured/<preset>.json`; returns that file.
+
+    data: a local copy of the preset's data. Raises: FileExistsError when there is something at `folder`.
+    """
+    if folder.exists():
+        raise FileExistsError(f"{folder} exists, and a run starts in a clone of its own; give another --folder")
+    commit = _told("git", "rev-parse", "HEAD", cwd=ROOT)
+    _do("git", "clone", "--quiet", str(ROOT), str(folder), cwd=ROOT)
+    _do(sys.executable, "-m", "pipelines.preset", preset, *(["--data", data] if data else []), cwd=folder)
+    (task,) = yaml.safe_load((folder / "presets" / f"{preset}.yaml").read_text(encoding="utf-8"))["tasks"]
+    _do("dvc", "repro", f"validate@{task}", cwd=folder)
+    started = time.perf_counter()
+    _do("dvc", "repro", f"train@{task}", cwd=folder)
+    seconds = time.perf_counter() - started
+    _do("dvc", "repro", *(f"evaluate@{task}-base-{precision}" for precision in PRECISIONS), cwd=folder)
+    MEASURED.mkdir(exist_ok=True)
+    path = MEASURED / f"{preset}.json"
+    found = {"commit": commit, "machine": machine(), "training_s": round(seconds), **figures(folder, task)}
+    path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    return path
+
+
+def figures(folder: Path, task: str) -> dict[str, Any]:
+    """What the stages left of `base` in the checkout `folder`."""
+    result = json.loads((folder / "models" / task / "base" / "checkpoint" / "result.json").read_text())
+    found: dict[str, Any] = {key: result[key] for key in ("epochs", "parameters", "macs")}
+    for precision in PRECISIONS:
+        scores = json.loads((folder / "evaluations" / task / f"base-{precision}" / "metrics.json").read_text())
+        main = scores["main"]
+        found[precision] = {
+            "val": scores["val"]["metrics"][main],
+            "test": scores["metrics"][main],
+            "interval": scores["intervals"][main],
+            "size_mb": scores["size_mb"],
+        }
+    return found | {"metric": main, "val_inputs": scores["val"]["inputs"], "test_inputs": scores["inputs"]}
+
+
+def machine() -> str:
+    """Processor, cores and the libraries that compute."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        model = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        model = platform.machine()
+    libraries = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
+    return f"{len(os.sched_getaffinity(0))} cores of {model}; {libraries}"
+
+
+def _do(*command: str, cwd: Path) -> None:
+    """Run a command with this environment's programs, in sight of the user. Raises: CalledProcessError."""
+    programs = str(Path(sys.executable).parent)
+    subprocess.run(
+        command,
+        cwd=cwd,
+        check=True,
+        env=os.environ | {"PATH": f"{programs}{os.pathsep}{os.environ['PATH']}", "DVC_NO_ANALYTICS": "1"},
+    )
+
+
+def _told(*command: str, cwd: Path) -> str:
+    return subprocess.run(command, cwd=cwd, check=True, capture_output=True, text=True).stdout.strip()
