@@ -47,14 +47,16 @@ def killed(process: Process, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def warm() -> Iterator[Warm]:
-    with Warm() as running:
+    with Warm("toy", path=[Path(toy.__file__).parent]) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def process(warm: Warm) -> Process:
     """Fit the toy in a process of its own, by default in the working directory."""
-    return lambda cwd=None, **environment: warm.run(Path(toy.__file__), cwd or Path.cwd(), **environment)
+    return lambda cwd=None, **environment: warm.run(
+        [sys.executable, toy.__file__], cwd=cwd, env={**os.environ, "OMP_NUM_THREADS": "1", **environment}
+    )
 
 
 @pytest.fixture(scope="module")
