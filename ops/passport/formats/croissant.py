@@ -152,7 +152,7 @@ def _format(suffix: str) -> str:
 
 
 def _lists(path: Path) -> dict[str, dict[str, Any]]:
-    """Fields of a JSON file's lists of objects: of the one at its top (no key), or of those one level below, as COCO's."""
+    """Fields of a JSON file's lists of objects: of the one at its top (no key), or of those one level below (COCO)."""
     content = json.loads(path.read_text(encoding="utf-8"))
     lists = content if isinstance(content, dict) else {"": content}
     found = {key: _fields(rows) for key, rows in lists.items() if NAME.fullmatch(key) or not key}
