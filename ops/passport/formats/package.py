@@ -62,17 +62,24 @@ class Package:
 
 def read(folder: Path) -> Package:
     """Raises: ModelError when the package is not as it was packaged."""
+    content = passport.read(folder)
     if problems := passport.verify(folder):
         raise ModelError(f"{folder} is not as it was packaged, so nothing is said of it: {'; '.join(problems)}")
-    content = passport.read(folder)
-    model = read_json(folder / "model" / "model.json")
+    try:
+        model = read_json(folder / "model" / "model.json")
+        task, front = model["task"], _front(folder / "MODEL_CARD.md")
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise ModelError(
+            f"{folder}: model/model.json or MODEL_CARD.md cannot be read ({type(error).__name__}: {error}); "
+            "expected a folder made by the stage package"
+        ) from None
     return Package(
-        task=model["task"],
+        task=task,
         version=content["seal"][: passport.DIGITS],
         files=content["files"] | {passport.NAME: sha256(folder / passport.NAME)},
         links={link["name"]: hidden(link["value"]) for link in content["links"]},
         model=model,
-        tag=_front(folder / "MODEL_CARD.md").get("pipeline_tag"),
+        tag=front.get("pipeline_tag"),
     )
 
 
