@@ -235,6 +235,7 @@ def test_the_environment_lists_what_its_lock_pins(tmp_path: Path, monkeypatch: p
     assert libraries == ["pkg:pypi/numpy@2.0.1", "pkg:pypi/pyjwt@2.9"]
     lock.write_text("numpy==3\n", "utf-8")  # another environment than the package's
     bill, _, _ = formats_valid.package(folder, tmp_path / "target")
+    assert "requirements/train-cpu.lock not here as when" in formats.export(folder, tmp_path / "target")[-1]
     assert not [part for part in bill["components"] if part["type"] == "library"]
 
 
@@ -258,9 +259,9 @@ def test_another_data_set_is_refused_or_told(
     with pytest.raises(ModelError, match=f"its DVC md5 is {lineage.digest(dataset)}, the passport says 1{{32}}.dir"):
         formats.export(package, tmp_path / "target", dataset)
     monkeypatch.chdir(tmp_path)
-    assert "is not here" in formats.export(package, tmp_path / "target")[0]
+    assert "prepared is not here" in formats.export(package, tmp_path / "target")[0]
     shutil.move(dataset, tmp_path / "data" / "detection" / "prepared")
-    (note,) = formats.export(package, tmp_path / "target")
+    note, _ = formats.export(package, tmp_path / "target")
     assert "is not the data set of this package" in note
     assert [entry["@id"] for entry in read(tmp_path / "target", "croissant.json")["distribution"]] == ["listing"]
 

@@ -36,6 +36,9 @@ def export(folder: Path, target: Path, data: Path | None = None) -> list[str]:
     documents = (cyclonedx.document(package), croissant.document(package, place), provenance.document(package))
     for name, document in zip(NAMES, documents, strict=True):
         write_json(target / name, document)
+    if missing := cyclonedx.others(package):
+        others = f"{' and '.join(missing)} not here as when the package was made"
+        notes.append(f"{others}: {NAMES[0]} names the environment's lock files by digest, without their libraries")
     return notes
 
 

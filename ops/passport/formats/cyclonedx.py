@@ -144,15 +144,18 @@ def _environment(package: Package) -> list[dict[str, Any]]:
 
 
 def _libraries(package: Package) -> list[dict[str, Any]]:
-    """What the lock files of the environment pin, of those that lie here as they were."""
+    """What the lock files of the environment pin; nothing where one of them is not here, since half is no list."""
     found = {}
-    for name, digest in package.links.get("environment", {}).items():
-        path = Path(name)
-        if name.startswith("requirements/") and path.is_file() and sha256(path) == digest:
-            for library, version in PIN.findall(path.read_text(encoding="utf-8")):
-                purl = f"pkg:pypi/{library}@{quote(version)}"
-                found[purl] = {"type": "library", "bom-ref": purl, "name": library, "version": version, "purl": purl}
+    for name in [] if others(package) else package.locks:
+        for library, version in PIN.findall(Path(name).read_text(encoding="utf-8")):
+            purl = f"pkg:pypi/{library}@{quote(version)}"
+            found[purl] = {"type": "library", "bom-ref": purl, "name": library, "version": version, "purl": purl}
     return [found[purl] for purl in sorted(found)]
+
+
+def others(package: Package) -> list[str]:
+    """Lock files of the environment that do not lie here as they were."""
+    return [name for name, digest in package.locks.items() if not Path(name).is_file() or sha256(Path(name)) != digest]
 
 
 def _file(name: str, digest: str, ref: str) -> dict[str, Any]:

@@ -51,6 +51,12 @@ class Package:
         return found[1] if found else None
 
     @property
+    def locks(self) -> dict[str, str]:
+        """sha256 of the lock files of the environment, relative to the repository."""
+        environment = self.links.get("environment", {})
+        return {name: digest for name, digest in environment.items() if name.startswith("requirements/")}
+
+    @property
     def commit(self) -> str | None:
         """Of the code, without the mark of changes that were not committed."""
         return str(self.links["code"]).partition("-")[0] if self.links.get("code") else None

@@ -48,7 +48,6 @@ def _dependencies(package: Package) -> list[dict[str, Any]]:
     """Raw data, the data set that was made of it, initial weights, code, params, checkpoint and lock files."""
     links = package.links
     params = {key: value for key, value in links.get("params", {}).items() if key == "params.yaml"}
-    locks = {name: digest for name, digest in links.get("environment", {}).items() if name.startswith("requirements/")}
     found = [*_source(links.get("data", {}))]
     if package.md5:
         listed = {"dvc": links["data"]["prepared"]}
@@ -60,7 +59,7 @@ def _dependencies(package: Package) -> list[dict[str, Any]]:
         changed = {"annotations": {"uncommitted changes": True}} if package.dirty else {}
         found.append({"name": "code", "digest": {"gitCommit": package.commit}, **changed})
     checkpoint = _files("checkpoint/", links.get("checkpoint", {}))
-    return [*found, *_files("", params), *checkpoint, *_files("", locks)]
+    return [*found, *_files("", params), *checkpoint, *_files("", package.locks)]
 
 
 def _source(data: dict[str, Any]) -> list[dict[str, Any]]:
