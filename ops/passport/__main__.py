@@ -1,4 +1,7 @@
-"""`python -m ops.passport verify|trace FOLDER|FILE.onnx`; exit code 2 when something is not as it was packaged."""
+"""`python -m ops.passport verify|trace FOLDER|FILE.onnx`, or `export FOLDER TARGET [DATA]` (`formats/`).
+
+Exit code 2 when something is not as it was packaged.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,21 @@ from pathlib import Path
 
 from core.errors import ModelError
 from ops import passport
-from ops.passport import trace
+from ops.passport import formats, trace
+
+USAGE = """usage: python -m ops.passport verify|trace FOLDER|FILE.onnx
+       python -m ops.passport export FOLDER TARGET [DATA]"""
 
 
 def main() -> None:
     match sys.argv[1:]:
+        case ["export", folder, target, *data] if len(data) < 2:
+            export(Path(folder), Path(target), Path(data[0]) if data else None)
+            return
         case ["verify" | "trace" as command, place]:
             path = Path(place)
         case _:
-            print("usage: python -m ops.passport verify|trace FOLDER|FILE.onnx", file=sys.stderr)
+            print(USAGE, file=sys.stderr)
             sys.exit(2)
     try:
         if command == "trace":
@@ -28,6 +37,18 @@ def main() -> None:
     if problems:
         sys.exit(2)
     print(f"{'' if command == 'verify' else chr(10)}{path}: all links hold")
+
+
+def export(folder: Path, target: Path, data: Path | None) -> None:
+    """Write the package's documents in other formats."""
+    try:
+        notes = formats.export(folder, target, data)
+    except ModelError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
+    print(f"{target}: {', '.join(formats.NAMES)}")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from tasks.classification.predict import Found, Predictor
 __all__ = ["INPUTS", "LIMITS", "RAW", "features", "item", "size"]  # of the role
 
 VERB = "classify"
+PIPELINE_TAG = "image-classification"
 OUTPUTS = (
     Tensor("probabilities", "FP32", (-1, -1)),
     Tensor("labels", "BYTES", (-1,)),

@@ -24,6 +24,7 @@ from tasks.detection.serve.messages import Request, Response
 __all__ = ["INPUTS", "LIMITS", "RAW", "Request", "Response"]  # of the role
 
 VERB = "detect"
+PIPELINE_TAG = "object-detection"
 OUTPUTS = (
     Tensor("boxes", "FP32", (-1, 4)),
     Tensor("scores", "FP32", (-1,)),
