@@ -289,3 +289,12 @@ def test_the_command_says_what_it_wrote_and_what_is_wrong(package: Path, tmp_pat
 def test_what_is_told_of_an_address(text: str, told: str) -> None:
     assert hidden({"a": [text, 1, None]}) == {"a": [told, 1, None]}
     assert (address(told) is not None) == ("://" in told)
+
+
+@pytest.mark.parametrize("link", ["data", "runs", "params", "environment", "checkpoint", "evaluation"])
+def test_a_foreign_passport_with_links_of_another_form_is_refused(tmp_path: Path, link: str) -> None:
+    """Its seals hold: whoever writes a whole package can seal it."""
+    package = made(tmp_path / "package", **{link: ["of another form", 7]})
+    assert passport.verify(package) == []
+    with pytest.raises(ModelError, match=r"passport\.json has links of another form"):
+        formats.export(package, tmp_path / "out")

@@ -17,6 +17,7 @@ from pathlib import Path
 from core import lineage, paths
 from core.errors import ModelError
 from core.files import write_json
+from ops import passport
 from ops.passport.formats import croissant, cyclonedx, provenance
 from ops.passport.formats.package import Package, read
 
@@ -33,7 +34,13 @@ def export(folder: Path, target: Path, data: Path | None = None) -> list[str]:
         raise ModelError(f"{target} lies in the package, which its passport seals; name a folder outside of {folder}")
     package = read(folder)
     place, notes = _data(package, data)
-    documents = (cyclonedx.document(package), croissant.document(package, place), provenance.document(package))
+    try:
+        documents = (cyclonedx.document(package), croissant.document(package, place), provenance.document(package))
+    except (LookupError, TypeError, ValueError, AttributeError) as error:  # a seal says nothing of what links hold
+        raise ModelError(
+            f"{folder / passport.NAME} has links of another form than the stage package writes ({type(error).__name__}: "
+            f"{error}); take the package anew from where it came"
+        ) from None
     for name, document in zip(NAMES, documents, strict=True):
         write_json(target / name, document)
     if missing := cyclonedx.others(package):
