@@ -26,6 +26,9 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 PR_SET_CHILD_SUBREAPER = 36
+OWN = {str(Path(__file__).parent), *os.environ.get("PYTHONPATH", "").split(os.pathsep)}
+INSTALLED = [folder for folder in sys.path if folder not in OWN]
+"""Where modules are found in the server that it has not from its caller."""
 MESSAGE = 1 << 20
 """Bytes: more than arguments and environment of a process."""
 
@@ -144,6 +147,8 @@ def run(args: list[str]) -> None:
     import runpy
     import types
 
+    first = {"-c": "", "-m": os.getcwd()}.get(args[0], str(Path(args[0]).parent))  # noqa: PTH109
+    sys.path[:] = [first, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)), *INSTALLED]
     if args[0] == "-c":
         sys.argv = ["-c", *args[2:]]
         sys.modules["__main__"] = main = types.ModuleType("__main__")

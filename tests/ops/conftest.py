@@ -29,7 +29,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def warm() -> Iterator[Warm]:
-    with Warm("mlflow") as running:
+    with Warm("mlflow", "mlflow.pyfunc") as running:
         yield running
 
 

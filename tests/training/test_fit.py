@@ -55,7 +55,9 @@ def warm() -> Iterator[Warm]:
 def process(warm: Warm) -> Process:
     """Fit the toy in a process of its own, by default in the working directory."""
     return lambda cwd=None, **environment: warm.run(
-        [sys.executable, toy.__file__], cwd=cwd, env={**os.environ, "OMP_NUM_THREADS": "1", **environment}
+        [sys.executable, toy.__file__],
+        cwd=cwd,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), **environment},
     )
 
 

@@ -38,8 +38,8 @@ def export(folder: Path, target: Path, data: Path | None = None) -> list[str]:
         documents = (cyclonedx.document(package), croissant.document(package, place), provenance.document(package))
     except (LookupError, TypeError, ValueError, AttributeError) as error:  # a seal says nothing of what links hold
         raise ModelError(
-            f"{folder / passport.NAME} has links of another form than the stage package writes ({type(error).__name__}: "
-            f"{error}); take the package anew from where it came"
+            f"{folder / passport.NAME} has links of another form than the stage package writes "
+            f"({type(error).__name__}: {error}); take the package anew from where it came"
         ) from None
     for name, document in zip(NAMES, documents, strict=True):
         write_json(target / name, document)
