@@ -16,6 +16,7 @@ from core.checkpoint import INITIAL
 from core.errors import GateError
 from core.files import read_json, sha256, write_json, write_text
 from core.params import SourceParams
+from core.spread import spread
 from evaluation import card, front_matter
 from ops import drift, passport
 from ops.tracking import ledger
@@ -124,7 +125,8 @@ def makers(ctx: stage.Context, row: dict[str, Any]) -> list[str]:
 def golden(ctx: stage.Context, folder: Path) -> None:
     """`golden/samples.json`: inputs (files beside it, or text) with the packaged model's own outputs."""
     role = task.load(ctx.task, "predict")
-    inputs = role.inputs(paths.clean(ctx.task), "val", GOLDEN)
+    every = role.inputs(paths.clean(ctx.task), "val")
+    inputs = [every[i] for i in spread(len(every), GOLDEN)]
     outputs = role.Predictor(folder / "model")(inputs)
     (folder / "golden").mkdir()
     samples = []
