@@ -97,7 +97,7 @@ def outputs(job: Job, results: Sequence[Found]) -> dict[str, NDArray[Any]]:
     }
 
 
-def run(predictor: Predictor, items: Sequence[Item], options: Any) -> list[Found]:
+def run(predictor: Predictor, items: Sequence[Item[NDArray[np.uint8]]], options: Any) -> list[Found]:
     """See `core.task.Serve`."""
     return predictor.classify([item.picture for item in items])
 
