@@ -239,7 +239,7 @@ def test_shares_are_disjoint_and_equal() -> None:
     loader = toy.loaders().val  # two batches of 32
     shares = [list(Share(loader, rank, 2)) for rank in (0, 1)]
     assert [len(share) for share in shares] == [1, 1]
-    assert not torch.equal(shares[0][0][0], shares[1][0][0])
+    assert not torch.equal(shares[0][0]["x"], shares[1][0]["x"])
     assert len(Share(loader, 0, 3)) == 0
 
 
