@@ -64,7 +64,7 @@ def load(folder: Path, settings: Settings, proven: bool = False) -> Package:
         content,
         card.read_text(encoding="utf-8") if card.exists() else None,
         read_json(statistics) if statistics.exists() else None,
-        samples := read_json(folder / "golden" / "samples.json"),
+        samples := golden(folder),
         {sample["file"]: (folder / "golden" / sample["file"]).read_bytes() for sample in samples if "file" in sample},
     )
 
@@ -100,13 +100,28 @@ def is_package(folder: Path) -> bool:
     return (folder / passport.NAME).exists()
 
 
+def golden(folder: Path) -> list[dict[str, Any]]:
+    """The golden samples of a package whose passport holds.
+
+    Raises: ModelError when there are none, or one names a file that lies elsewhere: the page shows what it names.
+    """
+    place, sealed = folder / "golden", passport.read(folder)["files"]
+    samples: list[dict[str, Any]] = read_json(place / "samples.json")
+    if not samples:
+        raise ModelError(f"{place} holds no samples, so nothing shows that the model works; package it again")
+    for i, sample in enumerate(samples):
+        if "file" in sample and f"golden/{sample['file']}" not in sealed:
+            raise ModelError(
+                f"{place / 'samples.json'}: sample {i} names {sample['file']!r}, which is no file of golden/ that the "
+                "passport seals; package it again"
+            )
+    return samples
+
+
 def replay(folder: Path, role: Any, predictor: Any) -> None:
     """Predict the golden samples again. Raises: ModelError naming the first that differs."""
-    golden = folder / "golden"
-    samples = read_json(golden / "samples.json")
-    if not samples:
-        raise ModelError(f"{golden} holds no samples, so nothing shows that the model works; package it again")
-    inputs = [golden / sample["file"] if "file" in sample else sample["input"] for sample in samples]
+    samples = golden(folder)
+    inputs = [folder / "golden" / sample["file"] if "file" in sample else sample["input"] for sample in samples]
     try:
         found = predictor(inputs)
     except DataError as error:
