@@ -20,8 +20,8 @@ Made by `python -m benchmarks.notes table` from `benchmarks/notes/experiments.ya
 `python -m benchmarks.notes run PRESET` has measured; do not edit it.
 
 Accuracy on the test split, which chose nothing, of the ONNX file through ONNX Runtime, with its 95 % interval.
-*Minutes* are those of the stage `train`, its start included, of those that it may take on two cores; the machine may have
-done other work meanwhile.
+*Minutes* are those of the stage `train`, its start included, of those that it may take on two cores; the machine may
+have done other work meanwhile.
 """
 COLUMNS = (
     *("preset", "the notes", "ours", "fp32", "int8", "goal", "MB fp32 / int8", "parameters", "multiply-adds"),
