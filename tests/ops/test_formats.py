@@ -292,9 +292,15 @@ def test_what_is_told_of_an_address(text: str, told: str) -> None:
 
 
 @pytest.mark.parametrize("link", ["data", "runs", "params", "environment", "checkpoint", "evaluation"])
-def test_a_foreign_passport_with_links_of_another_form_is_refused(tmp_path: Path, link: str) -> None:
+@pytest.mark.parametrize("data_is_here", [False, True])
+def test_a_foreign_passport_with_links_of_another_form_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, link: str, data_is_here: bool
+) -> None:
     """Its seals hold: whoever writes a whole package can seal it."""
     package = made(tmp_path / "package", **{link: ["of another form", 7]})
     assert passport.verify(package) == []
+    monkeypatch.chdir(tmp_path)
+    if data_is_here:
+        (tmp_path / "data" / "detection" / "prepared").mkdir(parents=True)
     with pytest.raises(ModelError, match=r"passport\.json has links of another form"):
         formats.export(package, tmp_path / "out")

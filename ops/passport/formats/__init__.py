@@ -33,8 +33,8 @@ def export(folder: Path, target: Path, data: Path | None = None) -> list[str]:
     if target.resolve().is_relative_to(folder.resolve()):
         raise ModelError(f"{target} lies in the package, which its passport seals; name a folder outside of {folder}")
     package = read(folder)
-    place, notes = _data(package, data)
     try:
+        place, notes = _data(package, data)
         documents = (cyclonedx.document(package), croissant.document(package, place), provenance.document(package))
     except (LookupError, TypeError, ValueError, AttributeError) as error:  # a seal says nothing of what links hold
         raise ModelError(
