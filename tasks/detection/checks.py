@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from core.task import Expectation
 from modalities import shift
 from modalities.images.checks import near, pictures
+from modalities.images.checks.labels import class_counts
 from modalities.images.inputs.probe import Probe
 
 if TYPE_CHECKING:
@@ -115,11 +116,7 @@ def refuse(dataset: Path, params: Any) -> list[str]:
 
 def warnings(contents: Mapping[str, dict[str, Any]]) -> list[str]:
     """Held-out splits whose classes or sizes of boxes are not as train's. contents: COCO dictionaries by split."""
-    names = {entry["id"]: entry["name"] for entry in contents["train"]["categories"]}
-    counts = {
-        split: Counter(names[entry["category_id"]] for entry in content["annotations"])
-        for split, content in contents.items()
-    }
+    counts = class_counts(contents)
     sizes = {split: _sizes(content) for split, content in contents.items()}
     found = []
     for split in ("val", "test"):

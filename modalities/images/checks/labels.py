@@ -62,15 +62,20 @@ def clean(dataset: Path, bad: Mapping[str, set[Any]], folder: Path) -> dict[str,
 
 def warnings(contents: Mapping[str, Content]) -> list[str]:
     """Classes of train of which one is rare, and held-out splits in which they are not as frequent as in train."""
-    names = {entry["id"]: entry["name"] for entry in contents["train"]["categories"]}
-    counts = {
-        split: Counter(names[entry["category_id"]] for entry in content["annotations"])
-        for split, content in contents.items()
-    }
+    counts = class_counts(contents)
     told = imbalance(counts["train"])
     for split in ("val", "test"):
         told += shift.of_shares(split, counts[split], counts["train"], "classes", "labels")
     return told
+
+
+def class_counts(contents: Mapping[str, Content]) -> dict[str, Counter[str]]:
+    """Annotations of each class, by split."""
+    names = {entry["id"]: entry["name"] for entry in contents["train"]["categories"]}
+    return {
+        split: Counter(names[entry["category_id"]] for entry in content["annotations"])
+        for split, content in contents.items()
+    }
 
 
 def imbalance(counts: Counter[str]) -> list[str]:
