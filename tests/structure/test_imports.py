@@ -127,3 +127,13 @@ def test_only_tasks_know_which_task_they_are() -> None:
         if path.parts[0] != "tasks" and path != data and strings(path) & names
     }
     assert not knowing, "\n".join(sorted(knowing))
+
+
+def test_modules_of_the_tests_have_names_of_their_own() -> None:
+    """pytest imports each by its bare name: of two of one name, the second is an error, or the first one's helpers."""
+    paths: dict[str, list[str]] = {}
+    for path in (ROOT / "tests").rglob("*.py"):
+        if path.name not in ("conftest.py", "__init__.py") and "toy_line" not in path.parts:
+            paths.setdefault(path.name, []).append(str(path.relative_to(ROOT)))
+    twice = [where for where in paths.values() if len(where) > 1]
+    assert not twice, twice
