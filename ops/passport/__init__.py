@@ -120,11 +120,11 @@ def _model(folder: Path, links: list[dict[str, Any]], present: list[str]) -> lis
         try:
             found[name] = _graph(folder / name)
             problems += [f"{name}: {problem}" for problem in graph.verify(folder / name)]
-            if graph.read(folder / name).links[:-1] != links[:-1]:
+            if _text(graph.read(folder / name).links[:-1]) != _text(links[:-1]):  # in this order, too
                 problems.append(f"{name} carries another passport")
         except ModelError as error:
             problems.append(str(error))
-    if found != links[-1]["value"]:
+    if _text(found) != _text(links[-1]["value"]):
         problems.insert(0, "link 'model' is broken: the graphs are not those that it names")
     return problems
 
@@ -135,7 +135,14 @@ def _graph(path: Path) -> dict[str, str]:
 
 
 def _written(passport: dict[str, Any]) -> str:
-    return json.dumps(passport, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    """The one text of a passport; the order within a link's value is that of the graphs."""
+    links = [{key: link[key] for key in ("name", "value", "chain")} for link in passport["links"]]
+    ordered = {"format": passport["format"], "links": links, "files": dict(sorted(passport["files"].items()))}
+    return _text(ordered | {"seal": passport["seal"]}) + "\n"
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
 
 
 def _sealed(files: list[str]) -> list[str]:

@@ -43,12 +43,12 @@ def generate(path: Path) -> Path:
     return public
 
 
-def check_private(path: Path) -> None:
-    """Raises: StillhouseError when a file is no private key that can sign."""
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+def public_half(path: Path) -> bytes:
+    """The public key, in PEM, of a file with a private one. Raises: StillhouseError when it is none that can sign."""
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
     try:
-        curve = getattr(load_pem_private_key(path.read_bytes(), None), "curve", None)
+        key = load_pem_private_key(path.read_bytes(), None)
     except OSError as error:
         raise StillhouseError(f"the key {path} cannot be read: {error.strerror}") from None
     except Exception as error:  # the library has many, and the key's bytes belong in no message
@@ -56,7 +56,8 @@ def check_private(path: Path) -> None:
             f"{path} is no private key that can be used ({type(error).__name__}); expected one in PEM without a "
             "password, as `python -m ops.passport keygen FILE` makes it"
         ) from None
-    _check_curve(path, getattr(curve, "name", None))
+    _check_curve(path, getattr(getattr(key, "curve", None), "name", None))
+    return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
 def is_certificate(path: Path) -> bool:

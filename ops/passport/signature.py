@@ -18,6 +18,7 @@ from typing import Any
 from core.errors import StillhouseError
 from core.files import write_text
 from ops.passport import keys as key_files
+from ops.passport.contents import contents
 
 NAME = "model.sig"
 MOST_BYTES = 16_000_000
@@ -32,7 +33,7 @@ def sign(folder: Path, key: Path, certificates: Sequence[Path] = ()) -> None:
     """
     from model_signing import signing
 
-    key_files.check_private(key)
+    key_files.public_half(key)  # or it says what is wrong with the key
     config = signing.Config().set_hashing_config(_hashing())
     try:
         if certificates:
@@ -46,6 +47,14 @@ def sign(folder: Path, key: Path, certificates: Sequence[Path] = ()) -> None:
     except (ValueError, OSError) as error:
         raise StillhouseError(f"{folder} could not be signed with {key}: {error}") from None
     write_text(folder / NAME, text)
+
+
+def by(folder: Path, key: Path) -> bool:
+    """Whether a package has a signature that holds, by this private key. Raises: StillhouseError: it is no such key."""
+    with tempfile.TemporaryDirectory() as aside:
+        public = Path(aside, "public.pem")
+        public.write_bytes(key_files.public_half(key))
+        return not problems(folder, contents(folder).files, [public])
 
 
 def problems(folder: Path, files: Sequence[str], trusted: Sequence[Path]) -> list[str]:
