@@ -66,12 +66,12 @@ class Settings:
     """Memory that it may take meanwhile."""
     keep: Path | None = None
     """Where the packages that were served last are kept, for a start at which a newer one is no good."""
-    require_signature: tuple[Path, ...] = ()
-    """Public keys or certificates, one of which must have signed a package that is served; none: packages may be
-    unsigned."""
     token: str | None = field(default=None, repr=False)
     """Bearer token that requests must carry."""
     text_log: bool = False
+    require_signature: tuple[Path, ...] = ()
+    """Public keys or certificates, one of which must have signed a package that is served; none: packages may be
+    unsigned."""
 
 
 def parse(arguments: Sequence[str]) -> tuple[Settings, int | None]:

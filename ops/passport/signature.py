@@ -38,6 +38,7 @@ def sign(folder: Path, key: Path, certificates: Sequence[Path] = ()) -> None:
     try:
         if certificates:
             own, *between = certificates
+            between = between or [own]  # model_signing 1.1.1 cannot read a chain of none
             config.use_certificate_signer(private_key=key, signing_certificate=own, certificate_chain=between)
         else:
             config.use_elliptic_key_signer(private_key=key)
