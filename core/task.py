@@ -364,6 +364,8 @@ class Serve(Protocol):
 
     VERB: str
     """`detect`: the endpoint is `POST /v1/detect`."""
+    PIPELINE_TAG: str
+    """Optional: what the Hugging Face Hub calls the kind of task, for the model card: `object-detection`."""
     RAW: dict[str, str]
     """Media type of a body that is no JSON, or its beginning (`image/`) -> the field of `Request` that it fills."""
     Request: type[pydantic.BaseModel]

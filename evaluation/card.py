@@ -32,6 +32,8 @@ class Use:
     """Whether the field is a file, not text."""
     example: Any
     """An input: a file's name, or a text; without a field, the whole request as JSON values."""
+    tag: str | None = None
+    """What the Hugging Face Hub calls the kind of task, `object-detection`; None: it has no word for it."""
 
 
 @dataclass(frozen=True)

@@ -53,18 +53,18 @@ def apply(name: str, data: str | None = None, path: Path = Path("params.yaml")) 
 def merge(values: MutableMapping[str, Any], override: MutableMapping[str, Any]) -> None:
     """Put `override` into `values`, mapping by mapping; lists and scalars are replaced.
 
-    So is a mapping whose `name` is another: its keys are those of another thing (a backbone, an optimiser).
+    So is a backbone of another name: its keys are those of another network. An optimiser's or a schedule's stay.
     """
     for key, value in override.items():
         old = values.get(key)
-        if isinstance(value, MutableMapping) and isinstance(old, MutableMapping) and _same(value, old):
+        if isinstance(value, MutableMapping) and isinstance(old, MutableMapping) and not _other(key, value, old):
             merge(old, value)
         else:
             values[key] = value
 
 
-def _same(new: MutableMapping[str, Any], old: MutableMapping[str, Any]) -> bool:
-    return bool(new.get("name", old.get("name")) == old.get("name"))
+def _other(key: str, new: MutableMapping[str, Any], old: MutableMapping[str, Any]) -> bool:
+    return key == "backbone" and bool(new.get("name", old.get("name")) != old.get("name"))
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from core import gpu, paths, stage, task
 from core.files import write_json, write_jsonl
+from core.spread import spread
 from evaluation import latency, memory, quality
 from evaluation.quality import Scored
 from ops import tracking
@@ -76,8 +77,7 @@ def show(ctx: stage.Context, test: Scored) -> None:
     if not task.has(ctx.task, "show"):
         return
     role = task.load(ctx.task, "show")
-    count = min(ctx.params.evaluate.samples, len(test.inputs))
-    chosen = [i * len(test.inputs) // count for i in range(count)]
+    chosen = spread(len(test.inputs), ctx.params.evaluate.samples)
     for name in ("samples", "plots"):
         (ctx.out / name).mkdir()
     picked = ([values[i] for i in chosen] for values in (test.inputs, test.predictions, test.references))

@@ -8,6 +8,7 @@ run     python -m stages.explain classification base int8
 from __future__ import annotations
 
 from core import paths, stage, task
+from core.spread import spread
 
 
 def explain(ctx: stage.Context) -> None:
@@ -15,13 +16,12 @@ def explain(ctx: stage.Context) -> None:
     predict, scoring = task.load(ctx.task, "predict"), task.load(ctx.task, "score")
     dataset = paths.clean(ctx.task)
     inputs, references = predict.inputs(dataset, "test"), scoring.references(dataset, "test")
-    count = min(ctx.params.explain.samples, len(inputs))
-    chosen = [i * len(inputs) // count for i in range(count)]
+    chosen = spread(len(inputs), ctx.params.explain.samples)
     predictor = predict.Predictor(paths.model(ctx.task, ctx.variant, ctx.precision), threads=ctx.threads)
     picked = [inputs[i] for i in chosen], [references[i] for i in chosen]
     task.load(ctx.task, "explain").explain(predictor, *picked, ctx.out, ctx.params, ctx.seed)
     ctx.run.artifact(ctx.out, "explanations")
-    print(f"{ctx.name}: {count} predictions explained")
+    print(f"{ctx.name}: {len(chosen)} predictions explained")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,8 @@ from core.checkpoint import INITIAL
 from core.errors import GateError
 from core.files import read_json, sha256, write_json, write_text
 from core.params import SourceParams
-from evaluation import card
+from core.spread import spread
+from evaluation import card, front_matter
 from ops import drift, passport
 from ops.tracking import ledger
 
@@ -24,6 +25,8 @@ GOLDEN = 5
 """Validation inputs that travel with the model, with what it must predict for them."""
 WATCHED = 1000
 """Training inputs at most of which statistics are kept, against which a server compares what it is asked."""
+IMAGE = Path("/usr/share/sbom")
+"""Where an image has its bill of materials."""
 
 
 def package(ctx: stage.Context) -> None:
@@ -44,8 +47,9 @@ def package(ctx: stage.Context) -> None:
     onnx_session.seal(ctx.out / "model")
     golden(ctx, ctx.out)
     write_json(ctx.out / drift.NAME, statistics(ctx))
-    text = card.render(facts(ctx, comparison, row, values))
-    write_text(ctx.out / "MODEL_CARD.md", text)
+    told = facts(ctx, comparison, row, values)
+    text = card.render(told)
+    write_text(ctx.out / "MODEL_CARD.md", front_matter.render(told) + text)
     write_text(ctx.out / "MODEL_CARD.html", card.html(text, f"{ctx.task}: model card"))
     passport.seal(ctx.out, links)
     ctx.run.tag("chosen", f"{variant} {precision}")
@@ -62,6 +66,7 @@ def provenance(ctx: stage.Context, comparison: dict[str, Any], row: dict[str, An
             "source": ctx.params.data.address,
             "pin": pin(ctx.task, ctx.params.data),
             "prepared": lineage.dvc_md5(prepared) or lineage.digest(prepared),
+            "license": ctx.params.data.known_license,
         },
         "validation": {
             "result": sha256(validated / "validation.json"),
@@ -81,8 +86,15 @@ def provenance(ctx: stage.Context, comparison: dict[str, Any], row: dict[str, An
             "val": {comparison["metric"]: row["quality"], "interval": row["interval"]},
             "test": row["metrics"] | {"interval": row["test_interval"]},
         },
-        "environment": {name: sha256(Path(name)) for name in (ctx.head.environment, "requirements/torch.txt")},
+        "environment": environment(ctx.head.environment),
     }
+
+
+def environment(lock: str) -> dict[str, str]:
+    """sha256 of the lock files, and in an image of `docker/build.py` of its bill of materials."""
+    bills = sorted(IMAGE.glob("stillhouse-*.cdx.json"))
+    locks = {name: sha256(Path(name)) for name in (lock, "requirements/torch.txt")}
+    return locks | {path.name: sha256(path) for path in bills}
 
 
 def pin(name: str, source: SourceParams) -> str | None:
@@ -113,7 +125,8 @@ def makers(ctx: stage.Context, row: dict[str, Any]) -> list[str]:
 def golden(ctx: stage.Context, folder: Path) -> None:
     """`golden/samples.json`: inputs (files beside it, or text) with the packaged model's own outputs."""
     role = task.load(ctx.task, "predict")
-    inputs = role.inputs(paths.clean(ctx.task), "val", GOLDEN)
+    every = role.inputs(paths.clean(ctx.task), "val")
+    inputs = [every[i] for i in spread(len(every), GOLDEN)]
     outputs = role.Predictor(folder / "model")(inputs)
     (folder / "golden").mkdir()
     samples = []
@@ -152,10 +165,10 @@ def facts(ctx: stage.Context, comparison: dict[str, Any], row: dict[str, Any], l
 
 def use(serve: Any, example: Any) -> card.Use:
     """How the model card says a model is called. serve: the task's role; example: an input of the predictor."""
-    fields = sorted(set(serve.RAW.values()))
+    fields, tag = sorted(set(serve.RAW.values())), getattr(serve, "PIPELINE_TAG", None)
     if len(fields) != 1:
-        return card.Use(serve.VERB, None, False, example)
-    return card.Use(serve.VERB, fields[0], serve.Request.model_fields[fields[0]].annotation is bytes, example)
+        return card.Use(serve.VERB, None, False, example, tag)
+    return card.Use(serve.VERB, fields[0], serve.Request.model_fields[fields[0]].annotation is bytes, example, tag)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Two small packages made in half a minute: a detector of squares and a translator that know their toy task."""
+"""Small packages of models that know their toy task: a detector, a translator and a classifier."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import classification_tiny
 import detection_tiny
 import translation_tiny
 
@@ -71,6 +72,16 @@ def translation(folder: Path) -> Path:
     (folder / "translation").mkdir()
     translation_tiny.export(folder / "translation" / "model", net, arch, loaders.assets, params)
     return package(folder / "translation", "translation", dataset)
+
+
+@one_thread()
+def classification(folder: Path) -> Path:
+    """Likewise; which edge of a picture is bright."""
+    params = classification_tiny.settings()
+    dataset = classification_tiny.edges(folder / "edges")
+    net, _ = classification_tiny.trained(dataset, params)
+    classification_tiny.export(folder / "classification" / "model", net, params)
+    return package(folder / "classification", "classification", dataset)
 
 
 def package(folder: Path, name: str, dataset: Path) -> Path:

@@ -168,6 +168,28 @@ def test_a_graph_found_alone_leads_home(finished: str, tmp_path: Path) -> None:
         assert f"train@{finished}" in text and "weights.safetensors" in text and "requirements/train-cpu.lock" in text
 
 
+def test_the_passport_is_valid_in_the_formats_of_others(finished: str, tmp_path: Path) -> None:
+    """Each by its own tool, with the passport's digests; the records of the data set come out of its description."""
+    import formats_valid
+
+    package, data = paths.package(finished), shutil.copytree(paths.prepared(finished), tmp_path / "data")
+    bill, _, statement = formats_valid.package(package, tmp_path / "made", data)
+    described = Path(shutil.copy(tmp_path / "made" / "croissant.json", data))  # its addresses are relative to the data
+    formats_valid.digests(package, bill, json.loads(described.read_text(encoding="utf-8")), statement)
+    records = formats_valid.croissant(described)
+    splits = {record.uuid.partition("/")[0] for record in records.metadata.record_sets}
+    assert splits >= {"train", "val", "test"}
+    assert all(list(itertools.islice(records.records(r.uuid), 1)) for r in records.metadata.record_sets)
+    card = formats_valid.card((package / "MODEL_CARD.md").read_text(encoding="utf-8"))
+    comparison = json.loads((paths.report(finished) / "comparison.json").read_text())
+    figures = {result.metric_type: result.metric_value for result in card.eval_results}
+    row = next(row for row in comparison["rows"] if [row["variant"], row["precision"]] == comparison["chosen"])
+    assert figures == row["metrics"]
+    links = {link["name"]: link["value"] for link in json.loads((package / "passport.json").read_text())["links"]}
+    assert {result.dataset_revision for result in card.eval_results} == {links["data"]["prepared"]}
+    assert card.pipeline_tag == getattr(task.load(finished, "serve"), "PIPELINE_TAG", None)
+
+
 def test_triton_gets_what_the_graphs_are(finished: str) -> None:
     models = sorted((paths.deploy(finished) / "triton").iterdir())
     graphs = sorted((paths.package(finished) / "model").glob("*.onnx"))

@@ -77,33 +77,30 @@ def edit(copy: Copy, change: str) -> None:
     path.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
 
 
-@pytest.mark.parametrize(
-    ("change", "told"),
-    [
-        ("v = values['detection']['prune']; v['small'] = v['pruned']", r"new: .*prune@detection-small"),
-        ("values['detection']['prune'] = {}", r"gone: .*prune@detection-pruned"),
-        ("values['tasks'].remove('translation'); del values['translation']", r"gone: .*@translation.* and \d+ more"),
-    ],
-    ids=["a new variant", "a variant that is gone", "a task that is gone"],
-)
-def test_other_stages_are_told_before_any_other_work(copy: Copy, change: str, told: str) -> None:
-    """DVC has read the old matrix.yaml: a target would be up to date without the new variant, and a stage whose params
-    are gone would fail."""
-    edit(copy, change)
+def test_other_stages_are_told_before_any_other_work(copy: Copy) -> None:
+    """A new variant, one that is gone, a task that is gone. DVC has read the old matrix.yaml: a target would be up to
+    date without the new variant, and a stage whose params are gone would fail."""
+    edit(
+        copy,
+        "values['detection']['prune'] = {'small': values['detection']['prune']['pruned']}\n"
+        "values['tasks'].remove('translation'); del values['translation']",
+    )
     assert "plan" in status(copy)
     for target in ((), ("package@detection",)):
         copy.run("git", "checkout", "--quiet", "matrix.yaml")
         failed = copy.dvc("repro", *target, check=False)
         assert failed.returncode
-        assert re.search(rf"params\.yaml asks for other stages than matrix\.yaml listed \({told}", failed.stderr)
+        told = re.search(
+            r"params\.yaml asks for other stages than matrix\.yaml listed \((new: .*?); (gone: .*?)\)", failed.stderr
+        )
+        assert told and "@detection-small" in told[1] and re.search(r"@.*and \d+ more", told[2]), failed.stderr
         assert "run the same command again" in failed.stderr and "up to date." not in failed.stdout
         assert re.findall(r"Running stage '([^']+)'", failed.stdout) == ["plan"]
     again = copy.dvc("repro", "--dry", "plan").stdout + copy.dvc("status").stdout
     assert "missing" not in again
     listed = copy.dvc("stage", "list", "--all", "--name-only").stdout.split()
-    assert ("prune@detection-small" in listed) == ("small" in change)
-    assert ("prune@detection-pruned" in listed) == ("= {}" not in change)
-    assert ("train@translation" in listed) == ("translation" not in change)
+    assert "prune@detection-small" in listed and "prune@detection-pruned" not in listed
+    assert "train@translation" not in listed and "train@detection" in listed
 
 
 def test_a_changed_value_asks_for_no_other_stages(copy: Copy) -> None:

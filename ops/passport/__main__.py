@@ -1,4 +1,4 @@
-"""`python -m ops.passport`: verify, trace and sign packages, make keys; exit code 2 when something is wrong."""
+"""`python -m ops.passport`: verify, trace, sign and export packages, make keys; exit code 2 when something is wrong."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from core.errors import ModelError, StillhouseError
 from ops import passport
-from ops.passport import keys, signature, trace
+from ops.passport import formats, keys, signature, trace
 
 
 def main() -> None:
@@ -56,6 +56,13 @@ def _sign(given: argparse.Namespace) -> list[str]:
     return []
 
 
+def _export(given: argparse.Namespace) -> list[str]:
+    for note in formats.export(given.folder, given.target, given.data):
+        print(f"note: {note}", file=sys.stderr)
+    print(f"{given.target}: {', '.join(formats.NAMES)}")
+    return []
+
+
 def _keygen(given: argparse.Namespace) -> list[str]:
     public = keys.generate(given.file)
     print(f"{given.file}: the private key, which stays with who signs\n{public}: the public one, for verify --key")
@@ -64,7 +71,7 @@ def _keygen(given: argparse.Namespace) -> list[str]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m ops.passport", description="Passports and signatures of packages.")
-    commands = parser.add_subparsers(required=True, metavar="verify|trace|sign|keygen")
+    commands = parser.add_subparsers(required=True, metavar="verify|trace|sign|keygen|export")
     add = commands.add_parser("verify", help="whether a package, or one of its graphs, is as it was packaged")
     add.add_argument("path", type=Path, metavar="FOLDER|FILE.onnx")
     trusted = "public key, or certificate, one of which must have signed; may be repeated"
@@ -82,6 +89,13 @@ def _parser() -> argparse.ArgumentParser:
     add = commands.add_parser("keygen", help="make a private key, FILE, and its public key, FILE.pub")
     add.add_argument("file", type=Path, metavar="FILE")
     add.set_defaults(run=_keygen)
+    add = commands.add_parser("export", help="write a package's documents in other formats (`formats/`)")
+    add.add_argument("folder", type=Path, metavar="FOLDER")
+    add.add_argument("target", type=Path, metavar="TARGET")
+    add.add_argument(
+        "data", type=Path, nargs="?", metavar="DATA", help="the data it learned from, to be described, too"
+    )
+    add.set_defaults(run=_export)
     return parser
 
 

@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import threading
+import time as clock
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,7 +41,9 @@ class Spool:
     def create(cls, name: str, parent: dict[str, str] | None, time: int, shared: bool = False) -> Spool:
         """shared: the courier of the pipeline sends it."""
         FOLDER.mkdir(parents=True, exist_ok=True)
-        key = uuid.uuid4().hex
+        # Names in the order of time: what is sent late is sent in the order in which it began, whatever the time stamps
+        # of a file system, which tell apart no two writes within some milliseconds.
+        key = f"{clock.time_ns():016x}{uuid.uuid4().hex[:16]}"
         lock = FileLock(FOLDER / f"{key}.lock")
         lock.acquire()
         spool = cls(FOLDER / f"{key}.jsonl", lock)
@@ -138,8 +141,8 @@ def _room() -> Iterator[None]:
 
 
 def abandoned() -> Iterator[Spool]:
-    """Spools that no living process holds, oldest first, each locked by the caller from here on."""
-    for path in sorted(FOLDER.glob("*.jsonl"), key=lambda p: p.stat().st_mtime):
+    """Spools that no living process holds, the first begun first, each locked by the caller from here on."""
+    for path in sorted(FOLDER.glob("*.jsonl")):
         lock = FileLock(FOLDER / f"{path.stem}.lock")
         try:
             lock.acquire(timeout=0)
@@ -154,7 +157,7 @@ def abandoned() -> Iterator[Spool]:
 
 
 def living() -> Iterator[Spool]:
-    """Spools that a living process holds."""
+    """Spools that a living process holds, the first begun first."""
     for path in sorted(FOLDER.glob("*.jsonl")):
         lock = FileLock(FOLDER / f"{path.stem}.lock")
         try:

@@ -18,6 +18,7 @@ from tasks.classification.predict import Found, Predictor
 __all__ = ["INPUTS", "LIMITS", "RAW", "features", "item", "size"]  # of the role
 
 VERB = "classify"
+PIPELINE_TAG = "image-classification"
 OUTPUTS = (
     Tensor("probabilities", "FP32", (-1, -1)),
     Tensor("labels", "BYTES", (-1,)),
@@ -96,7 +97,7 @@ def outputs(job: Job, results: Sequence[Found]) -> dict[str, NDArray[Any]]:
     }
 
 
-def run(predictor: Predictor, items: Sequence[Item], options: Any) -> list[Found]:
+def run(predictor: Predictor, items: Sequence[Item[NDArray[np.uint8]]], options: Any) -> list[Found]:
     """See `core.task.Serve`."""
     return predictor.classify([item.picture for item in items])
 

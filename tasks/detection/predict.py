@@ -38,6 +38,10 @@ class Picture:
     scale: tuple[float, float]
     """Of x and y, network pixels per image pixel."""
 
+    @property
+    def nbytes(self) -> int:
+        return self.pixels.nbytes
+
 
 @dataclass(frozen=True)
 class Found:

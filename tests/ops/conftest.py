@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import threading
+import types
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
 from sources import Server
+from warm import Warm
+
+from ops.tracking import courier
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -22,9 +27,20 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def warm() -> Iterator[Warm]:
+    with Warm("mlflow", "mlflow.pyfunc") as running:
+        yield running
+
+
 @pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database: Path) -> Path:
-    """The working directory: what `dvc repro` reads of the repository, and an empty MLflow store."""
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database: Path, warm: Warm) -> Path:
+    """The working directory: what `dvc repro` reads of the repository, and an empty MLflow store.
+
+    A courier is a process as ever, which need not import MLflow first: that takes two seconds of a core each time.
+    """
+    # The name in that module alone: elsewhere a process is started as it is.
+    monkeypatch.setattr(courier, "subprocess", types.SimpleNamespace(**vars(subprocess) | {"Popen": warm.Popen}))
     (tmp_path / ".stillhouse" / "mlflow").mkdir(parents=True)
     shutil.copy(database, tmp_path / ".stillhouse" / "mlflow")
     for name in ("dvc.yaml", "matrix.yaml", "params.yaml"):

@@ -295,3 +295,19 @@ def test_a_restored_stage_links_to_its_run(store: Path) -> None:
         assert tracking.link_restored("pipeline-1") == {NAME: key}
     found = runs()
     assert found["pipeline-1"].data.tags["restored.train/detection"] == found[key].info.run_id
+
+
+def test_runs_that_are_sent_late_are_sent_in_the_order_in_which_they_began(store: Path) -> None:
+    """Time stamps of files may be equal, and another order would number the versions of a model backwards."""
+    begun = []
+    for i in range(6):
+        spool = tracking.spool.Spool.create(f"stage{i}", None, tracking.now())
+        spool.release()
+        begun.append(spool.key)
+    for key in begun:
+        os.utime(Path(f".stillhouse/spool/{key}.jsonl"), (1, 1))
+    found = []
+    for spool in tracking.spool.abandoned():
+        with spool:
+            found.append(spool.key)
+    assert found == begun

@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ import pytest
 import toy_package
 import yaml
 from mlflow import MlflowClient
+from warm import Warm
 
 from core import params
 from core.files import write_json
@@ -28,6 +29,7 @@ from ops import tracking
 from ops.tracking import carried, model
 
 ROOT = Path(__file__).resolve().parents[2]
+Run = Callable[..., subprocess.CompletedProcess[str]]
 LOAD = """
 import base64, json, sys
 from pathlib import Path
@@ -55,18 +57,20 @@ def expected(made: Path) -> list[Any]:
     return [sample["output"] for sample in samples]
 
 
-def run(program: str, *arguments: object, folder: Path, check: bool = True) -> subprocess.CompletedProcess[str]:
+@pytest.fixture
+def run(warm: Warm) -> Run:
     """A program in a process that knows nothing of this repository but the libraries."""
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    command = [sys.executable, "-c", program, *map(str, arguments)]
-    done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=120
-    )
-    assert not check or done.returncode == 0, done.stderr
-    return done
+
+    def ran(program: str, *arguments: object, folder: Path, check: bool = True) -> subprocess.CompletedProcess[str]:
+        done = warm.run([sys.executable, "-c", program, *map(str, arguments)], cwd=folder, env=environment)
+        assert not check or done.returncode == 0, done.stderr
+        return done
+
+    return ran
 
 
-def test_it_predicts_elsewhere_what_the_package_promised(made: Path, tmp_path: Path) -> None:
+def test_it_predicts_elsewhere_what_the_package_promised(run: Run, made: Path, tmp_path: Path) -> None:
     shutil.copytree(made / "mlflow", tmp_path / "moved")
     done = run(LOAD, "moved", made / "package" / "golden", folder=tmp_path)
     results, core, torch = json.loads(done.stdout)
@@ -77,7 +81,7 @@ def test_it_predicts_elsewhere_what_the_package_promised(made: Path, tmp_path: P
 
 
 @pytest.mark.parametrize(("given", "words"), [(["%%%"], "base64"), ([base64.b64encode(b"no image").decode()], "image")])
-def test_what_is_no_image_is_told_and_no_text_is_a_path(made: Path, given: list[str], words: str) -> None:
+def test_what_is_no_image_is_told_and_no_text_is_a_path(run: Run, made: Path, given: list[str], words: str) -> None:
     program = "import json, sys, mlflow; mlflow.pyfunc.load_model(sys.argv[1]).predict(json.loads(sys.argv[2]))"
     done = run(program, made / "mlflow", json.dumps(given), folder=made, check=False)
     assert "core.errors.DataError: input 0: " in done.stderr and words in done.stderr.splitlines()[-1]
@@ -86,7 +90,7 @@ def test_what_is_no_image_is_told_and_no_text_is_a_path(made: Path, given: list[
     assert "core.errors.DataError: input 0: expected bytes or base64 text of a file" in done.stderr
 
 
-def test_a_damaged_package_is_not_loaded(made: Path, tmp_path: Path) -> None:
+def test_a_damaged_package_is_not_loaded(run: Run, made: Path, tmp_path: Path) -> None:
     shutil.copytree(made / "mlflow", tmp_path / "mlflow")
     card = tmp_path / "mlflow" / "artifacts" / "package" / "MODEL_CARD.md"
     card.write_text(card.read_text() + "!")
@@ -149,7 +153,7 @@ def test_reached_code_is_found_in_functions_but_not_behind_type_checking(tmp_pat
     assert [line.partition("==")[0] for line in needed] == ["PyYAML", "numpy"]
 
 
-def test_the_registered_version_is_a_model_that_loads(made: Path, store: Path) -> None:
+def test_the_registered_version_is_a_model_that_loads(run: Run, made: Path, store: Path) -> None:
     head, tasks = params.load()
     with tracking.start("publish@detection", head, tasks["detection"]) as started:
         started.register(made / "mlflow", "detection", "champion")
@@ -209,7 +213,7 @@ def test_mlflows_server_gives_the_same_predictions(made: Path, address: str) -> 
 
 
 @pytest.mark.slow
-def test_models_of_two_tasks_live_in_one_process(tmp_path: Path) -> None:
+def test_models_of_two_tasks_live_in_one_process(run: Run, tmp_path: Path) -> None:
     """The second finds `core` and `tasks` imported from the first one's code, which lacks its task."""
     for name, make in (("detection", packages_tiny.detection), ("translation", packages_tiny.translation)):
         package = make(tmp_path / name)

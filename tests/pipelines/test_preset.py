@@ -65,3 +65,9 @@ def test_what_has_another_name_is_replaced_whole() -> None:
     assert values == {"backbone": {"name": "cnn"}, "train": {"lr": 0.2, "epochs": 1}}
     preset.merge(values, {"backbone": {"kernel": 5}})
     assert values["backbone"] == {"name": "cnn", "kernel": 5}
+
+
+def test_an_optimiser_of_another_name_keeps_the_other_knobs() -> None:
+    values = {"train": {"optimizer": {"name": "adamw", "momentum": 0.9, "eps": 1e-8}}}
+    preset.merge(values, {"train": {"optimizer": {"name": "sgd"}}})
+    assert values == {"train": {"optimizer": {"name": "sgd", "momentum": 0.9, "eps": 1e-8}}}

@@ -17,8 +17,9 @@ import toy
 from compression import distillation
 from core import checkpoint
 from core.checkpoint import Checkpoint
+from core.files import read_json
 from stages import distill
-from training import compress, hardware
+from training import compress, hardware, results
 
 DVC_YAML = "stages:\n  distill:\n    foreach: ${matrix.distill}\n    do: {params: [seed]}\n"
 MATRIX = "matrix: {distill: {toy-student: {task: toy, variant: student}}}\n"
@@ -56,8 +57,11 @@ class Role:
     def regress(self, student: Net, teacher: Net) -> None:
         distillation.attach(student, [student.width], [teacher.width])
 
+    def loss(self, student: Net, batch: Any, params: Any) -> dict[str, Tensor]:
+        return toy.loss(student, batch)
+
     def soft_targets(self, student: Net, teacher: Net, batch: Any, settings: Any, params: Any) -> dict[str, Tensor]:
-        hint = distillation.hints(student, [student.features(batch[0])], [teacher.features(batch[0])])
+        hint = distillation.hints(student, [student.features(batch["x"])], [teacher.features(batch["x"])])
         self.hints.append(hint.item())
         return {"loss": toy.loss(student, batch)["loss"] + hint}
 
@@ -84,5 +88,7 @@ def test_regressors_learn_and_stay_behind(tmp_path: Path, monkeypatch: pytest.Mo
     )  # fmt: skip
     distill.distill(ctx)
     assert role.hints[-1] < 0.7 * role.hints[0]
+    counted = read_json(tmp_path / "out" / "result.json")
+    assert counted["parameters"] == results.parameters(Net(3))  # of what ships
     saved = checkpoint.load(tmp_path / "out")
     Net(3).load_state_dict(saved.weights)  # strict: nothing more, nothing less

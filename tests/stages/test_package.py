@@ -17,7 +17,7 @@ from core.files import write_json, write_text
 from core.params import SourceParams
 from evaluation.card import Use
 from ops import passport
-from stages.package import makers, pin, provenance, use
+from stages.package import environment, makers, pin, provenance, use
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -99,6 +99,7 @@ def test_the_passport_tells_what_training_started_from(
     )  # fmt: skip
     found = provenance(context, {"signature": "s", "metric": "map"}, evaluated)
     assert found["weights"] == expected
+    assert found["data"]["license"] == data.known_license
     assert not passport.chain.broken(passport.chained(found))
 
 
@@ -133,6 +134,19 @@ def test_what_ships_names_the_source_without_its_secrets(tmp_path: Path, monkeyp
     shipped = json.dumps([links, passport.chained(links)])
     assert secret not in shipped
     assert links["data"]["source"] == links["params"]["detection"]["data"]["source"] == "https://example.org/a.zip"
+
+
+def test_the_environment_is_lock_files_and_the_bill_of_an_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr("stages.package.IMAGE", tmp_path)
+    locks = {"requirements/dev.lock", "requirements/torch.txt"}
+    assert set(environment("requirements/dev.lock")) == locks
+    (tmp_path / "stillhouse-train.cdx.json").write_text("{}")
+    found = environment("requirements/dev.lock")
+    assert set(found) == locks | {"stillhouse-train.cdx.json"}
+    assert found["stillhouse-train.cdx.json"] == hashlib.sha256(b"{}").hexdigest()
 
 
 @pytest.mark.parametrize("task", ["detection", "translation"])

@@ -47,14 +47,18 @@ def killed(process: Process, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def warm() -> Iterator[Warm]:
-    with Warm() as running:
+    with Warm("toy", path=[Path(toy.__file__).parent]) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def process(warm: Warm) -> Process:
     """Fit the toy in a process of its own, by default in the working directory."""
-    return lambda cwd=None, **environment: warm.run(Path(toy.__file__), cwd or Path.cwd(), **environment)
+    return lambda cwd=None, **environment: warm.run(
+        [sys.executable, toy.__file__],
+        cwd=cwd,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), **environment},
+    )
 
 
 @pytest.fixture(scope="module")
@@ -235,7 +239,7 @@ def test_shares_are_disjoint_and_equal() -> None:
     loader = toy.loaders().val  # two batches of 32
     shares = [list(Share(loader, rank, 2)) for rank in (0, 1)]
     assert [len(share) for share in shares] == [1, 1]
-    assert not torch.equal(shares[0][0][0], shares[1][0][0])
+    assert not torch.equal(shares[0][0]["x"], shares[1][0]["x"])
     assert len(Share(loader, 0, 3)) == 0
 
 

@@ -55,7 +55,7 @@ class Metric:
         self.errors: list[Tensor] = []
 
     def update(self, model: nn.Module, batch: Any) -> None:
-        self.errors.append((model(batch[0]) - batch[1]).square().mean())
+        self.errors.append((model(batch["x"]) - batch["y"]).square().mean())
 
     def compute(self) -> dict[str, float]:
         return {"score": 1 - float(torch.stack(self.errors).mean())}
@@ -69,7 +69,7 @@ def parameter_groups(model: nn.Module, train: Any) -> list[dict[str, Any]]:
 
 
 def loss(model: nn.Module, batch: Any) -> dict[str, Tensor]:
-    value = (model(batch[0]) - batch[1]).square().mean()
+    value = (model(batch["x"]) - batch["y"]).square().mean()
     return {"loss": value, "error": value}
 
 
@@ -80,8 +80,18 @@ def build() -> nn.Module:
 def loaders(workers: int = 0, batch: int = 8) -> Loaders:
     generator = torch.Generator().manual_seed(1)
     x = torch.randn(64, 2, generator=generator)
-    data = TensorDataset(x, x.sum(1, keepdim=True) + 0.1 * torch.randn(64, 1, generator=generator))
-    return Loaders(DataLoader(data, batch, shuffle=True, num_workers=workers), DataLoader(data, 32), {})
+    y = x.sum(1, keepdim=True) + 0.1 * torch.randn(64, 1, generator=generator)
+    data = TensorDataset(x, y, torch.arange(64))
+    training = DataLoader(data, batch, shuffle=True, num_workers=workers, collate_fn=collate)
+    return Loaders(training, DataLoader(data, 32, collate_fn=collate), {})
+
+
+def collate(samples: list[tuple[Tensor, ...]]) -> dict[str, Tensor]:
+    """As a task's loaders hand batches on."""
+    return {
+        name: torch.stack(parts)
+        for name, parts in zip(("x", "y", "positions"), zip(*samples, strict=True), strict=True)
+    }
 
 
 class Run:

@@ -160,7 +160,7 @@ def comparison() -> dict[str, Any]:
     row = {
         "variant": "base", "precision": "fp32", "quality": 0.5, "interval": [0.4, 0.6], "test": 0.5,
         "test_interval": [0.4, 0.6], "latency_ms": 2.0, "p99_ms": 3.0, "per_second": 9.0, "size_mb": 1.0,
-        "memory_mb": 9.0, "front": True, "misses": [EVIL[0]],
+        "memory_mb": 9.0, "parameters": 1, "macs": 1, "front": True, "misses": [EVIL[0]],
     }  # fmt: skip
     return {
         "task": "toy", "title": EVIL[0], "better": "higher", "metric": "map",

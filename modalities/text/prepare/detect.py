@@ -10,7 +10,7 @@ from core.errors import SourceError
 from core.walk import Listing, is_hidden, listing, packed
 from modalities.splits import split_of
 from modalities.text.prepare import jsonl, parallel, tmx, tsv
-from modalities.text.prepare.files import parts
+from modalities.text.prepare.files import stem
 from modalities.text.prepare.raw import Raw
 
 READERS = {"text": parallel, "tsv": tsv, "jsonl": jsonl, "tmx": tmx}
@@ -28,7 +28,7 @@ def read(source: Path, data: Any) -> tuple[str, Raw]:
     for depth in range(DEPTH + 1):
         holding = {}
         for folder in _folders(source, depth):
-            if found := _formats(_files(folder, source, data), data):
+            if found := _formats(_files(folder, source, data), data) or _languages(folder, source, data):
                 holding[folder] = found
         if holding:
             return _read_folders(source, holding, data)
@@ -83,7 +83,7 @@ def _left(files: list[Path], units: list[tuple[Path, ...]], here: Listing) -> li
     used = {path for unit in units for path in unit}
     kinds = {
         "other files": [path for path in files if path not in used],
-        "files in other folders": [path for path in here.files if path not in files],
+        "files in other folders": [path for path in here.files if path not in files and path not in used],
         "hidden or temporary files": here.hidden,
     }
     return [
@@ -96,6 +96,15 @@ def _left(files: list[Path], units: list[tuple[Path, ...]], here: Listing) -> li
 def _formats(files: Sequence[Path], data: Any) -> dict[str, list[tuple[Path, ...]]]:
     names = list(READERS) if data.format == "auto" else [data.format]
     return {name: units for name in names if (units := READERS[name].find(files, data))}
+
+
+def _languages(folder: Path, source: Path, data: Any) -> dict[str, list[tuple[Path, ...]]]:
+    """Likewise of a folder that has one for each language."""
+    if data.format not in ("auto", "text"):
+        return {}
+    files = {child.name: _files(child, source, data) for child in _folders(folder, 1)}
+    units = parallel.folders(files, data)
+    return {"text": units} if units else {}
 
 
 def _one(found: dict[str, list[tuple[Path, ...]]], folder: Path) -> str:
@@ -126,7 +135,7 @@ def _chosen(units: list[tuple[Path, ...]]) -> tuple[list[tuple[Path, ...]], list
 
 
 def _stem(unit: tuple[Path, ...]) -> str:
-    return parts(unit[0])[0]
+    return stem(unit[0])
 
 
 def _folders(root: Path, depth: int) -> list[Path]:

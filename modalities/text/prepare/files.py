@@ -45,6 +45,11 @@ def plain(path: Path) -> str:
     return name
 
 
+def stem(path: Path) -> str:
+    """Name without language and endings, in which a split may stand: `train` of `train.en.txt` and of `train.txt`."""
+    return parts(path)[0] or plain(path)
+
+
 def parts(path: Path) -> tuple[str, str]:
     """Name and what may be a language: `train`, `en` of `train.en.txt` or `train-en.txt`, "" and `en` of `en.txt`."""
     name = plain(path)

@@ -8,7 +8,7 @@ import { heat } from './heat.js';
 /**
  * @param {HTMLElement} element  where the panel goes
  * @param {any} model  of `GET /v1/models`
- * @param {{json: Function, runner: Function}} api
+ * @param {{json: Function, runner: Function, samples: Function}} api
  * @returns {Promise<() => void>} what ends it
  */
 export async function mount(element, model, api) {
@@ -46,8 +46,9 @@ export async function mount(element, model, api) {
   }
 
   const entry = intake(element, classify, (reason) => { work.stop(); work.fail(reason); });
-  element.append(entry.element, place, result);
-  return () => { work.stop(); entry.end(); picture.end(); };
+  const examples = api.samples(model, classify);
+  element.append(entry.element, examples.element, place, result);
+  return () => { work.stop(); entry.end(); examples.end(); picture.end(); };
 }
 
 function row({ label, probability }) {

@@ -15,15 +15,16 @@ from numpy.typing import NDArray
 
 from core.errors import DataError
 from core.task import Job, Limits, Tensor
-from modalities.images.predict.pictures import pixels
-from modalities.images.serve.requests import INPUTS, LIMITS, RAW, count, each, figures, rgb
+from modalities.images.serve.items import Item, features, item, of_files, of_tensors, size
+from modalities.images.serve.requests import INPUTS, LIMITS, RAW
 from tasks.detection.predict import Found, Picture, Predictor
 from tasks.detection.serve.difference import difference
 from tasks.detection.serve.messages import Request, Response
 
-__all__ = ["INPUTS", "LIMITS", "RAW", "Request", "Response"]  # of the role
+__all__ = ["INPUTS", "LIMITS", "RAW", "Request", "Response", "features", "item", "size"]  # of the role
 
 VERB = "detect"
+PIPELINE_TAG = "object-detection"
 OUTPUTS = (
     Tensor("boxes", "FP32", (-1, 4)),
     Tensor("scores", "FP32", (-1,)),
@@ -39,17 +40,9 @@ for Python, which reads the next requests meanwhile: one by one, a busy server r
 
 
 @dataclass(frozen=True)
-class Item:
-    picture: Picture
-    figures: dict[str, float]
-
-
-@dataclass(frozen=True)
 class State:
     predictor: Predictor
     min_score: float
-    sizes: list[tuple[int, int]]
-    """Width and height of each image."""
 
 
 def about(predictor: Predictor) -> dict[str, Any]:
@@ -65,29 +58,22 @@ def about(predictor: Predictor) -> dict[str, Any]:
 
 def plain(request: Request, predictor: Predictor, limits: Limits) -> Job:
     """See `core.task.Serve`."""
-    return _job(_decoded([request.image], ["image"], predictor, limits), request.min_score, predictor)
+    items = of_files([request.image], ["image"], predictor.picture, limits)
+    return Job(items, None, State(predictor, request.min_score))
 
 
 def answer(job: Job, results: Sequence[Found]) -> dict[str, Any]:
     """See `core.task.Serve`."""
-    (found,), ((width, height),) = _kept(job, results), job.state.sizes
-    return {"width": width, "height": height, "boxes": job.state.predictor.describe(found)}
+    (found,), (one,) = _kept(job, results), job.items
+    return {"width": one.width, "height": one.height, "boxes": job.state.predictor.describe(found)}
 
 
 def tensors(
     inputs: Mapping[str, NDArray[Any]], parameters: Mapping[str, Any], predictor: Predictor, limits: Limits
 ) -> Job:
     """See `core.task.Serve`."""
-    if len(inputs) != 1 or not set(inputs) <= {"image", "pixels"}:
-        raise DataError(f"inputs: expected either 'image' or 'pixels', found {sorted(inputs)}")
-    ((name, array),) = inputs.items()
-    number = count(array, name, limits)
     score = _score(parameters.get("min_score", 0.0))
-    if name == "image":
-        items = _decoded(array.tolist(), [f"image[{i}]" for i in range(number)], predictor, limits)
-    else:
-        items = [_item(one, predictor) for one in rgb(array, limits)]
-    return _job(items, score, predictor)
+    return Job(of_tensors(inputs, predictor.picture, limits), None, State(predictor, score))
 
 
 def outputs(job: Job, results: Sequence[Found]) -> dict[str, NDArray[Any]]:
@@ -103,7 +89,7 @@ def outputs(job: Job, results: Sequence[Found]) -> dict[str, NDArray[Any]]:
     }
 
 
-def run(predictor: Predictor, items: Sequence[Item], options: Any) -> list[Found]:
+def run(predictor: Predictor, items: Sequence[Item[Picture]], options: Any) -> list[Found]:
     """See `core.task.Serve`."""
     return predictor.detect([item.picture for item in items])
 
@@ -111,36 +97,6 @@ def run(predictor: Predictor, items: Sequence[Item], options: Any) -> list[Found
 def differs(expected: Any, found: Any) -> str | None:
     """See `core.task.Serve`."""
     return difference(expected, found)
-
-
-def item(value: Any) -> Item:
-    """An image at its own size: its figures are what is asked for, and no network is known."""
-    whole = pixels(value, "image")
-    height, width = whole.shape[:2]
-    return Item(Picture(whole.transpose(2, 0, 1), width, height, (1.0, 1.0)), figures(whole))
-
-
-def features(item: Item) -> dict[str, float]:
-    """See `modalities.images.serve.requests.figures`."""
-    return item.figures
-
-
-def size(item: Item) -> int:
-    """See `core.task.Serve`."""
-    return item.picture.pixels.nbytes
-
-
-def _decoded(files: Sequence[bytes], names: Sequence[str], predictor: Predictor, limits: Limits) -> list[Item]:
-    return each(files, names, limits, pixels, lambda image: _item(image, predictor))
-
-
-def _item(image: NDArray[np.uint8], predictor: Predictor) -> Item:
-    return Item(predictor.picture(image), figures(image))
-
-
-def _job(items: list[Item], min_score: float, predictor: Predictor) -> Job:
-    sizes = [(item.picture.width, item.picture.height) for item in items]
-    return Job(items, None, State(predictor, min_score, sizes))
 
 
 def _kept(job: Job, results: Sequence[Found]) -> list[Found]:

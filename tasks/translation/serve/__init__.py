@@ -28,6 +28,7 @@ from tasks.translation.serve.messages import BEAMS, OPTIONS, Request, Response
 __all__ = ["INPUTS", "LIMITS", "OPTIONS", "RAW", "Request", "Response"]  # of the role
 
 VERB = "translate"
+PIPELINE_TAG = "translation"
 OUTPUTS = (Tensor("translation", "BYTES", (-1,)),)
 MAX_BATCH = 16
 SENTENCE = 80

@@ -24,7 +24,7 @@ def make(tmp_path: Path) -> Make:
     return made
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
     """A real Prefect server process with a database of its own."""
     running = PrefectServer(tmp_path_factory.mktemp("prefect"))

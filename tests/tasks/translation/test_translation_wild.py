@@ -113,12 +113,16 @@ def test_a_csv_and_a_json_array_are_read(tmp_path: Path) -> None:
         ("Tatoeba.en-ja.en", "Tatoeba.en-ja.ja"),
         ("train.src.gz", "train.trg.gz"),
         ("c.en.txt.gz", "c.ja.txt.gz"),
+        ("en/c.txt", "ja/c.txt"),
+        ("English/train.txt.gz", "Japanese/train.txt.gz"),
+        ("corpus/eng/c.en", "corpus/jpn/c.ja"),
+        ("source/c", "target/c"),
     ],
 )
 def test_names_of_parallel_files(tmp_path: Path, source: str, target: str) -> None:
-    (tmp_path / "raw").mkdir()
     for name, lines in ((source, ENGLISH), (target, JAPANESE)):
         data = "".join(f"{line}\n" for line in lines).encode()
+        (tmp_path / "raw" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "raw" / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
     assert pairs(run(tmp_path / "raw", tmp_path / "out")[1]) == set(PAIRS)
 
@@ -156,6 +160,20 @@ def test_what_is_not_read_is_told(tmp_path: Path) -> None:
     assert noted(summary, "1 hidden or temporary files not read, e.g. ._corpus.en")
     assert noted(summary, "1 other files not read, e.g. notes.md")
     assert noted(summary, "1 files in other folders not read, e.g. more/other.en")
+
+
+def test_a_folder_for_each_language_with_a_file_for_each_split(tmp_path: Path) -> None:
+    for split, english, japanese in (
+        ("train", ENGLISH, JAPANESE),
+        ("dev", ["one more"], ["甲"]),
+        ("test", ["x y"], ["乙"]),
+    ):
+        write(tmp_path / f"raw/en/{split}.txt", "".join(f"{line}\n" for line in english))
+        write(tmp_path / f"raw/ja/{split}.txt", "".join(f"{line}\n" for line in japanese))
+    write(tmp_path / "raw/ja/alone.txt", "丙\n")
+    summary, _ = run(tmp_path / "raw", tmp_path / "out")
+    assert (summary["train"], summary["val"], summary["test"]) == (60, 1, 1)
+    assert noted(summary, "1 files in other folders not read, e.g. ja/alone.txt")
 
 
 def test_folders_that_name_splits_belong_together(tmp_path: Path) -> None:
