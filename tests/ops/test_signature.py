@@ -1,4 +1,4 @@
-"""Keys and signatures: made by a command, found by what is trusted, kept out of repositories (docs/faults.md 117)."""
+"""Keys and signatures: made by a command, found by what is trusted, kept out of repositories (docs/faults.md 134)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """However a package is changed, `verify` says so: with a key always, without one unless every digest was made anew.
 
-docs/faults.md 116 to 118.
+docs/faults.md 116 and 132.
 """
 
 from __future__ import annotations

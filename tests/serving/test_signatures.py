@@ -1,4 +1,4 @@
-"""With `--require-signature` a server takes what a trusted key has signed, and nothing else (docs/faults.md 118)."""
+"""With `--require-signature` a server takes what a trusted key has signed, and nothing else (docs/faults.md 132)."""
 
 from __future__ import annotations
 
