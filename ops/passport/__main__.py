@@ -89,7 +89,8 @@ def _parser() -> argparse.ArgumentParser:
     add = commands.add_parser("keygen", help="make a private key, FILE, and its public key, FILE.pub")
     add.add_argument("file", type=Path, metavar="FILE")
     add.set_defaults(run=_keygen)
-    add = commands.add_parser("export", help="write a package's documents in other formats (`formats/`)")
+    usage = "%(prog)s FOLDER TARGET [DATA]"
+    add = commands.add_parser("export", usage=usage, help="write a package's documents in other formats (`formats/`)")
     add.add_argument("folder", type=Path, metavar="FOLDER")
     add.add_argument("target", type=Path, metavar="TARGET")
     add.add_argument(

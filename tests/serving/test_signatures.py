@@ -16,7 +16,7 @@ from waiting import until
 
 from core.errors import ModelError
 from ops.passport import keys, signature
-from serving import kept, package
+from serving import kept, package, proof
 from serving.settings import SIGNATURE, Settings
 
 Serve = Callable[..., Running]
@@ -77,6 +77,8 @@ def test_a_server_starts_with_nothing_that_is_not_signed(toy: Path, tmp_path: Pa
         package.load(toy, settings)
     with pytest.raises(ModelError, match="the signature does not hold"), package.own_copy(toy, settings):
         raise AssertionError("copied")
+    with pytest.raises(ModelError, match="the signature does not hold"):
+        proof.prove(toy, settings)  # the process that tries it asks for itself
     assert package.load(toy, Settings({}, require_signature=(tmp_path / "other.pub", tmp_path / "key.pub"))).task
 
 
