@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import packages_tiny
 import pytest
 import toy_package
 from cryptography import x509
@@ -97,6 +98,14 @@ def test_who_signs_a_part_only_is_not_believed(place: Path) -> None:
     config.sign(place / "package", place / "package" / signature.NAME)
     (problem,) = passport.verify(place / "package", [place / "key.pub"])
     assert "it leaves out model/checksums.json, model/detector.onnx" in problem
+
+
+def test_files_of_git_are_signed_as_all_others_are(place: Path) -> None:
+    """The library leaves them out by itself."""
+    (place / "package" / ".gitattributes").write_text("* -text\n")
+    packages_tiny.reseal(place / "package")
+    signature.sign(place / "package", place / "key")
+    assert passport.verify(place / "package", [place / "key.pub"]) == []
 
 
 def test_the_command_of_the_library_agrees(place: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -111,5 +111,5 @@ def test_a_package_that_is_no_package_keeps_nobody_waiting(toy: Path) -> None:
     path.symlink_to("nowhere")
     assert package.task_of(toy) is None and package.fingerprint(toy) is not None
     path.unlink()
-    shutil.copy(toy / "MODEL_CARD.md", path)
+    os.mkfifo(path)
     assert package.task_of(toy) is None
