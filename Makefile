@@ -13,7 +13,7 @@ LOCK := cd requirements && uv pip compile --generate-hashes --python-version 3.1
 export DVC_NO_ANALYTICS := 1
 export DO_NOT_TRACK := 1
 
-.PHONY: help setup repro flow flow-ui serve deploy repair benchmark image stack-up stack-run stack-logs stack-down \
+.PHONY: help setup repro flow flow-ui serve sign deploy repair benchmark image stack-up stack-run stack-logs stack-down \
 	test test-slow test-containers lint ui preset lock clean
 
 help: ## this list
@@ -38,6 +38,9 @@ flow-ui: $(STAMP) ## Prefect's UI on the flows that ran here
 
 serve: $(STAMP) ## the packages over HTTP, with a page to try them (PACKAGES="packages/detection" ARGS="--port 9000")
 	$(BIN)/python -m serving $(or $(PACKAGES),packages) $(ARGS)
+
+sign: $(STAMP) ## the packages, with the private key KEY=FILE (`python -m ops.passport keygen FILE` makes one)
+	$(BIN)/python -m ops.passport sign $(or $(PACKAGES),$(wildcard packages/*)) --key $(or $(KEY),$(error KEY=FILE names no private key))
 
 deploy: $(STAMP) ## register pipelines/deployments.yaml with the Prefect server (ARGS="--dry --prune")
 	$(BIN)/python -m pipelines.deploy $(ARGS)

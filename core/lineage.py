@@ -89,7 +89,9 @@ def digest(path: Path) -> str:
 
 
 def _ignored(file: Path) -> bool:
-    """As `.dvcignore` says: what Python leaves beside the code, and what a stage has not finished."""
+    """As `.dvcignore` says: what Python leaves beside the code, what is not finished, signatures of packages."""
+    if file.parts[0] == "packages" and len(file.parts) == 3 and file.name == "model.sig":
+        return True
     return "__pycache__" in file.parts or any(part.endswith((".pyc", ".partial")) for part in file.parts)
 
 

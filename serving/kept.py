@@ -7,6 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from ops import passport
+from ops.passport import signature
 from serving import logs
 
 
@@ -37,8 +38,12 @@ def keep(root: Path | None, name: str, folder: Path) -> None:
 
 
 def same(one: Path, other: Path) -> bool:
-    """Whether two packages have one passport, which names every file's digest."""
-    return (one / passport.NAME).read_bytes() == (other / passport.NAME).read_bytes()
+    """Whether two packages have one passport, which names every file's digest, and one signature or none."""
+    found = [
+        [path.read_bytes() if path.is_file() else None for path in (folder / passport.NAME, folder / signature.NAME)]
+        for folder in (one, other)
+    ]
+    return found[0] == found[1]
 
 
 def find(root: Path | None, name: str, folder: Path) -> Path | None:

@@ -21,7 +21,7 @@ from serving.batching import Batcher, Done
 from serving.budget import Budget
 from serving.errors import RefusalError, busy
 from serving.metrics import Metrics
-from serving.package import Fingerprint, Package, fingerprint, is_package, load, packages_in, roles, task_of
+from serving.package import Fingerprint, Package, fingerprint, is_package, load, own_copy, packages_in, roles, task_of
 from serving.proof import prove
 from serving.rotation import Turns
 from serving.settings import Settings
@@ -229,9 +229,10 @@ class Models:
         await asyncio.to_thread(kept.keep, self.settings.keep, place.name, place.folder)
 
     def _proven(self, folder: Path) -> Package:
-        if is_package(folder):  # else `load` says what is wrong
-            prove(folder, self.settings, self._ending.is_set)
-        return load(folder, self.settings, proven=True)
+        with own_copy(folder, self.settings) as place:
+            if is_package(place):  # else `load` says what is wrong
+                prove(place, self.settings, self._ending.is_set)
+            return load(place, self.settings, proven=True)
 
     async def _restore(self, place: Place) -> None:
         """Serve what was served before this worker started, since what is there now is no good."""

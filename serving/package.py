@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,13 +44,7 @@ def load(folder: Path, settings: Settings, proven: bool = False) -> Package:
 
     Raises: ModelError with the reason why this package must not be served.
     """
-    if not folder.is_dir():
-        raise ModelError(f"{folder} does not exist; expected a folder made by the stage package")
-    if not is_package(folder):
-        raise ModelError(f"{folder} is no package, and none is in it; expected what the stage package makes")
-    if problems := passport.verify(folder):
-        more = f" (and {len(problems) - 1} more faults)" if len(problems) > 1 else ""
-        raise ModelError(f"the passport does not hold: {problems[0]}{more}; package the model again")
+    refuse(folder, settings)
     if (name := task_of(folder)) is None:
         raise ModelError(f"{folder / 'model' / 'model.json'} names no task; package the model again")
     role, predict = roles(name)
@@ -69,11 +67,38 @@ def load(folder: Path, settings: Settings, proven: bool = False) -> Package:
     )
 
 
+def refuse(folder: Path, settings: Settings) -> None:
+    """Raises: ModelError when there is no package, its passport does not hold, or nobody who is trusted signed it."""
+    if not folder.is_dir():
+        raise ModelError(f"{folder} does not exist; expected a folder made by the stage package")
+    if not is_package(folder):
+        raise ModelError(f"{folder} is no package, and none is in it; expected what the stage package makes")
+    if problems := passport.verify(folder, settings.require_signature):
+        more = f" (and {len(problems) - 1} more faults)" if len(problems) > 1 else ""
+        raise ModelError(f"the passport does not hold: {problems[0]}{more}; package the model again")
+
+
+@contextmanager
+def own_copy(folder: Path, settings: Settings) -> Iterator[Path]:
+    """Where to read a package from: where signatures are asked for, a copy that nobody else writes.
+
+    Else who may write the folder could put another graph there between its verification and its loading.
+    Raises: ModelError as `refuse`: what does not hold is not copied.
+    """
+    if not settings.require_signature:
+        yield folder
+        return
+    refuse(folder, settings)
+    with tempfile.TemporaryDirectory(prefix="stillhouse-verified-") as own:
+        yield Path(shutil.copytree(folder, Path(own, folder.name), symlinks=True))
+
+
 def task_of(folder: Path) -> str | None:
     """The task that a package's `model.json` names, if there is one."""
     try:
-        name = read_json(folder / "model" / "model.json")["task"]
-    except (OSError, ValueError, KeyError, TypeError):
+        path = folder / "model" / "model.json"
+        name = read_json(path)["task"] if path.is_file() else None  # not a pipe, which nobody may ever write into
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     return name if isinstance(name, str) else None
 
@@ -141,7 +166,7 @@ def fingerprint(folder: Path) -> Fingerprint | None:
     found = set()
     try:
         for path in folder.rglob("*"):
-            stat = path.stat()
+            stat = path.lstat()  # a link to nowhere is a change, too
             found.add((str(path), stat.st_ino, stat.st_mtime_ns, stat.st_size))
     except OSError:
         return None

@@ -1,7 +1,7 @@
 """A package is tried in a process of its own first, with bounds on time and memory: a graph that never ends, or that
 takes all memory, ends that process and not the one that serves.
 
-    python -m serving.proof FOLDER THREADS PROVIDER MEGABYTES
+    python -m serving.proof FOLDER THREADS PROVIDER MEGABYTES [KEY ...]
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from core.errors import ModelError
+from core.errors import ModelError, StillhouseError
 from core.family import die_with_parent
 from core.gpu import CPU
 from serving.settings import Settings
@@ -33,7 +33,7 @@ def prove(folder: Path, settings: Settings, ended: Callable[[], bool] = lambda: 
     Raises: ModelError with the reason why it must not be served.
     """
     numbers = (str(settings.threads), settings.provider, str(settings.proof_mb))
-    command = [sys.executable, "-m", "serving.proof", str(folder), *numbers]
+    command = [sys.executable, "-m", "serving.proof", str(folder), *numbers, *map(str, settings.require_signature)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         try:
             reason = _watched(process, settings, ended)
@@ -73,7 +73,7 @@ def _resident(pid: int) -> int:
 
 
 def main() -> None:
-    folder, threads, provider, megabytes = sys.argv[1:]
+    folder, threads, provider, megabytes, *keys = sys.argv[1:]
     die_with_parent(signal.SIGKILL)
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(FIRST, encoding="ascii")
@@ -84,11 +84,12 @@ def main() -> None:
     from serving.package import load
 
     try:
-        load(Path(folder), Settings({}, threads=int(threads), provider=provider))
+        trusted = tuple(map(Path, keys))
+        load(Path(folder), Settings({}, threads=int(threads), provider=provider, require_signature=trusted))
     except MemoryError:
         problem: str | None = f"the package took more than {megabytes} MB of memory (--proof-mb) while it was tried"
     except Exception as error:  # a package is input, whatever it does to its loader
-        problem = str(error) if isinstance(error, ModelError) else f"{type(error).__name__}: {error}"
+        problem = str(error) if isinstance(error, StillhouseError) else f"{type(error).__name__}: {error}"
     else:
         problem = None
     print(json.dumps({"problem": problem}))

@@ -12,10 +12,13 @@ from pathlib import Path
 from core import gpu
 from core.errors import StillhouseError
 from core.task import Limits
+from ops.passport import keys
 from serving import limits
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 TOKEN = "STILLHOUSE_TOKEN"  # noqa: S105 - the name of a variable
+SIGNATURE = "STILLHOUSE_REQUIRE_SIGNATURE"
+"""Variable that names files of trusted keys, as PATH does folders: joined by ':'."""
 RESTARTS = "STILLHOUSE_RESTARTS"
 """Variable in which the supervisor tells a worker how many came before it."""
 
@@ -66,6 +69,9 @@ class Settings:
     token: str | None = field(default=None, repr=False)
     """Bearer token that requests must carry."""
     text_log: bool = False
+    require_signature: tuple[Path, ...] = ()
+    """Public keys or certificates, one of which must have signed a package that is served; none: packages may be
+    unsigned."""
 
 
 def parse(arguments: Sequence[str]) -> tuple[Settings, int | None]:
@@ -89,7 +95,9 @@ def parse(arguments: Sequence[str]) -> tuple[Settings, int | None]:
     given.allowed_hosts = tuple(given.allowed_host)
     options = {name: value for name, value in vars(given).items() if name in Settings.__dataclass_fields__}
     most = {limit.name: getattr(given, f"max_{limit.name}") for limit in limits.known()}
-    return Settings(**{**options, "packages": packages, "limits": most, "token": _token(parser, given)}), given.fd
+    options |= {"packages": packages, "limits": most}
+    options |= {"token": _token(parser, given), "require_signature": _trusted(parser, given)}
+    return Settings(**options), given.fd
 
 
 def _provider(parser: argparse.ArgumentParser, given: str | None) -> str:
@@ -114,6 +122,21 @@ def _token(parser: argparse.ArgumentParser, given: argparse.Namespace) -> str | 
     if token is not None and not re.fullmatch(r"[\x21-\x7e]{16,}", token):
         parser.error(f"the token of --token-file or ${TOKEN} must be 16 or more printable ASCII characters, no space")
     return token
+
+
+def _trusted(parser: argparse.ArgumentParser, given: argparse.Namespace) -> tuple[Path, ...]:
+    """Of the command line and the environment. What cannot be used ends the start: nobody is to think it was."""
+    words = list(given.require_signature)
+    if SIGNATURE in os.environ:
+        words += os.environ[SIGNATURE].split(os.pathsep)
+    for word in words:
+        if not word:
+            parser.error(f"--require-signature or ${SIGNATURE} names no file; expected a public key, or leave it out")
+        try:
+            keys.is_certificate(Path(word))
+        except StillhouseError as error:
+            parser.error(f"--require-signature or ${SIGNATURE}: {error}")
+    return tuple(Path(word).absolute() for word in words)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -150,6 +173,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--proof-mb", type=_number(64, 10**6), default=default.proof_mb, help="likewise, memory; %(default)s")
     kept = "folder for the packages that were served last; default: a new one, removed at the end"
     add("--keep", type=lambda text: Path(text).absolute(), metavar="FOLDER", help=kept)
+    key = f"public key or certificate, one of which must have signed a package; may be repeated; or ${SIGNATURE}"
+    add("--require-signature", action="append", default=[], metavar="KEY", help=key)
     add("--token-file", help=f"file with a bearer token that requests must carry; or ${TOKEN}")
     add("--text-log", action="store_true", help="lines for people instead of JSON")
     add("--fd", type=int, help=argparse.SUPPRESS)

@@ -1,41 +1,51 @@
 """The passport of a package: a chain of digests from the raw data to the files that ship.
 
     python -m ops.passport verify FOLDER|FILE.onnx    offline; names the first broken link, exit code 2
+    python -m ops.passport verify FOLDER --key KEY    ... and whether KEY's owner signed it
     python -m ops.passport trace FOLDER|FILE.onnx     the way back to data, code, params, runs and figures
+    python -m ops.passport keygen FILE                a new private key, and FILE.pub
+    python -m ops.passport sign FOLDER --key FILE
 
 `passport.json` holds `links`, in order: data, validation, code, params, runs, checkpoint, evaluation, environment,
 model; `chain.py` says how they hang together. `files` has the sha256 of every other file of the package, `seal` that of
 the passport's own content. The links before `model` also stand in each ONNX graph (`graph.py`), so that a graph found
-alone leads home.
+alone leads home. Digests tell damage; who made the package, its signature tells (`signature.py`).
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from core.errors import ModelError
 from core.files import sha256, write_text
-from ops.passport import chain, graph
+from core.visible import visible
+from ops.passport import chain, graph, signature
 from ops.passport.chain import chained
+from ops.passport.contents import contents
 from ops.passport.graph import stamp
 
 __all__ = ["NAME", "chained", "read", "seal", "stamp", "verify"]
 
 NAME = "passport.json"
 FORMAT = 2
+KEYS = {"format", "links", "files", "seal"}
+SHOWN = 500
+"""Characters of a problem that are told: names in a package may be as long as who made it wished."""
 DIGITS = 12
 """Of the seal, hexadecimal, that name a version: equal content, equal version."""
 
 
 def seal(folder: Path, links: list[dict[str, Any]]) -> dict[str, Any]:
     """Write `passport.json` over a package that is complete, its graphs stamped with `links`; returns its content."""
-    graphs = {name: _graph(folder / name) for name in _files(folder) if name.endswith(".onnx")}
+    files = _sealed(contents(folder).files)
+    graphs = {name: _graph(folder / name) for name in files if name.endswith(".onnx")}
     passport = {
         "format": FORMAT,
         "links": [*links, *chained({"model": graphs}, links[-1]["chain"])],
-        "files": {name: sha256(folder / name) for name in _files(folder)},
+        "files": {name: sha256(folder / name) for name in files},
     }
     passport["seal"] = chain.digest(passport)
     write_text(folder / NAME, _written(passport))
@@ -45,12 +55,17 @@ def seal(folder: Path, links: list[dict[str, Any]]) -> dict[str, Any]:
 def read(folder: Path) -> dict[str, Any]:
     """The content of a package's passport, of the right form but not verified. Raises: ModelError."""
     path = folder / NAME
+    if path.exists() and not path.is_file():
+        raise ModelError(f"{path} is a folder or a device, no file of the package; take the package anew")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if content["format"] != FORMAT:
-            raise ValueError(f"format {content['format']!r}, expected {FORMAT}")
+        content = json.loads(path.read_bytes().decode())
+        if not isinstance(content, dict) or content.keys() != KEYS:
+            raise ValueError("expected format, links, files and seal, and nothing else")
+        if type(content["format"]) is not int or content["format"] != FORMAT:
+            raise ValueError(f"format {str(content['format'])[:20]!r}, expected {FORMAT}")
         if not isinstance(content["files"], dict):
             raise ValueError("`files` is no mapping")
+        chain.digest(content)  # NaN and half characters have none
         return {**content, "links": chain.checked(content["links"])}
     except (FileNotFoundError, NotADirectoryError):
         raise ModelError(f"{path} does not exist; expected a folder made by the stage package") from None
@@ -60,28 +75,40 @@ def read(folder: Path) -> dict[str, Any]:
         ) from None
 
 
-def verify(path: Path) -> list[str]:
+def verify(path: Path, keys: Sequence[Path] = ()) -> list[str]:
     """What is not as it was packaged, of a package folder or of one of its ONNX files; empty when all is.
 
-    The first entry names the first broken link, if a link is broken.
-    Raises: ModelError when there is no passport, or none that can be read.
+    The first entry names the first broken link, if a link is broken. keys: public keys or certificates, one of which
+    must vouch for the whole folder; without any, a signature is not looked at.
+    Raises: ModelError when there is no passport, or none that can be read; StillhouseError when a key is none.
     """
-    return _verify_folder(path) if path.is_dir() else graph.verify(path)
+    try:
+        if path.is_dir():
+            problems = _verify_folder(path, keys)
+        elif keys:
+            raise ModelError(f"{path} is no folder, and a signature is over a whole package; name the package's folder")
+        else:
+            problems = graph.verify(path)
+    except OSError as error:
+        raise ModelError(f"{error.filename or path} cannot be read: {error.strerror}; take the package anew") from None
+    return [visible(problem if len(problem) <= SHOWN else f"{problem[:SHOWN]} ...") for problem in problems]
 
 
-def _verify_folder(folder: Path) -> list[str]:
-    passport = read(folder)
-    links, files, present = passport["links"], passport["files"], _files(folder)
+def _verify_folder(folder: Path, keys: Sequence[Path]) -> list[str]:
+    passport, found = read(folder), contents(folder)
+    links, files, present = passport["links"], passport["files"], _sealed(found.files)
     problems = chain.broken(links)
     problems += _model(folder, links, present)
-    if passport.get("seal") != chain.digest({key: value for key, value in passport.items() if key != "seal"}):
+    if passport["seal"] != chain.digest({key: value for key, value in passport.items() if key != "seal"}):
         problems.append(f"{NAME} itself was changed: its seal does not fit")
-    if (folder / NAME).read_text(encoding="utf-8") != _written(passport):
+    if (folder / NAME).read_bytes() != _written(passport).encode():
         problems.append(f"{NAME} itself was changed: it is not written as `package` writes it")
+    problems += found.problems
     problems += [f"{name} is missing" for name in files if name not in present]
     problems += [f"{name} is not in the passport" for name in present if name not in files]
     changed = [name for name in present if name in files and sha256(folder / name) != files[name]]
-    return problems + [f"{name} was changed: its sha256 is not that of the passport" for name in changed]
+    problems += [f"{name} was changed: its sha256 is not that of the passport" for name in changed]
+    return problems + (signature.problems(folder, found, keys) if keys else [])
 
 
 def _model(folder: Path, links: list[dict[str, Any]], present: list[str]) -> list[str]:
@@ -93,11 +120,11 @@ def _model(folder: Path, links: list[dict[str, Any]], present: list[str]) -> lis
         try:
             found[name] = _graph(folder / name)
             problems += [f"{name}: {problem}" for problem in graph.verify(folder / name)]
-            if graph.read(folder / name).links[:-1] != links[:-1]:
+            if _text(graph.read(folder / name).links[:-1]) != _text(links[:-1]):  # in this order, too
                 problems.append(f"{name} carries another passport")
         except ModelError as error:
             problems.append(str(error))
-    if found != links[-1]["value"]:
+    if _text(found) != _text(links[-1]["value"]):
         problems.insert(0, "link 'model' is broken: the graphs are not those that it names")
     return problems
 
@@ -108,10 +135,16 @@ def _graph(path: Path) -> dict[str, str]:
 
 
 def _written(passport: dict[str, Any]) -> str:
-    return json.dumps(passport, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    """The one text of a passport; the order within a link's value is that of the graphs."""
+    links = [{key: link[key] for key in ("name", "value", "chain")} for link in passport["links"]]
+    ordered = {"format": passport["format"], "links": links, "files": dict(sorted(passport["files"].items()))}
+    return _text(ordered | {"seal": passport["seal"]}) + "\n"
 
 
-def _files(folder: Path) -> list[str]:
-    """Names of all files of a package but the passport."""
-    found = (path for path in folder.rglob("*") if path.is_file() and path != folder / NAME)
-    return sorted(path.relative_to(folder).as_posix() for path in found)
+def _text(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def _sealed(files: list[str]) -> list[str]:
+    """Those that the passport names: all but itself, and the signature over it."""
+    return [name for name in files if name not in (NAME, signature.NAME)]

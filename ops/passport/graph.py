@@ -50,10 +50,9 @@ def stamp(folder: Path, links: list[dict[str, Any]]) -> None:
 
 def read(path: Path) -> Stamped:
     """The passport in an ONNX file, of the right form but not verified. Raises: ModelError."""
-    try:
-        content = path.read_bytes()
-    except (FileNotFoundError, IsADirectoryError):
-        raise ModelError(f"{path} is no file; expected an ONNX file or a folder made by the stage package") from None
+    if not path.is_file():
+        raise ModelError(f"{path} is no file; expected an ONNX file or a folder made by the stage package")
+    content = path.read_bytes()
     at = content.rfind(_mark())
     if at < 0:
         raise ModelError(f"{path} carries no passport; expected an ONNX file of a package")

@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from ops.passport import signature
 from ops.tracking import carried
 from ops.tracking.sender import keep_private
 
@@ -46,5 +47,7 @@ def save(package: Path, folder: Path, task: str, example: Any, batch: int) -> No
             model_config={"task": task, "binary": binary, "batch": batch, "threads": 0},
             mlflow_model=model,
         )
+    for signed in (folder / "artifacts").glob(f"*/{signature.NAME}"):
+        signed.unlink()  # another one each time, while this folder is an output of DVC
     model.flavors["python_function"]["model_code_path"] = CODE.name  # not where this repository lies
     model.save(str(folder / "MLmodel"))

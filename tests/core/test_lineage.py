@@ -90,15 +90,19 @@ def test_the_digest_is_the_md5_that_dvc_gives() -> None:
     from dvc_data.hashfile.db.local import LocalHashFileDB
     from dvc_objects.fs.local import LocalFileSystem
 
-    for name, text in (("data/a/sub/日本.txt", "x\r\ny\n"), ("data/a/b.c", ""), ("data/a/Z", "z")):
-        Path(name).parent.mkdir(exist_ok=True)
+    made = {"data/a/sub/日本.txt": "x\r\ny\n", "data/a/b.c": "", "data/a/Z": "z", "packages/t/model/model.sig": "kept"}
+    for name, text in made.items():
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
         Path(name).write_bytes(text.encode())
     files = LocalFileSystem()
     store = LocalHashFileDB(files, str(Path("store").resolve()))
-    for path in ("data/a", "data/a/x", "data"):
+    for path in ("data/a", "data/a/x", "data", "packages/t"):
         _, _, built = build(store, str(Path(path).resolve()), files, "md5")
         assert built.hash_info is not None
         assert lineage.digest(Path(path)) == built.hash_info.value
+    before = lineage.digest(Path("packages/t"))
+    Path("packages/t/model.sig").write_text("as `.dvcignore` says")
+    assert lineage.digest(Path("packages/t")) == before
 
 
 def test_a_damaged_lock_says_what_to_do() -> None:

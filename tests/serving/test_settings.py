@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from core.onnx_session import CPU
-from serving.settings import TOKEN, Settings, parse
+from ops.passport import keys
+from serving.settings import SIGNATURE, TOKEN, Settings, parse
 
 SECRET = "0123456789abcdef"
 
@@ -16,6 +17,7 @@ SECRET = "0123456789abcdef"
 @pytest.fixture(autouse=True)
 def no_token(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(TOKEN, raising=False)
+    monkeypatch.delenv(SIGNATURE, raising=False)
 
 
 def test_defaults_are_the_settings_own() -> None:
@@ -24,17 +26,19 @@ def test_defaults_are_the_settings_own() -> None:
     assert (settings.host, settings.provider, descriptor) == ("127.0.0.1", CPU, None)
 
 
-def test_every_knob() -> None:
+def test_every_knob(tmp_path: Path) -> None:
+    key = keys.generate(tmp_path / "key")
     words = """a=x b=y --host ::1 --port 0 --allowed-host h
         --threads 3 --instances 2 --provider P --max-batch 5 --max-wait-ms 6.5 
         --queue 7 --deadline-s 8 --body-mb 9 --read-s 10 --requests-mb 10.5
         --max-items 11 --max-pixels 12 --max-characters 13 --drain-s 14
         --drain-delay-s 15 --watch-s 0 --proof-s 16 --proof-mb 170 --keep k --text-log --fd 9"""
+    words += f" --require-signature {key}"
     settings, descriptor = parse(words.split())
     expected = Settings(
         {"a": Path("x").absolute(), "b": Path("y").absolute()}, "::1", 0, ("h",), 3, 2, "P", 5, 6.5, 7, 8.0, 9.0, 10.0,
         10.5, {"items": 11, "pixels": 12, "characters": 13}, 14.0, 15.0, 0.0, 16.0, 170.0,
-        Path("k").absolute(), None, True,
+        Path("k").absolute(), None, True, (key,),
     )  # fmt: skip
     assert (settings, descriptor) == (expected, 9)
     same = Settings({})
@@ -76,6 +80,9 @@ WRONG = [
     ("/", "/: the name '' is not letters"),
     ("name=", "name=: there is no folder behind the name; expected NAME=PACKAGE"),
     ("p --token-file /does/not/exist", "--token-file /does/not/exist cannot be read"),
+    ("p --require-signature /none", "$STILLHOUSE_REQUIRE_SIGNATURE: the key /none cannot be read: No such file"),
+    ("p --require-signature /dev/null", "/dev/null is no public key and no certificate"),
+    ("p --require-signature=", "names no file; expected a public key, or leave it out"),
     ("p --token-file /dev/null", "the token of --token-file or $STILLHOUSE_TOKEN must be 16 or more printable"),
 ]
 """A command line, and what is told of it."""
@@ -129,6 +136,23 @@ def test_a_weak_token_is_not_repeated(
     error = capsys.readouterr().err
     assert "must be 16 or more printable ASCII characters, no space" in error
     assert not token or token not in error
+
+
+def test_keys_of_the_environment_are_trusted_beside_those_of_the_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second, third = (keys.generate(tmp_path / name) for name in "abc")
+    monkeypatch.setenv(SIGNATURE, f"{second}:{third}")
+    assert parse(["p", "--require-signature", str(first)])[0].require_signature == (first, second, third)
+    for value, told in {
+        "": "names no file",
+        f"{second}:": "names no file",
+        str(tmp_path / "a"): "a private key",
+    }.items():
+        monkeypatch.setenv(SIGNATURE, value)  # nobody is to think that signatures are asked for when they are not
+        with pytest.raises(SystemExit):
+            parse(["p"])
+        assert told in capsys.readouterr().err
 
 
 def test_the_strict_mode_serves_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:

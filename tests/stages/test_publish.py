@@ -14,6 +14,7 @@ import triton_config
 from core import paths
 from core.errors import ModelError
 from ops import passport, tracking
+from ops.passport import keys, signature
 from ops.tracking.spool import Spool
 from stages import publish
 
@@ -49,6 +50,18 @@ def test_the_model_waits_on_disk_until_mlflow_has_it(context: Any) -> None:
     (kept,), (register,) = context.events("artifacts"), context.events("register")
     assert (Path(kept["path"]) / "MLmodel").read_bytes() == (context.out / "mlflow" / "MLmodel").read_bytes()
     assert (register["name"], register["alias"]) == ("detection", "champion")
+
+
+def test_what_is_published_is_the_same_with_a_signature_and_without(context: Any, tmp_path: Path) -> None:
+    """It is an output of DVC, and a signature is another one each time."""
+    keys.generate(tmp_path / "key")
+    signature.sign(paths.package("detection"), tmp_path / "key")
+    publish.publish(context)
+    assert (
+        not list(context.out.rglob(signature.NAME))
+        and passport.verify(context.out / "mlflow/artifacts/detection") == []
+    )
+    assert (paths.package("detection") / signature.NAME).is_file()
 
 
 def test_a_package_that_was_changed_is_not_published(context: Any) -> None:

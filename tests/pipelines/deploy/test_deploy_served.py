@@ -13,6 +13,7 @@ import toy_package
 from core.errors import StillhouseError
 from core.files import read_json
 from ops import passport
+from ops.passport import keys, signature
 from pipelines.deploy import served
 
 
@@ -97,4 +98,31 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     packages, folder = made(tmp_path / "packages", 1), tmp_path / "served"
     folder.write_text("a file")
     with pytest.raises(StillhouseError, match="cannot be put into"):
+        served.put(packages, folder)
+
+
+def test_a_signature_goes_with_the_package_also_when_it_comes_later(tmp_path: Path) -> None:
+    packages, folder = made(tmp_path / "packages", 1), tmp_path / "served"
+    served.put(packages, folder)
+    for name in ("first", "second"):
+        key = keys.generate(tmp_path / name)
+        signature.sign(packages / "detection", tmp_path / name)
+        assert served.put(packages, folder) == [f"detection-{version(packages / 'detection')}"]
+        assert passport.verify(folder / "detection", [key]) == []
+        assert served.put(packages, folder) == []
+
+
+def test_what_is_put_there_is_signed_by_the_key_of_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packages, folder = made(tmp_path / "packages", 1), tmp_path / "served"
+    for name in ("first", "second"):
+        key = keys.generate(tmp_path / name)
+        monkeypatch.setenv(served.KEY, str(tmp_path / name))
+        assert len(served.put(packages, folder)) == 1
+        assert passport.verify(folder / "detection", [key]) == []
+        assert served.put(packages, folder) == []
+    assert not (packages / "detection" / signature.NAME).exists()  # an output of DVC stays as it was made
+    monkeypatch.setenv(served.KEY, str(tmp_path / "none"))
+    with pytest.raises(StillhouseError, match="cannot be read"):
         served.put(packages, folder)
