@@ -24,7 +24,11 @@ from ops import tracking
 
 pytestmark = pytest.mark.timeout(1200)  # the fixture runs a whole pipeline
 SMALL = {"distill": {}, "precisions": ["fp32", "int8"]}
-"""Of a task's params: `base` and one variant more. Every variant in every precision is for the tier `slow`."""
+"""Of a task's params: `base` and one variant more. Every variant in every precision is for the tier `slow`, and for
+`make repro` of the preset `tiny`, which `.ci/run` runs."""
+ALONE = {"prune": {}}
+"""Likewise, of tasks whose graphs take seconds to export: `base` alone."""
+DEAR = ("detection", "translation")
 
 
 def cases() -> Iterator[Any]:
@@ -42,7 +46,8 @@ def finished(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     if name == TOY:
         copy.add_toy(only=True)
     else:
-        copy.params({"tasks": [name]} | ({f"{name}.{key}": value for key, value in SMALL.items()} if small else {}))
+        changes = (SMALL | (ALONE if name in DEAR else {})) if small else {}
+        copy.params({"tasks": [name]} | {f"{name}.{key}": value for key, value in changes.items()})
         copy.plan()
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(copy.folder)

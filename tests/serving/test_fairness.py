@@ -213,7 +213,7 @@ def test_many_pictures_of_few_bytes(narrow: Running) -> None:
 def test_one_client_with_many_sentences_does_not_keep_another_waiting(serve: Serve, packages: dict[str, Path]) -> None:
     server = serve(packages["translation"])
     server.wait_until_ready()
-    text, over = "go on. " * 1000, time.monotonic() + 4
+    text, over = "go on. " * 1000, time.monotonic() + 3
     waited: list[float] = []
 
     def hostile() -> None:

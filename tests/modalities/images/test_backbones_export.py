@@ -17,7 +17,7 @@ from core.task import Graph
 from stages.export import write_graph
 
 CASES = [(name, {}) for name in SMALL]
-CASES += [("resnet18", {"norm": norm, "activation": "swish"}) for norm in ("layer", "instance", "group")]
+CASES += [("cnn", {"norm": norm, "activation": "swish"}) for norm in ("layer", "instance", "group")]
 CASES += [("resnet18", {"preactivation": True, "small": True}), ("mlp", {"norm": "batch"})]
 
 
