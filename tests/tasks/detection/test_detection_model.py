@@ -138,6 +138,10 @@ def test_backbone_equals_the_package_that_carries_its_weights() -> None:
             maps.append(x)
         for mine, number in zip(ours(images()), (0, 2, 4, 10, 14), strict=True):
             torch.testing.assert_close(mine, maps[number], rtol=1e-5, atol=1e-5)
+        whole = Backbone(description(whole=True)).eval()
+        load_packaged(whole)
+        last = theirs._swish(theirs._bn1(theirs._conv_head(maps[15])))
+        torch.testing.assert_close(whole(images())[-1], last, rtol=1e-5, atol=1e-5)
 
 
 def test_a_shallow_student_takes_the_packaged_weights_of_its_blocks() -> None:
