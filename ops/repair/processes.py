@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from ops.repair.places import PROCESSES
@@ -21,6 +22,21 @@ def dvc_above() -> int | None:
         if _is_registered(pid) or any(Path(word).name == "dvc" for word in _words(pid)[:3]):
             return pid
     return None
+
+
+def dvc_elsewhere() -> Iterator[Path | None]:
+    """Working directories of the DVCs of other folders, as far as this machine shows them; None: not to be read."""
+    here = Path.cwd()
+    for pid in (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal()):
+        named = any(Path(word).name == "dvc" for word in _words(pid)[:3])
+        try:
+            folder = Path(f"/proc/{pid}/cwd").readlink()
+        except OSError:  # another user's, or ended
+            if named:
+                yield None
+            continue
+        if folder != here and (named or (folder / PROCESSES / f"{pid}-{started(pid)}.dvc").exists()):
+            yield folder
 
 
 def started(pid: int) -> int | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import configparser
+import os
+import re
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -11,36 +13,77 @@ from pathlib import Path
 from ops.repair.entries import is_entry, parsed
 from ops.repair.locks import held
 from ops.repair.places import DVC
+from ops.repair.processes import dvc_elsewhere
 
-FOREIGN_AGE_S = 60
-"""In a cache outside of `.dvc` other repositories write under other locks: what is younger may be theirs."""
+REMOTE = re.compile(r"9p|afs|ceph|cifs|fuse.*|gfs2?|glusterfs|gpfs|lustre|nfs.*|ocfs2|smb.*|virtiofs|vboxsf")
+"""Types of file systems that another machine may write, too."""
+UNSEEN_AGE_S = 60
+"""In a cache outside of `.dvc` other repositories write under other locks. Where one of them may be doing so, what is
+younger may be its own."""
+WRITTEN_S = 1.0
+"""Longer than DVC takes from an entry's folder to its last name: what is younger may be of a DVC in another container,
+which is not seen, so it is waited for."""
 
 
 def mend() -> list[str]:
     folder = cache() / "runs"
     if next(_leftovers(folder), None) is None:
         return []
+    older_s = _age_s(folder)
     with held("lock") as mine:
-        removed = [path for path in list(_leftovers(folder)) if _remove(path)] if mine else []
+        removed = [path for path in list(_leftovers(folder, older_s)) if _remove(path)] if mine else []
     if not removed:
         return []
     return [f"the run cache held {len(removed)} entries that DVC had not finished (such as {removed[0]}): removed"]
 
 
-def cache() -> Path:
-    """`.dvc/cache`, or where the repository's configuration puts the cache."""
-    files = [path for path in (DVC / "config", DVC / "config.local") if path.exists()]
+def cache(root: Path = Path()) -> Path:
+    """`.dvc/cache` of the repository in `root`, or where its configuration puts the cache."""
+    folder = root / DVC
+    files = [path for path in (folder / "config", folder / "config.local") if path.exists()]
     if not any("[cache]" in path.read_text(encoding="utf-8") for path in files):
-        return DVC / "cache"
+        return folder / "cache"
     config = configparser.ConfigParser(interpolation=None, strict=False)
     with suppress(configparser.Error):  # DVC's own reader takes more, and will tell
         config.read(files, encoding="utf-8")
-    return DVC / config.get("cache", "dir", fallback="cache").strip("'\"")  # relative to the file
+    return folder / config.get("cache", "dir", fallback="cache").strip("'\"")  # relative to the file
 
 
-def _leftovers(folder: Path) -> Iterator[Path]:
+def _age_s(folder: Path) -> float:
+    """How old leftovers must be; what is too young where nobody else is seen to write has become old enough."""
+    if DVC.resolve() in folder.resolve().parents:
+        return 0.0
+    if any(_may_write(root, folder) for root in dvc_elsewhere()) or REMOTE.fullmatch(_file_system(folder)):
+        return UNSEEN_AGE_S
+    time.sleep(WRITTEN_S)
+    return WRITTEN_S
+
+
+def _may_write(root: Path | None, folder: Path) -> bool:
+    """Whether a DVC that runs in `root` may be writing into this run cache. In doubt it may."""
+    try:
+        return root is None or not (root / DVC).is_dir() or (cache(root) / "runs").resolve() == folder.resolve()
+    except (OSError, UnicodeDecodeError):
+        return True
+
+
+def _file_system(path: Path) -> str:
+    """The type of the file system that a path is on, as `/proc/self/mountinfo` has it; empty: it cannot be read."""
+    device = path.stat().st_dev
+    try:
+        mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    for mount in mounts:
+        before, _, after = mount.partition(" - ")
+        if before.split()[2] == f"{os.major(device)}:{os.minor(device)}":
+            return after.split()[0]
+    return ""
+
+
+def _leftovers(folder: Path, older_s: float = 0.0) -> Iterator[Path]:
     """What DVC fails at: `.tmp` files, entries without an end, and folders of a stage without any entry."""
-    youngest = time.time() - FOREIGN_AGE_S if DVC.resolve() not in folder.resolve().parents else None
+    youngest = time.time() - older_s if older_s else None
     for stage in folder.glob("*/*"):
         with suppress(FileNotFoundError, NotADirectoryError):  # a live DVC has just renamed it
             bad = [path for path in stage.iterdir() if _is_unfinished(path)] if any(stage.iterdir()) else [stage]

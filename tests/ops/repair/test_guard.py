@@ -88,6 +88,30 @@ def test_the_next_dvc_repro_finds_a_mended_repository(
     assert again.count("didn't change, skipping") == 3, again
 
 
+@pytest.mark.parametrize("cut", ["    outs:", None], ids=["dvc.lock is cut", "dvc.lock is whole"])
+def test_one_that_is_killed_while_it_restores_is_mended_too(
+    repository: Repository, tmp_path: Path, scratch: Path, cut: str | None
+) -> None:
+    """docs/faults.md 107: no stage with results runs, but the first one does, whose output persists, as `plan`'s."""
+    text = Path("dvc.yaml").read_text().replace("source.txt], outs: [a.txt]}", "source.txt, plan.txt], outs: [a.txt]}")
+    plan = (
+        "  plan: {cmd: python work.py plan.txt params.yaml, deps: [params.yaml], outs: [plan.txt: {persist: true}]}\n"
+    )
+    Path("dvc.yaml").write_text(text.replace("stages:\n", f"stages:\n{plan}"))
+    assert repository.dvc("repro").code == 0
+    Path("dvc.lock").unlink()  # or one of another commit: all results are in the run cache
+    repository.ran()
+    kill = Kill("dvc.lock", cut, after="ran")
+    dvc = start(tmp_path, scratch, **{KILL: json.dumps(kill.__dict__)})
+    output = dvc.communicate()[0]
+    assert dvc.returncode == -signal.SIGKILL, output
+    await_guard(dvc.pid)
+    done = repository.dvc("repro")
+    assert done.code == 0, done.output
+    assert set(repository.ran()) <= {"plan.txt"}
+    assert repository.dvc("repro").output.count("didn't change, skipping") == 4
+
+
 def test_it_outlives_the_process_group(
     repository: Repository, control: Repository, tmp_path: Path, scratch: Path
 ) -> None:
