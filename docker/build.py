@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-CUDA = "nvidia/cuda:13.0.2-runtime-ubuntu24.04"
-PYTHON = "python:3.11.14-slim-bookworm"
+CUDA = "nvidia/cuda:13.0.2-runtime-ubuntu24.04@sha256:6a0e31b59e70890446f2c17356d6efc0d54260090a8c63d6ca7c2ad049db95d2"
+PYTHON = "python:3.11.14-slim-bookworm@sha256:65a93d69fa75478d554f4ad27c85c1e69fa184956261b4301ebaf6dbb0a3543d"
 SETTINGS = ("index-url", "extra-index-url", "find-links", "trusted-host", "proxy", "default-timeout")
 
 

@@ -4,9 +4,9 @@
 #   BASE    apt-based. One without Python 3.11 (nvidia/cuda on Ubuntu 24.04 has 3.12) gets PYTHON's /usr/local.
 #   PYTHON  where that comes from; a base that has Python 3.11 is named here too, so that no other image is needed.
 #   LOCK    one of requirements/*.lock
-# Tags as others use them in public Dockerfiles; no registry was asked for a digest.
-ARG BASE=python:3.11.14-slim-bookworm
-ARG PYTHON=python:3.11.14-slim-bookworm
+# Tags with the digests of their indexes of all architectures, as other public Dockerfiles have them.
+ARG BASE=python:3.11.14-slim-bookworm@sha256:65a93d69fa75478d554f4ad27c85c1e69fa184956261b4301ebaf6dbb0a3543d
+ARG PYTHON=python:3.11.14-slim-bookworm@sha256:65a93d69fa75478d554f4ad27c85c1e69fa184956261b4301ebaf6dbb0a3543d
 
 # Filled by `--build-context wheels=FOLDER`: wheels for a machine without an index. Empty otherwise.
 FROM scratch AS wheels

