@@ -9,17 +9,24 @@ from typing import Any
 import pytest
 from prefect_server import PrefectServer
 from repository import Make, Repository
+from warm import DVC, Warm
+
+
+@pytest.fixture(scope="session")
+def warm() -> Iterator[Warm]:
+    with Warm(*DVC, "pipelines.flow.__main__") as running:
+        yield running
 
 
 @pytest.fixture
-def make(tmp_path: Path) -> Make:
+def make(tmp_path: Path, warm: Warm) -> Make:
     """Repositories by their stages, each in a folder of its own."""
     count = 0
 
     def made(stages: Mapping[str, Any]) -> Repository:
         nonlocal count
         count += 1
-        return Repository.create(tmp_path / f"repository{count}", stages)
+        return Repository.create(tmp_path / f"repository{count}", stages, warm)
 
     return made
 
