@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import pipeline_copy
 import pytest
 import triton_config
 from pipeline_copy import TOY
+from reached import watch
 
 from core import matrix, paths, task
 from core.params import load
@@ -42,6 +44,7 @@ def cases() -> Iterator[Any]:
 def finished(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Run all stages of one task in this process, in DVC's order; yields the task, in the copy's folder."""
     name, small = request.param
+    reached()
     copy = pipeline_copy.make(tmp_path_factory.mktemp(name))
     if name == TOY:
         copy.add_toy(only=True)
@@ -61,6 +64,14 @@ def finished(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
                     runpy.run_module(f"stages.{stage}", run_name="__main__")
         yield name
     task._place.cache_clear()
+
+
+@cache
+def reached() -> list[str]:
+    """Attempts of this process to reach another machine, since the first call."""
+    told: list[str] = []
+    watch(told.append)
+    return told
 
 
 def found_in(copy: pipeline_copy.Copy, patch: pytest.MonkeyPatch) -> None:
@@ -94,6 +105,10 @@ def weights_kb(folder: Path) -> float:
 
     stored = (tensor for path in folder.glob("*.onnx") for tensor in onnx.load(str(path)).graph.initializer)
     return sum(onnx.numpy_helper.to_array(tensor).nbytes for tensor in stored) / 1000
+
+
+def test_no_stage_tries_to_reach_another_machine(finished: str) -> None:
+    assert not reached()
 
 
 def test_the_report_names_every_candidate(finished: str) -> None:

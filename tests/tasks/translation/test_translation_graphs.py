@@ -12,7 +12,7 @@ import translation_tiny as tiny
 from tasks.translation import graphs
 
 
-@pytest.fixture(params=["transformer", "gru-attention", "gru"])
+@pytest.fixture(params=["transformer", "gru-attention", pytest.param("gru", marks=pytest.mark.slow)])
 def made(request: pytest.FixtureRequest, exported: Callable[[str], tiny.Exported]) -> tiny.Exported:
     return exported(request.param)
 
