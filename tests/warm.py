@@ -31,6 +31,12 @@ INSTALLED = [folder for folder in sys.path if folder not in OWN]
 """Where modules are found in the server that it has not from its caller."""
 MESSAGE = 1 << 20
 """Bytes: more than arguments and environment of a process."""
+DVC = ("dvc.cli.parser", "dvc.lock", "dvc.repo.reproduce", "dvc.stage.cache", "dvc.stage.run", "scmrepo.git", "psutil")
+"""Of DVC, what its commands import by and by."""
+PREFECT = ("rfc3987_syntax", "sqlalchemy.ext.asyncio", "sqlalchemy.dialects.sqlite", "fastapi", "httpx", "jinja2.ext")
+"""What Prefect's commands and its server import of other packages: most of their start. Not Prefect itself, which reads
+settings from the environment and from files as it is imported.
+"""
 
 
 class Warm:
@@ -83,10 +89,14 @@ class Warm:
         finally:
             reaper(PR_SET_CHILD_SUBREAPER, 0)
 
-    def run(self, args: Sequence[Any], **how: Any) -> subprocess.CompletedProcess[str]:
+    def run(self, args: Sequence[Any], timeout: float | None = None, **how: Any) -> subprocess.CompletedProcess[str]:
         """As `subprocess.run`, with its output as text."""
         with self.Popen(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **how) as process:
-            output, errors = process.communicate()
+            try:
+                output, errors = process.communicate(timeout=timeout)
+            except BaseException:
+                process.kill()
+                raise
         return subprocess.CompletedProcess(args, process.returncode, output, errors)
 
 

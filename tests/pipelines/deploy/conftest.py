@@ -18,10 +18,18 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.events.worker import EventsWorker
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
 from stand_in import FLOW, ROOT, FileServer, commit, environment, git, healthy
+from warm import DVC, PREFECT, Warm
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def warm() -> Iterator[Warm]:
+    """Nothing of this repository: tests run what lies in their own copies."""
+    with Warm(*DVC, *PREFECT) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def server(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a Prefect server with a database of its own."""
     home = tmp_path_factory.mktemp("prefect")
     with socket.socket() as free:
@@ -41,9 +49,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         str(port),
     ]
     with (home / "log").open("w") as log:
-        process = subprocess.Popen(
-            command, env=environment(address, home), stdout=log, stderr=log, start_new_session=True
-        )
+        process = warm.Popen(command, env=environment(address, home), stdout=log, stderr=log, start_new_session=True)
     try:
         deadline = time.monotonic() + 150
         while not healthy(address):

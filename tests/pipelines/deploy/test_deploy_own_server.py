@@ -20,6 +20,7 @@ import pipeline_copy
 import psutil
 import pytest
 from stand_in import FLOW, commit, healthy
+from warm import Warm
 
 
 @dataclass
@@ -30,6 +31,7 @@ class Own:
     port: int
     process: subprocess.Popen[str]
     environment: dict[str, str]
+    warm: Warm
 
     @property
     def api(self) -> str:
@@ -38,13 +40,11 @@ class Own:
     def run(self, *command: str, **variables: str) -> subprocess.CompletedProcess[str]:
         environment = {**self.environment, **variables}
         words = [sys.executable, "-m", *command]
-        return subprocess.run(
-            words, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=150, check=False
-        )
+        return self.warm.run(words, cwd=self.folder, env=environment, timeout=150)
 
 
 @pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Own]:
+def own(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Own]:
     folder = tmp_path_factory.mktemp("own") / "repository"
     pipeline_copy.make(folder, preset=None)
     (folder / "pipelines" / "flow" / "prefect_flow.py").write_text(FLOW)
@@ -63,7 +63,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Own]:
         stderr=subprocess.STDOUT,
         text=True,
     )
-    found = Own(folder, port, process, environment)
+    found = Own(folder, port, process, environment, warm)
     try:
         deadline = time.monotonic() + 150
         while not healthy(found.api):

@@ -9,25 +9,32 @@ from typing import Any
 import pytest
 from prefect_server import PrefectServer
 from repository import Make, Repository
+from warm import DVC, PREFECT, Warm
+
+
+@pytest.fixture(scope="session")
+def warm() -> Iterator[Warm]:
+    with Warm(*DVC, *PREFECT, "pipelines.flow.execution", "pipelines.flow.view", "pipelines.summary") as running:
+        yield running
 
 
 @pytest.fixture
-def make(tmp_path: Path) -> Make:
+def make(tmp_path: Path, warm: Warm) -> Make:
     """Repositories by their stages, each in a folder of its own."""
     count = 0
 
     def made(stages: Mapping[str, Any]) -> Repository:
         nonlocal count
         count += 1
-        return Repository.create(tmp_path / f"repository{count}", stages)
+        return Repository.create(tmp_path / f"repository{count}", stages, warm)
 
     return made
 
 
 @pytest.fixture(scope="session")
-def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
+def prefect(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
     """A real Prefect server process with a database of its own."""
-    running = PrefectServer(tmp_path_factory.mktemp("prefect"))
+    running = PrefectServer(tmp_path_factory.mktemp("prefect"), warm)
     try:
         yield running
     finally:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from warm import Warm
 
 from pipelines.flow.server import QUIET, answers
 
@@ -19,8 +20,8 @@ from pipelines.flow.server import QUIET, answers
 class PrefectServer:
     """`prefect server` with SQLite in `home`; it can be killed and started again."""
 
-    def __init__(self, home: Path):
-        self.home = home
+    def __init__(self, home: Path, warm: Warm):
+        self.home, self.warm = home, warm
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])
@@ -31,7 +32,7 @@ class PrefectServer:
         command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self.port)]
         environment = {**os.environ, **QUIET, "PREFECT_HOME": str(self.home)}
         with (self.home / "log").open("a") as log:
-            self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
+            self.process = self.warm.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
         deadline = time.monotonic() + 150
         while not answers(self.url, 1.0):
             assert self.process.poll() is None and time.monotonic() < deadline, (self.home / "log").read_text()

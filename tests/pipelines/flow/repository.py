@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
+from warm import Warm
 
 ROOT = Path(__file__).parents[3]
 WORK = Path(__file__).with_name("work.py")
@@ -24,12 +25,14 @@ class Repository:
     """A DVC repository without git, whose stages are `work.py` with the given options."""
 
     path: Path
+    warm: Warm
+    """DVC and the flow are processes as ever, which need not import DVC first."""
 
     @classmethod
-    def create(cls, path: Path, stages: Mapping[str, Any]) -> Repository:
+    def create(cls, path: Path, stages: Mapping[str, Any], warm: Warm) -> Repository:
         """stages: name -> parents, or {"deps": parents, "options": for work.py, "meta": ...}."""
         path.mkdir(parents=True, exist_ok=True)
-        made = cls(path)
+        made = cls(path, warm)
         (path / ".dvc").mkdir()  # what `dvc init --no-scm` makes, without its seconds
         config = "[core]\nno_scm = true\nanalytics = false\ncheck_update = false\n"
         (path / ".dvc" / "config").write_text(config, encoding="utf-8")
@@ -68,7 +71,7 @@ class Repository:
 
     def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
         """The flow in the background."""
-        return subprocess.Popen(
+        return self.warm.Popen(
             [sys.executable, "-m", "pipelines.flow", "--bare", "--no-prefect", *arguments],
             cwd=self.path,
             env={**self.environment, **variables},
@@ -80,14 +83,11 @@ class Repository:
     def _run(
         self, arguments: Sequence[str], timeout: float, variables: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
+        return self.warm.run(
             [sys.executable, *arguments],
             cwd=self.path,
             env={**self.environment, **(variables or {})},
-            capture_output=True,
-            text=True,
             timeout=timeout,
-            check=False,
         )
 
     def executions(self, name: str) -> list[dict[str, Any]]:
