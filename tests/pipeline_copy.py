@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
+from warm import Warm
 
 from core import lineage
 from core import params as params_module
@@ -21,15 +22,29 @@ TOY = "toy_line"
 
 @dataclass
 class Copy:
-    """A working copy: `run` calls a command in it, `dvc` calls DVC."""
+    """A working copy: `run` calls a command in it, `dvc` calls DVC.
+
+    warm: what DVC and programs of Python are forked from; it has imported nothing of this repository.
+    """
 
     folder: Path
     environment: dict[str, str] = field(default_factory=dict)
+    warm: Warm | None = None
 
     def run(self, *command: str, check: bool = True, timeout: float = 600) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=timeout, check=False
-        )
+        if self.warm and command[0] in ("dvc", "python"):
+            words = ["-m", *command] if command[0] == "dvc" else command[1:]
+            done = self.warm.run([sys.executable, *words], cwd=self.folder, env=self.environment, timeout=timeout)
+        else:
+            done = subprocess.run(
+                command,
+                cwd=self.folder,
+                env=self.environment,
+                capture_output=True,
+                text=True,
+                timeout=timeout,
+                check=False,
+            )
         if check and done.returncode:
             output = done.stdout[-4000:] + done.stderr[-4000:]
             raise AssertionError(f"{command} ended with {done.returncode}:\n{output}")
@@ -89,7 +104,7 @@ class Copy:
         self.run("python", "-m", "pipelines.matrix")
 
 
-def make(folder: Path, preset: str | None = "tiny") -> Copy:
+def make(folder: Path, preset: str | None = "tiny", warm: Warm | None = None) -> Copy:
     """Copy what git would track into `folder`, as its own git and DVC repository, with a preset applied."""
     listing = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
@@ -112,7 +127,7 @@ def make(folder: Path, preset: str | None = "tiny") -> Copy:
         "DVC_NO_ANALYTICS": "1",
         "DO_NOT_TRACK": "1",
     }
-    copy = Copy(folder, environment)
+    copy = Copy(folder, environment, warm)
     copy.run("git", "init", "--quiet")
     copy.run("git", "add", "--all")
     copy.run("git", "-c", "user.name=t", "-c", "user.email=t@example.com", "commit", "--quiet", "-m", "copy")

@@ -13,14 +13,21 @@ import pipeline_copy
 import pytest
 import yaml
 from pipeline_copy import TOY, Copy
+from warm import DVC, Warm
 
 TRAINED = ("train@", "prune@", "distill@")
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory: pytest.TempPathFactory) -> Copy:
+def warm() -> Iterator[Warm]:
+    with Warm(*DVC, "pydantic", "yaml") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def done(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> Copy:
     """All tasks and the toy, finished."""
-    copy = pipeline_copy.make(tmp_path_factory.mktemp("done"), preset=None)
+    copy = pipeline_copy.make(tmp_path_factory.mktemp("done"), preset=None, warm=warm)
     copy.add_toy()
     copy.pretend()
     copy.run("git", "add", "--all")

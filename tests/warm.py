@@ -33,6 +33,10 @@ MESSAGE = 1 << 20
 """Bytes: more than arguments and environment of a process."""
 DVC = ("dvc.cli.parser", "dvc.lock", "dvc.repo.reproduce", "dvc.stage.cache", "dvc.stage.run", "scmrepo.git", "psutil")
 """Of DVC, what its commands import by and by."""
+PREFECT = ("rfc3987_syntax", "sqlalchemy.ext.asyncio", "sqlalchemy.dialects.sqlite", "fastapi", "httpx", "jinja2.ext")
+"""What Prefect's commands and its server import of other packages: most of their start. Not Prefect itself, which reads
+settings from the environment and from files as it is imported.
+"""
 
 
 class Warm:

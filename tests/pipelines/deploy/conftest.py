@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
-import socket
-import subprocess
-import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,49 +11,35 @@ import pytest
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.events.worker import EventsWorker
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
-from stand_in import FLOW, ROOT, FileServer, commit, environment, git, healthy
+from prefect_server import PrefectServer
+from stand_in import FLOW, ROOT, FileServer, commit, git
+from warm import DVC, PREFECT, Warm
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a Prefect server with a database of its own."""
-    home = tmp_path_factory.mktemp("prefect")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    address = f"http://127.0.0.1:{port}/api"
-    command = [
-        sys.executable,
-        "-m",
-        "prefect",
-        "server",
-        "start",
-        "--no-ui",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-    ]
-    with (home / "log").open("w") as log:
-        process = subprocess.Popen(
-            command, env=environment(address, home), stdout=log, stderr=log, start_new_session=True
-        )
+def warm() -> Iterator[Warm]:
+    """Nothing of this repository: tests run what lies in their own copies."""
+    with Warm(*DVC, *PREFECT) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def prefect(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
+    """A Prefect server with a database of its own."""
+    running = PrefectServer(tmp_path_factory.mktemp("prefect"), warm)
     try:
-        deadline = time.monotonic() + 150
-        while not healthy(address):
-            assert process.poll() is None and time.monotonic() < deadline, (home / "log").read_text()
-            time.sleep(0.5)
-        here = {PREFECT_API_URL: address, PREFECT_HOME: home, PREFECT_LOGGING_TO_API_ENABLED: False}
-        with temporary_settings(here):
-            yield address
-            EventsWorker.drain_all(timeout=10)  # while there is somebody to send to
+        yield running
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        running.stop()
+
+
+@pytest.fixture(scope="session")
+def server(prefect: PrefectServer) -> Iterator[str]:
+    """The address of the server, which Prefect in this process uses."""
+    here = {PREFECT_API_URL: prefect.url, PREFECT_HOME: prefect.home, PREFECT_LOGGING_TO_API_ENABLED: False}
+    with temporary_settings(here):
+        yield prefect.url
+        EventsWorker.drain_all(timeout=10)  # while there is somebody to send to
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import stat
@@ -19,7 +20,9 @@ import httpx
 import pipeline_copy
 import psutil
 import pytest
+from prefect_server import PrefectServer
 from stand_in import FLOW, commit, healthy
+from warm import Warm
 
 
 @dataclass
@@ -30,6 +33,7 @@ class Own:
     port: int
     process: subprocess.Popen[str]
     environment: dict[str, str]
+    warm: Warm
 
     @property
     def api(self) -> str:
@@ -38,17 +42,17 @@ class Own:
     def run(self, *command: str, **variables: str) -> subprocess.CompletedProcess[str]:
         environment = {**self.environment, **variables}
         words = [sys.executable, "-m", *command]
-        return subprocess.run(
-            words, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=150, check=False
-        )
+        return self.warm.run(words, cwd=self.folder, env=environment, timeout=150)
 
 
 @pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Own]:
+def own(warm: Warm, prefect: PrefectServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Own]:
     folder = tmp_path_factory.mktemp("own") / "repository"
     pipeline_copy.make(folder, preset=None)
     (folder / "pipelines" / "flow" / "prefect_flow.py").write_text(FLOW)
     commit(folder)
+    (folder / ".stillhouse" / "prefect").mkdir(parents=True)
+    shutil.copy(prefect.empty, folder / ".stillhouse" / "prefect" / "prefect.db")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = int(free.getsockname()[1])
@@ -63,7 +67,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Own]:
         stderr=subprocess.STDOUT,
         text=True,
     )
-    found = Own(folder, port, process, environment)
+    found = Own(folder, port, process, environment, warm)
     try:
         deadline = time.monotonic() + 150
         while not healthy(found.api):
@@ -83,20 +87,20 @@ def declared(folder: Path) -> str:
     return str(path)
 
 
-def home_of(output: str) -> str:
+@pytest.fixture(scope="module")
+def home(own: Own, tmp_path_factory: pytest.TempPathFactory) -> str:
     """PREFECT_HOME of the commands that `make deploy` prints."""
-    (home,) = set(re.findall(r"PREFECT_HOME=(\S+) prefect", output))
+    deployed = own.run("pipelines.deploy", "--file", declared(tmp_path_factory.mktemp("declared")))
+    assert deployed.returncode == 0, deployed.stdout + deployed.stderr
+    (home,) = set(re.findall(r"PREFECT_HOME=(\S+) prefect", deployed.stdout))
     return str(home)
 
 
-def test_deploy_and_a_worker_go_on_without_a_word_from_the_user(own: Own, tmp_path: Path) -> None:
-    deployed = own.run("pipelines.deploy", "--file", declared(tmp_path))
-    assert deployed.returncode == 0, deployed.stdout + deployed.stderr
+def test_deploy_and_a_worker_go_on_without_a_word_from_the_user(own: Own, home: str, tmp_path: Path) -> None:
     again = own.run(
         "pipelines.deploy", "--file", declared(tmp_path), PREFECT_API_URL=f"http://localhost:{own.port}/api"
     )
     assert again.returncode == 0 and "unchanged" in again.stdout, again.stdout + again.stderr
-    home = home_of(deployed.stdout)
 
     ordered = own.run("prefect", "deployment", "run", "stillhouse/hand", "-p", "jobs=2", PREFECT_HOME=home)
     assert ordered.returncode == 0, ordered.stdout + ordered.stderr
@@ -105,9 +109,8 @@ def test_deploy_and_a_worker_go_on_without_a_word_from_the_user(own: Own, tmp_pa
     assert json.loads(Path(own.environment["STAND_IN"]).read_text())["jobs"] == 2
 
 
-def test_a_command_among_job_variables_never_runs(own: Own, tmp_path: Path) -> None:
+def test_a_command_among_job_variables_never_runs(own: Own, home: str, tmp_path: Path) -> None:
     """docs/faults.md 106: refused for a deployment's run, without effect for a run that was made past it."""
-    home = home_of(own.run("pipelines.deploy", "--file", declared(tmp_path)).stdout)
     evil = f"touch {tmp_path / 'PWNED'}"
     ordered = ("prefect", "deployment", "run", "stillhouse/hand", "--job-variable", f"command={evil}")
     refused = own.run(*ordered, PREFECT_HOME=home)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import types
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from stand_in import commit, git
+from warm import Warm
 
 from pipelines.deploy import remote
 from pipelines.deploy.remote import RemoteError
@@ -19,8 +23,28 @@ stages:
 """
 
 
+Dvc = Callable[..., str]
+"""A command of DVC in a folder; returns what it printed."""
+
+
 @pytest.fixture
-def origin(tmp_path: Path) -> Path:
+def dvc(warm: Warm, monkeypatch: pytest.MonkeyPatch) -> Dvc:
+    """Those that `remote` calls are like it: processes as ever, which need not import DVC first."""
+
+    def run(command: list[str], *, check: bool, **how: Any) -> subprocess.CompletedProcess[str]:
+        how = {key: value for key, value in how.items() if key not in ("capture_output", "text")}
+        done = warm.run(command, **how)
+        if check:
+            done.check_returncode()
+        return done
+
+    # The name in that module alone: elsewhere a process is started as it is.
+    monkeypatch.setattr(remote, "subprocess", types.SimpleNamespace(**vars(subprocess) | {"run": run}))
+    return lambda where, *arguments: run([sys.executable, "-m", "dvc", *arguments], cwd=where, check=True).stdout
+
+
+@pytest.fixture
+def origin(tmp_path: Path, dvc: Dvc) -> Path:
     """A repository with two stages and the remote `store`, a folder beside it."""
     path = tmp_path / "origin"
     path.mkdir()
@@ -34,11 +58,6 @@ def origin(tmp_path: Path) -> Path:
     return path
 
 
-def dvc(where: Path, *arguments: str) -> str:
-    command = [sys.executable, "-m", "dvc", *arguments]
-    return subprocess.run(command, cwd=where, check=True, capture_output=True, text=True).stdout
-
-
 def clone(origin: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A fresh clone, as the working directory."""
     path = origin.parent / name
@@ -47,7 +66,9 @@ def clone(origin: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def test_a_fresh_clone_takes_over_what_another_one_made(origin: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fresh_clone_takes_over_what_another_one_made(
+    origin: Path, dvc: Dvc, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = clone(origin, "first", monkeypatch)
     remote.pull("store")  # nothing is there yet
     dvc(first, "repro", "--quiet")
@@ -74,7 +95,7 @@ def test_an_unknown_remote_is_told_with_the_valid_ones(origin: Path, monkeypatch
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/store", "s3://bucket/store"])
 def test_a_remote_that_takes_nothing_is_found_before_the_run(
-    origin: Path, monkeypatch: pytest.MonkeyPatch, url: str
+    origin: Path, dvc: Dvc, monkeypatch: pytest.MonkeyPatch, url: str
 ) -> None:
     path = clone(origin, "first", monkeypatch)
     dvc(path, "remote", "modify", "--local", "store", "url", url)
@@ -83,7 +104,9 @@ def test_a_remote_that_takes_nothing_is_found_before_the_run(
 
 
 @pytest.mark.slow
-def test_a_push_is_tried_again_and_says_where_the_outputs_are(origin: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_push_is_tried_again_and_says_where_the_outputs_are(
+    origin: Path, dvc: Dvc, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(remote, "WAIT_S", 0.0)
     path = clone(origin, "first", monkeypatch)
     dvc(path, "repro", "--quiet")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import FlowRun
 from stand_in import FLOW, ROOT, commit, environment, events
+from warm import Warm
 
 from core import task
 
@@ -34,21 +34,13 @@ def repository(tmp_path: Path) -> Path:
 class Site:
     """A server, a repository, and the processes between them."""
 
-    def __init__(self, client: SyncPrefectClient, server: str, repository: Path):
-        self.client, self.repository = client, repository
+    def __init__(self, client: SyncPrefectClient, server: str, repository: Path, warm: Warm):
+        self.client, self.repository, self.warm = client, repository, warm
         self.written = repository.parent / "written.json"
         self.environment = {**environment(server, repository.parent), "STAND_IN": str(self.written)}
 
     def run(self, where: Path, *command: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", *command],
-            cwd=where,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=150,
-            check=False,
-        )
+        done = self.warm.run([sys.executable, "-m", *command], cwd=where, env=self.environment, timeout=150)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr
 
@@ -74,8 +66,8 @@ class Site:
 
 
 @pytest.fixture
-def site(client: SyncPrefectClient, server: str, repository: Path) -> Site:
-    return Site(client, server, repository)
+def site(client: SyncPrefectClient, server: str, repository: Path, warm: Warm) -> Site:
+    return Site(client, server, repository, warm)
 
 
 def test_a_worker_runs_the_declared_commit_from_a_clone(site: Site) -> None:

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from prefect_server import PrefectServer
 from repository import Make, Repository
-from warm import DVC, Warm
+from warm import DVC, PREFECT, Warm
 
 
 @pytest.fixture(scope="session")
 def warm() -> Iterator[Warm]:
-    with Warm(*DVC, "pipelines.flow.__main__") as running:
+    with Warm(*DVC, *PREFECT, "pipelines.flow.execution", "pipelines.flow.view", "pipelines.summary") as running:
         yield running
 
 
@@ -32,9 +32,9 @@ def make(tmp_path: Path, warm: Warm) -> Make:
 
 
 @pytest.fixture(scope="session")
-def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
+def prefect(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
     """A real Prefect server process with a database of its own."""
-    running = PrefectServer(tmp_path_factory.mktemp("prefect"))
+    running = PrefectServer(tmp_path_factory.mktemp("prefect"), warm)
     try:
         yield running
     finally:

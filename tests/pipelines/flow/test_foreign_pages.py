@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -19,6 +20,7 @@ import chromium
 import httpx
 import pytest
 from foreign import Site, tried
+from prefect_server import PrefectServer
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -89,9 +91,11 @@ def until(condition: Callable[[], object], seconds: float = 30) -> object:
 
 
 @pytest.fixture(scope="module")
-def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, tuple[str, str]]]:
+def own(prefect: PrefectServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, tuple[str, str]]]:
     """`make flow-ui`: its address, user and password."""
-    folder = tmp_path_factory.mktemp("prefect")
+    folder = tmp_path_factory.mktemp("own")
+    (folder / ".stillhouse" / "prefect").mkdir(parents=True)
+    shutil.copy(prefect.empty, folder / ".stillhouse" / "prefect" / "prefect.db")
     for url in begun(folder, "/api/health", lambda port: ["-m", "pipelines.flow.server", "--port", str(port)]):
         user, _, password = (folder / ".stillhouse/prefect/password").read_text().strip().partition(":")
         assert f"{user}:{password}" in (folder / "log").read_text()
@@ -129,6 +133,7 @@ def test_a_trusting_server_is_open_to_all_of_it(browser: webdriver.Chrome, site:
         threading.Thread(target=open_to_all.serve_forever, args=(0.05,), daemon=True).start()
         url = f"http://127.0.0.1:{open_to_all.server_port}"
         told = tried(browser, pages(site)[0], url, "/read", "/write", "{}")
+        until(lambda: len(open_to_all.posted) == 4)  # the form's comes when the frame has loaded
         open_to_all.shutdown()
     secret = dict.fromkeys(("read", "read with credentials", "write"), "'secret'")
     blind = dict.fromkeys(("blind text/plain", "blind application/x-www-form-urlencoded"), "sent")
@@ -136,8 +141,8 @@ def test_a_trusting_server_is_open_to_all_of_it(browser: webdriver.Chrome, site:
     assert sorted(open_to_all.posted) == ["application/json", "application/x-www-form-urlencoded", *["text/plain"] * 2]
 
 
-def test_prefect(browser: webdriver.Chrome, site: int, prefect: tuple[str, tuple[str, str]]) -> None:
-    url, auth = prefect
+def test_prefect(browser: webdriver.Chrome, site: int, own: tuple[str, tuple[str, str]]) -> None:
+    url, auth = own
     flow = httpx.post(f"{url}/api/flows/", json={"name": "stillhouse"}, auth=auth, trust_env=False).json()["id"]
     body = json.dumps({"flow_id": flow, "state": {"type": "SCHEDULED"}})
 

@@ -20,7 +20,7 @@ FLOW = [sys.executable, "-m", "pipelines.flow", "--bare", "--jobs", "2"]
 
 def start(repository: Repository, url: str) -> subprocess.Popen[str]:
     environment = {**repository.environment, "PREFECT_API_URL": url, "PREFECT_HOME": str(repository.path / "prefect")}
-    return subprocess.Popen(
+    return repository.warm.Popen(
         FLOW, cwd=repository.path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
 
@@ -29,10 +29,10 @@ def in_mid_run(make: Make, folder: Path) -> tuple[PrefectServer, Repository, sub
     """A server of its own, and a flow in the second of three stages."""
     home = folder / "server"
     home.mkdir()
-    prefect = PrefectServer(home)
     slow = "--sleep 5"
     stages = {"a": {"options": slow}, "b": {"deps": ["a"], "options": slow}, "c": {"deps": ["b"], "options": slow}}
     repository = make(stages)
+    prefect = PrefectServer(home, repository.warm)
     flow = start(repository, prefect.url)
     wait_for(lambda: repository.executions("b"))
     return prefect, repository, flow

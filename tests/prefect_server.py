@@ -5,33 +5,44 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import httpx
+from warm import Warm
 
 from pipelines.flow.server import QUIET, answers
 
 
 class PrefectServer:
-    """`prefect server` with SQLite in `home`; it can be killed and started again."""
+    """`prefect server` with SQLite in `home`; it can be killed and started again.
 
-    def __init__(self, home: Path):
-        self.home = home
+    empty: its database as it was at first; to make the tables takes seconds, to copy them does not.
+    """
+
+    def __init__(self, home: Path, warm: Warm):
+        self.home, self.warm = home, warm
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])
         self.url = f"http://127.0.0.1:{self.port}/api"
         self.start()
+        self.empty = self.home / "empty.db"
+        with closing(sqlite3.connect(self.home / "prefect.db")) as live, closing(sqlite3.connect(self.empty)) as copy:
+            live.backup(copy)
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self.port)]
-        environment = {**os.environ, **QUIET, "PREFECT_HOME": str(self.home)}
+        words = ["-m", "prefect", "server", "start", "--no-ui", "--host", "127.0.0.1", "--port", str(self.port)]
+        command = [sys.executable, *words]
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(("PREFECT_", "STILLHOUSE_"))}
+        environment = {**kept, **QUIET, "PREFECT_HOME": str(self.home)}
         with (self.home / "log").open("a") as log:
-            self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
+            self.process = self.warm.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
         deadline = time.monotonic() + 150
         while not answers(self.url, 1.0):
             assert self.process.poll() is None and time.monotonic() < deadline, (self.home / "log").read_text()
