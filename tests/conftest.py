@@ -15,7 +15,7 @@ gc.disable()  # until all is imported and collected, nothing of which is garbage
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 sys.path[1:1] = [str(ROOT / "tests"), str(ROOT / "tests" / "structure")]
-pytest_plugins = ["budget"]
+pytest_plugins = ["budget", "faults"]
 
 os.environ.setdefault("DVC_NO_ANALYTICS", "1")
 os.environ.setdefault("DO_NOT_TRACK", "1")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import faults
+import pytest
+from faults import NOT_YET, PAGE
 from imports import ROOT
 
-PAGE = (ROOT / "docs" / "faults.md").read_text(encoding="utf-8")
-ROWS = re.findall(r"^\| (\d+) \| ([^|]+) \| ([^|]+) \| ([^|]*) \|$", PAGE, re.MULTILINE)
+ROWS = faults.rows()
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
-NOT_YET = "not yet"
 
 
 def cases(name: str) -> set[str]:
@@ -20,18 +21,18 @@ def cases(name: str) -> set[str]:
 
 
 def test_every_fault_is_numbered_and_told() -> None:
-    assert [int(number) for number, *_ in ROWS] == list(range(1, len(ROWS) + 1))
-    assert PAGE.count("\n| ") == len(ROWS) + PAGE.count("| fault |")  # no row has another form
+    assert [row.number for row in ROWS] == list(range(1, len(ROWS) + 1))
+    page = PAGE.read_text(encoding="utf-8")
+    assert page.count("\n| ") == len(ROWS) + page.count("| fault |")  # no row has another form
 
 
 def test_the_tests_of_a_fault_exist() -> None:
     missing = []
-    for number, _, _, tests in ROWS:
-        named = re.findall(r"`(test_\w+\.py)(?:::(\w+))?`", tests)
-        if not named and NOT_YET not in tests:
-            missing.append(f"{number} names no test, and does not say {NOT_YET!r}")
-        missing += [f"{number}: {file}::{case}" for file, case in named if case and case not in cases(file)]
-        assert all(cases(file) for file, _ in named)
+    for row in ROWS:
+        if not row.named and NOT_YET not in row.tests:
+            missing.append(f"{row.number} names no test, and does not say {NOT_YET!r}")
+        missing += [f"{row.number}: {file}::{case}" for file, case in row.named if case and case not in cases(file)]
+        assert all(cases(file) for file, _ in row.named)
     assert not missing, missing
 
 
@@ -39,8 +40,27 @@ def test_what_tests_refer_to_stands_there() -> None:
     wrong = []
     for path in TESTS:
         text = path.read_text(encoding="utf-8")
-        if path != Path(__file__) and re.search(r"(?<!docs/)faults\.md|\b(Row|Fault) \d+\b", text):
+        if path.name not in ("test_faults.py", "faults.py") and re.search(
+            r"(?<!docs/)faults\.md|\b(Row|Fault) \d+\b", text
+        ):
             wrong.append(f"{path.name} refers to faults without docs/faults.md")
         for words in re.findall(r"docs/faults\.md ((?:\d+(?:-| to |, | and )?)+)", text):
             wrong += [f"{path.name}: {n}" for n in re.findall(r"\d+", words) if not 1 <= int(n) <= len(ROWS)]
     assert not wrong, wrong
+
+
+def test_rows_are_chosen_by_number_and_range() -> None:
+    assert faults.chosen("7,98-100") == {7, 98, 99, 100}
+    for words in ("", "x", "3-", "1,,2", "-4"):
+        with pytest.raises(pytest.UsageError, match=r"expected numbers of docs/faults\.md"):
+            faults.chosen(words)
+
+
+def test_only_the_tests_of_those_rows_run(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = request.node
+    item = type("Item", (), {"path": Path("test_flow.py"), "name": "test_other"})()
+    items = [here, item]
+    monkeypatch.setattr(faults, "rows", lambda: [faults.Row(5, "", "", f"`{Path(__file__).name}::{here.name}`")])
+    monkeypatch.setattr(request.config.option, "faults", "5")
+    faults.pytest_collection_modifyitems(request.config, items)
+    assert items == [here]
