@@ -68,6 +68,14 @@ class Copy:
             section[last] = value
         path.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
 
+    def only(self, *names: str) -> None:
+        """Leave out all tasks but these."""
+        path = self.folder / "params.yaml"
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        for name in set(values["tasks"]) - set(names):
+            del values[name]
+        path.write_text(yaml.safe_dump(values | {"tasks": list(names)}, sort_keys=False), encoding="utf-8")
+
     def pretend(self) -> None:
         """Make DVC take every stage for done: outputs of no content, and the `dvc.lock` of a finished run."""
         values = [yaml.safe_load((self.folder / name).read_text("utf-8")) for name in ("dvc.yaml", "matrix.yaml")]

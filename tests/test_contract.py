@@ -7,7 +7,6 @@ import json
 import math
 import runpy
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -19,10 +18,12 @@ import pytest
 import triton_config
 from pipeline_copy import TOY
 from reached import watch
+from warm import MLFLOW, Warm
 
 from core import matrix, paths, task
 from core.params import load
 from ops import tracking
+from ops.tracking import courier
 
 pytestmark = pytest.mark.timeout(1200)  # the fixture runs a whole pipeline
 SMALL = {"distill": {}, "precisions": ["fp32", "int8"]}
@@ -40,8 +41,14 @@ def cases() -> Iterator[Any]:
     yield pytest.param((TOY, False), id=TOY)
 
 
+@pytest.fixture(scope="module")
+def warm() -> Iterator[Warm]:
+    with Warm(*MLFLOW) as running:
+        yield running
+
+
 @pytest.fixture(scope="module", params=cases())
-def finished(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def finished(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, warm: Warm) -> Iterator[str]:
     """Run all stages of one task in this process, in DVC's order; yields the task, in the copy's folder."""
     name, small = request.param
     reached()
@@ -55,6 +62,7 @@ def finished(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(copy.folder)
         patch.setattr(sys, "argv", [])
+        warm.starts(courier, patch)
         if name == TOY:
             found_in(copy, patch)
         with tracking.sending():
@@ -219,7 +227,7 @@ def test_triton_gets_what_the_graphs_are(finished: str) -> None:
         assert (folder / "1" / "model.onnx").read_bytes() == graph.read_bytes()
 
 
-def test_the_mlflow_model_predicts_the_same_without_torch(finished: str, tmp_path: Path) -> None:
+def test_the_mlflow_model_predicts_the_same_without_torch(finished: str, tmp_path: Path, warm: Warm) -> None:
     folder = shutil.copytree(paths.deploy(finished) / "mlflow", tmp_path / "model")
     golden = paths.package(finished).resolve() / "golden"
     program = (
@@ -229,9 +237,7 @@ def test_the_mlflow_model_predicts_the_same_without_torch(finished: str, tmp_pat
         "assert mlflow.pyfunc.load_model('model').predict(inputs) == [s['output'] for s in samples]\n"
         "assert 'torch' not in sys.modules"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program, str(golden)], cwd=folder.parent, capture_output=True, text=True, check=False
-    )
+    done = warm.run([sys.executable, "-c", program, str(golden)], cwd=folder.parent)
     assert done.returncode == 0, done.stderr
 
 

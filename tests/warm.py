@@ -21,8 +21,11 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any
+from types import ModuleType, SimpleNamespace, TracebackType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PR_SET_CHILD_SUBREAPER = 36
@@ -33,6 +36,7 @@ MESSAGE = 1 << 20
 """Bytes: more than arguments and environment of a process."""
 DVC = ("dvc.cli.parser", "dvc.lock", "dvc.repo.reproduce", "dvc.stage.cache", "dvc.stage.run", "scmrepo.git", "psutil")
 """Of DVC, what its commands import by and by."""
+MLFLOW = ("mlflow", "mlflow.pyfunc")
 PREFECT = ("rfc3987_syntax", "sqlalchemy.ext.asyncio", "sqlalchemy.dialects.sqlite", "fastapi", "httpx", "jinja2.ext")
 """What Prefect's commands and its server import of other packages: most of their start. Not Prefect itself, which reads
 settings from the environment and from files as it is imported.
@@ -88,6 +92,10 @@ class Warm:
             return int(self.channel.recv(64))
         finally:
             reaper(PR_SET_CHILD_SUBREAPER, 0)
+
+    def starts(self, module: ModuleType, patch: pytest.MonkeyPatch) -> None:
+        """Have `module` fork its processes here. The name in that module alone: elsewhere a process starts as ever."""
+        patch.setattr(module, "subprocess", SimpleNamespace(**vars(subprocess) | {"Popen": self.Popen}))
 
     def run(self, args: Sequence[Any], timeout: float | None = None, **how: Any) -> subprocess.CompletedProcess[str]:
         """As `subprocess.run`, with its output as text."""
@@ -155,13 +163,12 @@ def start(asked: dict[str, Any], fds: list[int], forker: int) -> None:
 def run(args: list[str]) -> None:
     """What the interpreter does with its arguments: `-c PROGRAM`, `-m MODULE` or a file, and what follows."""
     import runpy
-    import types
 
     first = {"-c": "", "-m": os.getcwd()}.get(args[0], str(Path(args[0]).parent))  # noqa: PTH109
     sys.path[:] = [first, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)), *INSTALLED]
     if args[0] == "-c":
         sys.argv = ["-c", *args[2:]]
-        sys.modules["__main__"] = main = types.ModuleType("__main__")
+        sys.modules["__main__"] = main = ModuleType("__main__")
         exec(compile(args[1], "<string>", "exec"), main.__dict__)
     elif args[0] == "-m":
         sys.argv = args[1:]

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 import threading
-import types
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
 from sources import Server
-from warm import Warm
+from warm import MLFLOW, Warm
 
 from ops.tracking import courier
 
@@ -29,7 +27,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def warm() -> Iterator[Warm]:
-    with Warm("mlflow", "mlflow.pyfunc") as running:
+    with Warm(*MLFLOW) as running:
         yield running
 
 
@@ -39,8 +37,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database: Path, warm:
 
     A courier is a process as ever, which need not import MLflow first: that takes two seconds of a core each time.
     """
-    # The name in that module alone: elsewhere a process is started as it is.
-    monkeypatch.setattr(courier, "subprocess", types.SimpleNamespace(**vars(subprocess) | {"Popen": warm.Popen}))
+    warm.starts(courier, monkeypatch)
     (tmp_path / ".stillhouse" / "mlflow").mkdir(parents=True)
     shutil.copy(database, tmp_path / ".stillhouse" / "mlflow")
     for name in ("dvc.yaml", "matrix.yaml", "params.yaml"):

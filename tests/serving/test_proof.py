@@ -24,7 +24,7 @@ from waiting import until
 from serving import kept
 
 Serve = Callable[..., Running]
-BOUNDS = ("--watch-s", "0.1", "--proof-s", "6", "--proof-mb", "700")
+BOUNDS = ("--watch-s", "0.1", "--proof-s", "4", "--proof-mb", "700")
 
 
 def changed(nodes: list[onnx.NodeProto], constants: dict[str, np.ndarray]) -> Callable[[Path], None]:
@@ -70,7 +70,7 @@ def hungry() -> Callable[[Path], None]:
 
 
 BAD = {
-    "endless": (endless, "took more than 6 s"),
+    "endless": (endless, "took more than 4 s"),
     "hungry": (hungry, "took more than 700 MB of memory|[Aa]lloc"),
 }
 
@@ -102,7 +102,7 @@ def test_the_version_before_it_serves(serve: Serve, toy: Path, tmp_path: Path, k
     assert psutil.Process(server.worker.pid).children() == []
     assert server.http.post("/v1/detect", files={"image": picture}).json()["version"] == good
 
-    if kind == "endless":  # its refusal takes six seconds of a core
+    if kind == "endless":  # its refusal takes four seconds of a core
         return
     server.worker.send_signal(signal.SIGKILL)  # the next worker finds the bad one only
     server.wait_for("package refused", 40, count=2)

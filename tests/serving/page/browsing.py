@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -118,8 +118,8 @@ def downloaded(folder: Path, page: Page) -> Path:
     """The one file that was saved, complete."""
 
     def look() -> Path | None:
-        files: Sequence[Path] = [path for path in folder.iterdir() if path.suffix == ".json"]
-        return files[0] if files else None
+        files = list(folder.iterdir())  # while Chromium writes, the name is there, empty, beside a `.crdownload`
+        return files[0] if len(files) == 1 and files[0].suffix == ".json" and files[0].stat().st_size else None
 
     return page.until(look, "downloaded file")
 
