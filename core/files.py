@@ -5,11 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+HALF = re.compile(r"[\ud800-\udfff]")
+"""Half of a character (UTF-16's surrogates alone): in JSON and in names of files there may be some, UTF-8 has none."""
 
 
 def write_text(path: Path, text: str) -> None:
@@ -25,7 +29,7 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as indented JSON with stable key order and no NaN (which is not JSON)."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True, allow_nan=False) + "\n")
+    write_text(path, _json(value, indent=2, sort_keys=True) + "\n")
 
 
 def read_json(path: Path) -> Any:
@@ -34,7 +38,13 @@ def read_json(path: Path) -> Any:
 
 def write_jsonl(path: Path, rows: Iterable[Any]) -> None:
     """One JSON object a line."""
-    write_text(path, "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows))
+    write_text(path, "".join(_json(row) + "\n" for row in rows))
+
+
+def _json(value: Any, **how: Any) -> str:
+    """JSON that can be written as UTF-8 and reads back as `value`."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, **how)
+    return HALF.sub(lambda half: f"\\u{ord(half[0]):04x}", text)
 
 
 def read_jsonl(path: Path) -> list[Any]:

@@ -32,7 +32,7 @@ def fingerprint(path: Path) -> dict[str, Any]:
     files = files_below(root) if root.is_dir() else [root]
     if beside := [] if root.is_dir() else _beside(root):
         root, files = root.parent, sorted({*files, *beside})
-    memory = paths.STATE / "fingerprints" / f"{hashlib.sha256(str(root).encode()).hexdigest()[:16]}.json"
+    memory = paths.STATE / "fingerprints" / f"{hashlib.sha256(os.fsencode(root)).hexdigest()[:16]}.json"
     known: dict[str, Any] = read_json(memory) if memory.exists() else {}
     found: dict[str, Any] = {}
     total = hashlib.sha256()
@@ -44,7 +44,7 @@ def fingerprint(path: Path) -> dict[str, Any]:
             found[name] = old if old and old[:2] == mark else [*mark, sha256(file)]
         except PermissionError:
             raise SourceError(f"data.source: {file} cannot be read; give this user read access") from None
-        total.update(f"{name}\0{found[name][2]}\n".encode())
+        total.update(os.fsencode(f"{name}\0{found[name][2]}\n"))  # a name may be no UTF-8
     if found != known:
         write_json(memory, found)
     return {"count": len(files), "bytes": sum(entry[0] for entry in found.values()), "digest": total.hexdigest()}

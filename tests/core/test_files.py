@@ -74,3 +74,13 @@ def test_lines_survive_a_round_trip(tmp_path: Path) -> None:
     rows = [{"text": "a\nb\u2028c"}, {"text": ""}]
     files.write_jsonl(tmp_path / "a.jsonl", rows)
     assert files.read_jsonl(tmp_path / "a.jsonl") == rows
+
+
+def test_half_a_character_survives_a_round_trip(tmp_path: Path) -> None:
+    """JSON has such (`\\ud800`), and so have names of files that are no UTF-8; UTF-8 has none (docs/faults.md 113)."""
+    value = {"\udcff.png": ["\ud800", "ok é", {"name": "a\udfff"}]}
+    files.write_json(tmp_path / "a.json", value)
+    assert files.read_json(tmp_path / "a.json") == value
+    files.write_jsonl(tmp_path / "a.jsonl", [value, value])
+    assert files.read_jsonl(tmp_path / "a.jsonl") == [value, value]
+    assert "ok é" in (tmp_path / "a.json").read_text(encoding="utf-8")

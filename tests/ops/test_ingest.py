@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 
@@ -97,3 +98,13 @@ def test_a_local_archive_is_unpacked(folder: Path) -> None:
     (folder / "data.zip").write_bytes(zipped({"a/train.en": b"one\n"}))
     found = ingest.fetch(source("data.zip"), "translation")
     assert (found / "a" / "train.en").read_bytes() == b"one\n"
+
+
+def test_a_name_that_is_no_utf8_has_a_fingerprint(folder: Path) -> None:
+    """docs/faults.md 113."""
+    name = os.fsdecode(b"caf\xe9.txt")
+    for content in ("one", "two"):
+        (folder / "data").mkdir(exist_ok=True)
+        (folder / "data" / name).write_text(content)
+        found = ingest.fingerprint(Path("data"))
+        assert found["count"] == 1 and found == ingest.fingerprint(Path("data"))
