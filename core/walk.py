@@ -72,9 +72,10 @@ def packed(names: list[str]) -> str:
 
 
 def there(path: Path) -> bool:
-    """Whether a path that data names exists; one that no file can have (NUL, thousands of letters) does not."""
+    """Whether a path that data names is a file or a folder; one that no file can have (NUL, thousands of letters) is
+    none, and neither is a pipe, at which a reader would wait for ever."""
     try:
-        return path.exists()
+        return path.is_file() or path.is_dir()
     except ValueError:
         return False
     except OSError as error:
@@ -102,7 +103,16 @@ def _walk(folder: Path, above: tuple[tuple[int, int], ...]) -> Iterator[Path]:
     if mark in above:
         return
     for entry in entries:
-        if not entry.is_dir():
+        if not _is_folder(entry):
             yield folder / entry.name
         elif entry.name != ".git":
             yield from _walk(folder / entry.name, (*above, mark))
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError as error:
+        if error.errno != errno.ELOOP:  # a link that leads to itself is neither file nor folder
+            raise
+        return False

@@ -16,6 +16,7 @@ tools in browsers show pictures upright, and YOLO's reference implementation cou
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections import Counter, defaultdict
@@ -25,7 +26,8 @@ from typing import Any
 
 from core.errors import SourceError
 from core.files import sha256, write_json, write_jsonl
-from core.walk import is_hidden, packed
+from core.visible import visible
+from core.walk import is_hidden, listing, packed
 from modalities.images.inputs.probe import GOOD, Probe, probe
 from modalities.images.prepare import upright
 from modalities.images.prepare.raw import Box, Picture, Raw, named
@@ -33,6 +35,10 @@ from modalities.splits import SPLITS, assign
 
 LISTED = 12
 """Names of what is there that a message gives."""
+LONGEST = 120
+"""Characters of a name in a message."""
+NAME, ENDING = 200, 12
+"""Bytes of a file's name and characters of its ending: file systems take 255, and a number may follow."""
 DEPTH = 2
 """Levels of folders that may enclose the data, as in an unpacked archive."""
 
@@ -49,6 +55,9 @@ def prepare(source: Path, folder: Path, params: Any, seed: int, formats: Mapping
         raise SourceError(
             f"no image in the {name} data at {source}; {len(raw.rejected)} rows were unusable{_first(raw)}"
         )
+    _refuse_halves(raw)
+    if source.is_dir() and root != source:
+        raw.notes += _around(source, root)
     probes = [probe(picture.path, params.validation.max_pixels, decode=False) for picture in raw.pictures]
     splits, notes = assign(
         [picture.split for picture in raw.pictures],
@@ -79,8 +88,30 @@ def prepare(source: Path, folder: Path, params: Any, seed: int, formats: Mapping
         "classes": raw.classes,
         "removed": len(removed),
         "converted": dict(sorted(converted.items())),
-        "notes": raw.notes + notes,
+        "notes": [visible(note) for note in raw.notes + notes],
     }
+
+
+def _around(source: Path, root: Path) -> list[str]:
+    """A note of what lies outside of the folder in which the data was found, if anything does."""
+    here = listing(source)
+    outside = [here.name(path) for path in here.files if root not in path.parents]
+    if not outside:
+        return []
+    return [f"{len(outside)} files outside of {root.relative_to(source)}/ left out, e.g. {named(outside)}"]
+
+
+def _refuse_halves(raw: Raw) -> None:
+    """A class is written into JSON, pages and packages.
+
+    Raises: SourceError for a name that is no text there: bytes of a folder's name that are no UTF-8, or half a
+    character of JSON.
+    """
+    for name in raw.classes:
+        if any("\ud800" <= character <= "\udfff" for character in name):
+            boxes = (box for picture in raw.pictures for box in picture.boxes if box.label == name)
+            where = next((f"{visible(box.file)}: row {box.row}, " for box in boxes), "")
+            raise SourceError(f"{where}class {visible(name[:LONGEST])!r}: its name is no valid Unicode; rename it")
 
 
 def _first(raw: Raw) -> str:
@@ -92,7 +123,7 @@ def _first(raw: Raw) -> str:
 
 def _removed(picture: Picture) -> dict[str, Any]:
     reason = "a held-out split has an image of the same bytes"
-    return {"file": picture.file, "row": picture.row, "field": "image", "reason": reason}
+    return {"file": visible(picture.file), "row": picture.row, "field": "image", "reason": reason}
 
 
 def _detect(source: Path, wanted: str, formats: Mapping[str, Any]) -> tuple[str, Path, list[Path]]:
@@ -112,8 +143,8 @@ def _detect(source: Path, wanted: str, formats: Mapping[str, Any]) -> tuple[str,
             return fitting[0]
         level = [sub for root in level for sub in sorted(root.iterdir()) if sub.is_dir() and not is_hidden(sub.name)]
     seen = sorted(p.relative_to(source).as_posix() + "/" * p.is_dir() for p in source.iterdir())
-    listing = ", ".join(seen[:LISTED]) + (f" and {len(seen) - LISTED} more" if len(seen) > LISTED else "")
-    found = f"found: {listing or 'nothing'}{packed(seen)}"
+    shown = ", ".join(seen[:LISTED]) + (f" and {len(seen) - LISTED} more" if len(seen) > LISTED else "")
+    found = f"found: {shown or 'nothing'}{packed(seen)}"
     raise SourceError(f"no data of format {wanted!r} in {source}; {found}. Needed:\n{_needs(names, formats)}")
 
 
@@ -186,10 +217,13 @@ def _place(picture: Picture, found: Probe, taken: set[str], folder: Path) -> tup
 
 def _free(name: str, taken: set[str]) -> str:
     """A name that no other image has, also where case is ignored."""
-    path, number = Path(name), 1
+    ending = Path(name).suffix
+    ending = ending if len(ending) <= ENDING else ""
+    stem = name.removesuffix(ending).encode()[:NAME].decode(errors="ignore")
+    name, number = stem + ending, 1
     while name.lower() in taken:
         number += 1
-        name = f"{path.stem}-{number}{path.suffix}"
+        name = f"{stem}-{number}{ending}"
     taken.add(name.lower())
     return name
 
@@ -201,17 +235,17 @@ def _image(picture: Picture, found: Probe, converted: bool) -> tuple[dict[str, A
     stated = picture.size or (upright if found.content == GOOD else raw)
     drawn_raw = turned and tuple(stated) == raw and raw != upright
     width, height = upright if drawn_raw else stated
-    origin = {"source_file": picture.file, "source_row": picture.row}
+    origin = {"source_file": visible(picture.file), "source_row": picture.row}
     more: dict[str, Any] = {"unread": picture.unread} if picture.unread else {}
     if picture.path is None and picture.missing:
-        more = {**more, "missing": picture.missing}
+        more = {**more, "missing": visible(picture.missing)}
     return {"width": _side(width), "height": _side(height), **origin, **more}, (found, picture, drawn_raw)
 
 
 def _side(value: Any) -> int | None:
     """A stated side as a whole number; None for what is none."""
-    good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return int(value) if good and value == int(value) else None
+    whole = _finite(value)
+    return int(whole) if whole is not None and whole.is_integer() else None
 
 
 def _annotation(box: Box, place: tuple[Probe, Picture, bool]) -> dict[str, Any]:
@@ -219,17 +253,24 @@ def _annotation(box: Box, place: tuple[Probe, Picture, bool]) -> dict[str, Any]:
     picture: the origin alone."""
     found, picture, drawn_raw = place
     if box.numbers is None:
-        return {"source_file": box.file, "source_row": box.row}
+        return {"source_file": visible(box.file), "source_row": box.row}
     numbers = [_finite(value) for value in box.numbers]
-    origin: dict[str, Any] = {"iscrowd": int(box.crowd), "source_file": box.file, "source_row": box.row}
+    origin: dict[str, Any] = {"iscrowd": int(box.crowd), "source_file": visible(box.file), "source_row": box.row}
     scale = (*found.upright, *found.upright) if picture.relative else (1, 1, 1, 1)
-    if any(value is None for value in (*numbers, *scale)):
-        text = ", ".join(str(value) for value in box.numbers)
-        return {"bbox": numbers, "area": None, "stated": text[:120], **origin}
-    scaled = [round(value * side, 6) for value, side in zip(numbers, scale, strict=True)]  # type: ignore[operator]
-    if drawn_raw:
-        scaled = upright.turn(scaled, (found.width or 0, found.height or 0), found.orientation)
+    scaled = [math.nan] * 4
+    if None not in (*numbers, *scale):
+        scaled = [round(value * side, 6) for value, side in zip(numbers, scale, strict=True)]  # type: ignore[operator]
+        if drawn_raw:
+            scaled = upright.turn(scaled, (found.width or 0, found.height or 0), found.orientation)
+    if not all(map(math.isfinite, scaled)):  # also where finite numbers are so large that their products are not
+        return {"bbox": numbers, "area": None, "stated": _shown(box.numbers), **origin}
     return {"bbox": scaled, "area": _finite(scaled[2] * scaled[3]), **origin}
+
+
+def _shown(numbers: list[Any]) -> str:
+    """What stands in the place of numbers."""
+    texts = (json.dumps(value) if isinstance(value, dict | list) else str(value) for value in numbers)
+    return visible(", ".join(text[:LONGEST] for text in texts))[:LONGEST]
 
 
 def _finite(value: Any) -> float | None:

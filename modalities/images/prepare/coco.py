@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import SourceError
-from core.walk import is_hidden, listing
+from core.walk import listing
 from modalities.images.prepare.names import Names, plain
-from modalities.images.prepare.raw import Box, Picture, Raw, account, choose, inside, named, number, sides
+from modalities.images.prepare.raw import Box, Picture, Raw, account, choose, inside, lying, named, number, sides
 from modalities.splits import split_of
 
 NEEDS = "coco: JSON files with `images`, `annotations` and `categories`, at the top, in annotations/ or in train/, ..."
@@ -24,8 +24,7 @@ OTHER_KINDS = ("captions", "person_keypoints", "stuff", "panoptic", "image_info"
 
 def find(root: Path) -> list[Path]:
     """The annotation files below `root`; empty: this is no COCO data set."""
-    found = sorted([*root.glob("*.json"), *root.glob("*/*.json")])
-    files = [path for path in found if not any(map(is_hidden, path.relative_to(root).parts)) and _looks_like(path)]
+    files = [path for path in lying(root, "*.json", "*/*.json") if _looks_like(path)]
     files = [path for path in files if not path.name.startswith(OTHER_KINDS)]
     return [file for file in files if file.name.startswith("instances_")] or files
 

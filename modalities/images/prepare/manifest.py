@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import SourceError
-from core.walk import is_hidden
-from modalities.images.prepare.raw import SUFFIXES, Box, Picture, Raw, inside, known_class, named
+from core.walk import listing
+from modalities.images.prepare.raw import SUFFIXES, Box, Picture, Raw, inside, known_class, lying, named
 from modalities.splits import split_of
 
 PATHS = ("path", "file", "filename", "file_name", "filepath", "image", "image_path", "picture", "img")
@@ -38,9 +38,7 @@ Row = tuple[int, dict[str, Any]]
 
 def find(root: Path) -> list[Path]:
     """The tables; empty: this is no such data set."""
-    files = sorted(
-        path for path in root.iterdir() if path.suffix.lower() in (*TABLES, ".jsonl") and path.name[0] != "."
-    )
+    files = [path for path in lying(root, "*") if path.suffix.lower() in (*TABLES, ".jsonl")]
     found = [file for file in files if _columns(_names(file))]
     split = [file for file in found if split_of(file.stem)]
     return split or found
@@ -97,11 +95,12 @@ def _names(file: Path) -> list[str]:
     """Lower-case names of the columns, or of the keys of the first row; empty for what is no table."""
     with file.open(encoding="utf-8-sig", errors="replace", newline="") as opened:
         first = opened.readline()
-    if file.suffix.lower() in TABLES:
-        return [name.strip().lower() for name in next(csv.reader([first], delimiter=TABLES[file.suffix.lower()]), [])]
     try:
+        if file.suffix.lower() in TABLES:
+            names = next(csv.reader([first], delimiter=TABLES[file.suffix.lower()]), [])
+            return [name.strip().lower() for name in names]
         values = json.loads(first)
-    except ValueError:
+    except (ValueError, RecursionError, csv.Error):
         return []
     return [str(name).lower() for name in values] if isinstance(values, dict) else []
 
@@ -187,11 +186,9 @@ def _locate(stated: str, file: Path, root: Path, trusted: bool) -> Path | None:
 
 def _unlisted(raw: Raw, root: Path) -> None:
     """Tell of pictures that no row names."""
-    listed = {picture.path for picture in raw.pictures}
-    here = sorted(path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
-    shown = [path.relative_to(root).as_posix() for path in here if path not in listed]
-    hidden = [name for name in shown if any(map(is_hidden, name.split("/")))]
-    for names, what in ((sorted(set(shown) - set(hidden)), "pictures that no row names"), (hidden, "hidden files")):
+    listed, here = {picture.path for picture in raw.pictures}, listing(root)
+    for paths, what in ((here.files, "pictures that no row names"), (here.hidden, "hidden files")):
+        names = [here.name(path) for path in paths if path.suffix.lower() in SUFFIXES and path not in listed]
         if names:
             raw.notes.append(f"{len(names)} {what} left out, e.g. {named(names)}")
 

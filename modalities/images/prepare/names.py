@@ -14,6 +14,8 @@ from modalities.splits import split_of
 
 DRIVE = re.compile(r"^[A-Za-z]:")
 SHOWN = 3
+DEEPEST = 64
+"""Folders around a file of a data set: of longer paths in lists so many are tried, each costs a look at the disk."""
 
 
 def plain(stated: str) -> str:
@@ -61,7 +63,8 @@ class Names:
         """What the longest end of a path from another machine leads to: `/home/me/set/images/a.jpg`. Of a longer path
         the end has two parts or more, or names a split: `images` alone may be another folder of that name."""
         parts = plain(stated).split("/")
-        for start in range(len(parts) if split_of(parts[-1]) else max(1, len(parts) - 1)):
+        end = len(parts) if split_of(parts[-1]) else max(1, len(parts) - 1)
+        for start in range(max(0, end - DEEPEST), end):
             path = self._files.root.joinpath(*parts[start:])
             if ".." not in parts[start:] and there(path):
                 return path

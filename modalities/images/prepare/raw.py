@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import SourceError, suggest
-from core.walk import Listing, there
+from core.visible import visible
+from core.walk import Listing, is_hidden, there
 from modalities.images.inputs.formats import SUFFIXES, UNREAD
 
-__all__ = ["SUFFIXES", "Box", "Picture", "Raw", "inside", "known_class", "named"]
+__all__ = ["SUFFIXES", "Box", "Picture", "Raw", "inside", "known_class", "lying", "named"]
 SHOWN = 3
 """Files that a note names."""
+NAME = 250
+"""Characters that are shown of a name or a value."""
 FOUND = 200
 """Characters that are shown of what was found."""
 
@@ -63,14 +66,26 @@ class Raw:
         self, file: str, row: int, column: str, reason: str, found: str = "", picture: Picture | None = None
     ) -> None:
         """reason: the same for every row of a kind; found: what stands in this one; picture: whose label it was."""
-        self.rejected.append({"file": file, "row": row, "field": column, "reason": reason, "found": found[:FOUND]})
+        texts = {"file": file, "field": column, "reason": reason, "found": found[:FOUND]}
+        self.rejected.append({"row": row} | {key: visible(text) for key, text in texts.items()})
         if picture is not None:
             picture.unread += 1
 
 
 def named(files: list[str]) -> str:
     """The first few of some names, for a note."""
-    return ", ".join(files[:SHOWN]) + (", ..." if len(files) > SHOWN else "")
+    return ", ".join(map(short, files[:SHOWN])) + (", ..." if len(files) > SHOWN else "")
+
+
+def short(text: str) -> str:
+    """As much of a name or a value as a message has room for."""
+    return text if len(text) <= NAME else f"{text[:NAME]}..."
+
+
+def lying(root: Path, *patterns: str) -> list[Path]:
+    """Files of these patterns, sorted: no folders, pipes or links that lead nowhere, and nothing that is hidden."""
+    found = {path for pattern in patterns for path in root.glob(pattern) if path.is_file()}
+    return sorted(path for path in found if not any(map(is_hidden, path.relative_to(root).parts)))
 
 
 def known_class(label: str, classes: list[str], where: str) -> None:

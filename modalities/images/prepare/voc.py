@@ -12,6 +12,8 @@ Rows are 1-based positions among the `<object>`s of a file.
 
 from __future__ import annotations
 
+import gzip
+import zlib
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,20 @@ from core.errors import SourceError
 from core.strict_xml import parse
 from core.walk import is_hidden, listing, text
 from modalities.images.prepare.names import Names, plain, stem
-from modalities.images.prepare.raw import SUFFIXES, Box, Picture, Raw, account, choose, inside, named, number, sides
+from modalities.images.prepare.raw import (
+    SUFFIXES,
+    Box,
+    Picture,
+    Raw,
+    account,
+    choose,
+    inside,
+    lying,
+    named,
+    number,
+    short,
+    sides,
+)
 from modalities.splits import split_of
 
 NEEDS = (
@@ -32,6 +47,8 @@ NEEDS = (
 )
 FOLDERS = ("annotations", "annotation", "xml", "xmls", "labels")
 """Names of folders of annotations, whatever their case."""
+NO_XML = (ParseError, ValueError, LookupError, EOFError, gzip.BadGzipFile, zlib.error)
+"""What is raised of a file that is no XML, or no whole one."""
 PICTURES = ("jpegimages", "images", "image", "img", "imgs", "pictures", "photos")
 
 
@@ -55,7 +72,7 @@ def read(root: Path, files: list[Path], classes: list[str] | None, trusted: bool
     claimed: dict[Path, str] = {}
     for split, name in _listed(root, stems, raw):
         if name not in stems:
-            raw.reject(f"{name}.xml", 1, "file", f"an annotation of ImageSets/Main is there ({split})", name)
+            raw.reject(f"{short(name)}.xml", 1, "file", f"an annotation of ImageSets/Main is there ({split})", name)
             continue
         _read_file(raw, root, stems[name], name, pictures, claimed, split, trusted)
     _refuse_empty(raw, files, root)
@@ -91,7 +108,7 @@ def _listed(root: Path, stems: dict[str, Path], raw: Raw) -> list[tuple[str | No
     lists: dict[str, Path] = {}
     for folder in (path for path in root.glob("*/*") if path.parent.name.lower() == "imagesets" and path.is_dir()):
         if folder.name.lower() == "main":
-            lists = {path.stem.lower(): path for path in sorted(folder.glob("*.txt")) if not is_hidden(path.name)}
+            lists = {path.stem.lower(): path for path in lying(folder, "*.txt")}
     lists = {split: lists[split] for split in ("train", "val", "test", "trainval") if split in lists}
     if "trainval" in lists:
         joined = lists.pop("trainval")
@@ -145,7 +162,7 @@ def _read_file(
         raise SourceError(
             f"{name}: refused, it declares a DTD or entities ({type(error).__name__}), which annotations never need"
         ) from None
-    except (ParseError, ValueError, LookupError) as error:
+    except NO_XML as error:
         line = getattr(error, "position", (1, 0))[0]
         raw.reject(name, line, "xml", "the file is valid XML that Python's parser reads", str(error))
         return

@@ -22,10 +22,10 @@ from typing import Any
 import yaml
 
 from core.errors import SourceError
-from core.walk import is_hidden, listing, text, there
+from core.walk import listing, text, there
 from modalities.images.prepare import polygons
 from modalities.images.prepare.names import Names, plain
-from modalities.images.prepare.raw import SUFFIXES, Box, Picture, Raw, account, choose, inside, named
+from modalities.images.prepare.raw import SUFFIXES, Box, Picture, Raw, account, choose, inside, lying, named, short
 from modalities.splits import split_of
 
 NEEDS = (
@@ -71,16 +71,16 @@ class _Set:
 
 def find(root: Path) -> list[Path]:
     """The file that describes the data set, as a list; empty: this is no YOLO data set."""
-    for file in sorted([*root.glob("*.yaml"), *root.glob("*.yml")], key=lambda f: (f.stem != "data", f.name)):
-        if not is_hidden(file.name) and _describes(file):
+    for file in sorted(lying(root, "*.yaml", "*.yml"), key=lambda f: (f.stem != "data", f.name)):
+        if _describes(file):
             return [file]
-    for file in sorted([*root.glob("*/*.yaml"), *root.glob("*/*.yml")]):  # config/data.yaml with `path: ..`
-        if not is_hidden(file.name) and not is_hidden(file.parent.name) and _describes(file):
+    for file in lying(root, "*/*.yaml", "*/*.yml"):  # config/data.yaml with `path: ..`
+        if _describes(file):
             stated = str(_yaml(file).get("path") or "").replace("\\", "/")
             if stated and (file.parent / stated).resolve() == root.resolve():
                 return [file]
-    for file in sorted(root.glob("*.data")):
-        if not is_hidden(file.name) and {"train", "names"} <= set(_darknet(file)):
+    for file in lying(root, "*.data"):
+        if {"train", "names"} <= set(_darknet(file)):
             return [file]
     names = [root / name for name in CLASSES if (root / name).is_file()]
     names += [root / "labels" / "classes.txt"] * (root / "labels" / "classes.txt").is_file()
@@ -181,7 +181,9 @@ def _yaml(file: Path) -> dict[str, Any]:
     try:
         content = yaml.load(file.read_text(encoding="utf-8-sig"), Loader=yaml.BaseLoader)  # noqa: S506 - plain text only
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SourceError(f"{file.name}: no valid YAML: {' '.join(str(error).split())}") from None
+        raise SourceError(f"{file.name}: no valid YAML: {short(' '.join(str(error).split()))}") from None
+    except RecursionError:
+        raise SourceError(f"{file.name}: YAML nested too deeply for a description of data") from None
     if not isinstance(content, dict):
         raise SourceError(f"{file.name}: expected a mapping with `names` and `train`")
     return content
@@ -196,7 +198,7 @@ def _names(content: dict[str, Any], file: str) -> list[str]:
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
         raise SourceError(f"{file}: `names` must be a list, or a mapping of 0, 1, 2, ... to names")
     if str(content.get("nc", len(names))).strip() != str(len(names)):
-        raise SourceError(f"{file}: nc is {content['nc']}, and `names` has {len(names)}")
+        raise SourceError(f"{file}: nc is {short(str(content['nc']))}, and `names` has {len(names)}")
     if empty := [str(number) for number, name in enumerate(names) if not name.strip()]:
         raise SourceError(f"{file}: names: class {', '.join(empty[:5])} has an empty name; name it")
     return [name.strip() for name in names]
@@ -221,7 +223,7 @@ def _images(data: _Set, entry: str, where: str) -> list[tuple[Path | None, str]]
     found = _place(data, entry)
     if found is None:
         raise SourceError(
-            f"{where}: {entry!r} is not in the data set; give a path relative to data.yaml, "
+            f"{where}: {short(entry)!r} is not in the data set; give a path relative to data.yaml, "
             "or name a folder that holds both in data.source"
         )
     if found.is_dir():
@@ -278,7 +280,7 @@ def _listed(data: _Set, line: str, file: Path) -> Path | None:
 
 
 def _read_image(data: _Set, path: Path | None, stated: str, split: str | None) -> None:
-    picture = Picture(path, stated, None, split, stated, 1, relative=True)
+    picture = Picture(path, stated, None, split, short(stated), 1, relative=True)
     data.raw.pictures.append(picture)
     if path is None:
         picture.missing = data.pictures.missing(stated, [data.root])

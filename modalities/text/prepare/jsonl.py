@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from modalities.splits import split_of
 from modalities.text.prepare.files import content, parts, suffix
-from modalities.text.prepare.raw import NOT_UTF8, SOURCE_NAMES, TARGET_NAMES, Raw, lines, named_side
+from modalities.text.prepare.raw import NOT_UTF8, SOURCE_NAMES, TARGET_NAMES, Raw, lines, name_of, named_side
 
 NEEDS = (
     'jsonl: files *.jsonl or *.json of objects {{"{source}": ..., "{target}": ...}} or {{"source": ..., "target": ...}}'
@@ -30,7 +30,7 @@ def read(units: Sequence[tuple[Path, ...]], root: Path, data: Any) -> Raw:
     """Rows are lines, or positions in an array."""
     raw = Raw()
     for (path,) in units:
-        name = str(path.relative_to(root))
+        name = name_of(path, root)
         split = split_of(parts(path)[0])
         if (values := array(path)) is not None:
             for number, value in enumerate(values, 1):

@@ -13,7 +13,7 @@ from typing import Any
 from core.errors import SourceError
 from modalities.splits import split_of
 from modalities.text.prepare.files import parts, plain, stem
-from modalities.text.prepare.raw import NOT_UTF8, SOURCE_NAMES, TARGET_NAMES, Raw, language, lines, named_side
+from modalities.text.prepare.raw import NOT_UTF8, SOURCE_NAMES, TARGET_NAMES, Raw, language, lines, name_of, named_side
 
 NEEDS = (
     "text: files NAME.{source} and NAME.{target} with the same number of lines, e.g. train.{source}, train.{target}, "
@@ -58,7 +58,7 @@ def read(units: Sequence[tuple[Path, ...]], root: Path, data: Any) -> Raw:
     """Raises: SourceError when two files of a pair differ in length."""
     raw = Raw()
     for source, target in units:
-        names = [str(path.relative_to(root)) for path in (source, target)]
+        names = [name_of(path, root) for path in (source, target)]
         tags = (data.source_language, data.target_language)
         sides = [
             list(lines(path, name, raw, tag)) for path, name, tag in zip((source, target), names, tags, strict=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from core.errors import SourceError
+from core.visible import visible
 from modalities.text.inputs import codes
 from modalities.text.prepare.files import content
 
@@ -57,7 +58,8 @@ class Raw:
 
     def reject(self, file: str, row: int, column: str, reason: str, found: str = "") -> None:
         """reason: the same for every row of a kind; found: what stands in this one."""
-        self.rejected.append({"file": file, "row": row, "field": column, "reason": reason, "found": found[:FOUND]})
+        texts = {"field": column, "reason": reason, "found": found[:FOUND]}
+        self.rejected.append({"file": file, "row": row} | {key: visible(text) for key, text in texts.items()})
 
     def normalise(self, text: str) -> str:
         """Compose (NFC), remove invisible marks and outer spaces; what holds nothing visible becomes empty. Control
@@ -71,6 +73,11 @@ class Raw:
         if text and all(unicodedata.category(character) in INVISIBLE for character in text):
             return ""
         return text.strip(" \u3000\u00a0")
+
+
+def name_of(path: Path, root: Path) -> str:
+    """What rows and messages call a file: its path below the root, as it may be written."""
+    return visible(path.relative_to(root).as_posix())
 
 
 def lines(path: Path, name: str, raw: Raw, language: str = "") -> Iterator[tuple[int, str | None, str]]:

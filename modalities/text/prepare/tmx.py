@@ -5,6 +5,8 @@ The `row` of a pair is the number of its `<tu>`, from 1. Entities and external r
 
 from __future__ import annotations
 
+import gzip
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from core.errors import SourceError
 from core.strict_xml import opened
 from modalities.splits import split_of
 from modalities.text.prepare.files import parts, suffix
-from modalities.text.prepare.raw import Raw, language
+from modalities.text.prepare.raw import Raw, language, name_of
 
 NEEDS = "tmx: files *.tmx whose <tuv> elements have xml:lang {source} and {target}"
 LANG = "{http://www.w3.org/XML/1998/namespace}lang"
@@ -33,7 +35,7 @@ def read(units: Sequence[tuple[Path, ...]], root: Path, data: Any) -> Raw:
     """Raises: SourceError for XML that is broken or has entities."""
     raw = Raw()
     for (path,) in units:
-        name = str(path.relative_to(root))
+        name = name_of(path, root)
         for row, sides in enumerate(_units(path, name), 1):
             tags = [language(sides, wanted) for wanted in (data.source_language, data.target_language)]
             for column, tag, wanted in zip(
@@ -68,6 +70,8 @@ def _units(path: Path, name: str) -> Iterator[dict[str, str]]:
         ) from None
     except LookupError as error:
         raise SourceError(f"{name} declares an {error}, which Python does not know; save it as UTF-8") from None
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise SourceError(f"{name} is damaged gzip: {error}; pack it again") from None
     except (ParseError, ValueError) as error:
         raise SourceError(f"{name} is no well-formed XML: {error}; mend it or leave it out") from None
 
@@ -83,8 +87,15 @@ def _sides(unit: Element) -> dict[str, str]:
 
 
 def _words(element: Element) -> str:
-    """Text without formatting codes."""
-    parts = [element.text or ""]
-    for child in element:
-        parts += ["" if child.tag.rpartition("}")[2] in CODES else _words(child), child.tail or ""]
+    """Text without formatting codes, however deep it lies."""
+    parts: list[str] = []
+    left: list[Element | str] = [element]
+    while left:
+        first = left.pop()
+        if isinstance(first, str):
+            parts.append(first)
+            continue
+        for child in reversed(first):
+            left += [child.tail or "", "" if child.tag.rpartition("}")[2] in CODES else child]
+        left.append(first.text or "")
     return "".join(parts)

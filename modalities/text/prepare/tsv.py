@@ -8,7 +8,6 @@ numbers, licences or addresses hold no sentences. Rows are 1-based lines.
 from __future__ import annotations
 
 import csv
-import io
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any
 from core.errors import SourceError
 from modalities.splits import split_of
 from modalities.text.prepare.files import content, parts, suffix
-from modalities.text.prepare.raw import NOT_UTF8, SOURCE_NAMES, TARGET_NAMES, Raw, lines, named_side
+from modalities.text.prepare.raw import NOT_UTF8, SOURCE_NAMES, TARGET_NAMES, Raw, lines, name_of, named_side
 
 NEEDS = (
     "tsv: files *.tsv with a header that names {source} and {target}, or of two columns, the source first; "
@@ -40,7 +39,7 @@ def read(units: Sequence[tuple[Path, ...]], root: Path, data: Any) -> Raw:
     """Raises: SourceError where nothing tells which columns are meant."""
     raw = Raw()
     for (path,) in units:
-        name = str(path.relative_to(root))
+        name = name_of(path, root)
         rows = list(_rows(path, name, raw))
         if not rows:
             continue
@@ -111,11 +110,14 @@ def _separator(path: Path, first: str) -> str:
 def _head(path: Path) -> list[str]:
     """The first row of a CSV."""
     first = content(path)[:10_000].decode("utf-8-sig", "replace").split("\n", 1)[0].strip("\r")
-    return next(csv.reader([first], delimiter=_separator(path, first)), [])
+    try:
+        return next(csv.reader([first], delimiter=_separator(path, first)), [])
+    except csv.Error:
+        return []
 
 
 def _as_csv(rows: list[tuple[int, str]], separator: str, name: str, raw: Raw) -> Iterator[Row]:
-    reader = csv.reader(io.StringIO("\n".join(text for _, text in rows) + "\n", newline=""), delimiter=separator)
+    reader = csv.reader((text + "\n" for _, text in rows), delimiter=separator)  # a lone CR ends no line, as elsewhere
     while True:
         start = reader.line_num
         try:

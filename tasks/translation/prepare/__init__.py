@@ -16,6 +16,7 @@ import pandas as pd
 
 from core.errors import SourceError
 from core.files import write_json, write_jsonl
+from core.visible import visible
 from modalities.splits import SPLITS, assign
 from modalities.text.inputs.normal import key
 from modalities.text.prepare import detect
@@ -61,5 +62,5 @@ def prepare(source: Path, folder: Path, params: Any, seed: int) -> dict[str, Any
         **{split: counts[split] for split in SPLITS},
         "removed": len(removed),
         "normalised": {key: count for key, count in sorted(raw.changes.items()) if count},
-        "notes": [*notes, *raw.notes],
+        "notes": [visible(note) for note in (*notes, *raw.notes)],
     }

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import json
+import os
+from itertools import chain
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +18,8 @@ from core.errors import SourceError
 from core.files import read_json, read_jsonl
 from modalities.images.augment import augment
 from modalities.images.inputs.canonical import read_split
-from modalities.images.prepare import canonical, folders, manifest
+from modalities.images.prepare import canonical, coco, folders, manifest, voc, yolo
+from modalities.splits import SPLITS
 
 FORMATS = {"folders": folders, "manifest": manifest}
 
@@ -147,3 +152,189 @@ def test_labels_of_the_whole_picture_survive_every_transform(tmp_path: Path) -> 
     assert counts["augmented_labels"] == 2 * plain and set(counts["transforms"]) == set(names)
     assert [r["whole"].tolist() for r in records[plain:]] == 2 * [r["whole"].tolist() for r in records[:plain]]
     assert (tmp_path / "augmented" / "contact_sheet.png").stat().st_size > 0
+
+
+# What strangers' data has, found by test_fuzz_readers.py.
+
+
+def coco_content(**changes: Any) -> dict[str, Any]:
+    """Twelve pictures with a box each; changes: keys of the first picture, category and annotation."""
+    content: dict[str, Any] = {"images": [], "annotations": [], "categories": [{"id": 1, "name": "cat"}]}
+    for i in range(12):
+        content["images"].append({"id": i, "file_name": f"{i}.png", "width": 24, "height": 20})
+        content["annotations"].append({"id": i, "image_id": i, "category_id": 1, "bbox": [2, 3, 8, 9]})
+    for key, values in changes.items():
+        content[key][0] |= values
+    return content
+
+
+def write_coco(root: Path, **changes: Any) -> Path:
+    for i in range(12):
+        picture(root / f"{i}.png", i)
+    (root / "data.json").write_text(json.dumps(coco_content(**changes)))
+    return root
+
+
+@pytest.mark.parametrize("name", ["a.json", "a/b.json", "data.yaml", "a/b.yml", "a.data", "a.csv", "a.tsv", "a.jsonl"])
+@pytest.mark.parametrize("kind", ["folder", "pipe", "link"])
+def test_what_is_called_like_a_file_and_is_none_is_no_data(tmp_path: Path, name: str, kind: str) -> None:
+    place = tmp_path / "raw" / name
+    place.parent.mkdir(parents=True)
+    {"folder": place.mkdir, "pipe": lambda: os.mkfifo(place), "link": lambda: place.symlink_to("nowhere")}[kind]()
+    formats = {"coco": coco, "yolo": yolo, **FORMATS}
+    with pytest.raises(SourceError, match="no data of format 'auto'"):
+        canonical.prepare(tmp_path / "raw", tmp_path / "out", params(), 7, formats)
+
+
+def test_folders_of_classes_that_are_links_are_read(tmp_path: Path) -> None:
+    for i in range(12):
+        picture(tmp_path / "disk" / "ab"[i % 2] / f"{i}.png", i)
+    (tmp_path / "raw").mkdir()
+    for name in "ab":
+        (tmp_path / "raw" / name).symlink_to(tmp_path / "disk" / name)
+    (tmp_path / "disk/a/back").symlink_to(tmp_path / "raw")
+    summary, labels = prepared(tmp_path / "raw", tmp_path / "out")
+    assert sorted(chain.from_iterable(labels.values())) == ["a"] * 6 + ["b"] * 6
+    assert summary["format"] == "folders"
+
+
+def test_pictures_behind_a_link_that_no_row_names_are_told(tmp_path: Path) -> None:
+    table = "path,label\n" + "".join(f"{i}.png,{'ab'[i % 2]}\n" for i in range(12))
+    for i in range(12):
+        picture(tmp_path / "raw" / f"{i}.png", i)
+    (tmp_path / "raw/labels.csv").write_text(table)
+    picture(tmp_path / "disk/more.png", 99)
+    (tmp_path / "raw/linked").symlink_to(tmp_path / "disk")
+    summary, _ = prepared(tmp_path / "raw", tmp_path / "out")
+    assert "1 pictures that no row names left out, e.g. linked/more.png" in summary["notes"]
+
+
+def test_names_of_files_that_are_no_utf8_are_spelt(tmp_path: Path) -> None:
+    for i in range(12):
+        picture(tmp_path / "raw" / "ab"[i % 2] / os.fsdecode(b"k\xfcche%d.png" % i), i)
+    picture(tmp_path / "raw" / os.fsdecode(b"\xff.png"), 99)
+    summary, _ = prepared(tmp_path / "raw", tmp_path / "out")
+    assert "1 pictures in no class's folder left out, e.g. \\udcff.png" in summary["notes"]
+    images = read_json(tmp_path / "out/train.json")["images"]
+    assert all(image["source_file"][2:].startswith("k\\udcfcche") for image in images)
+
+
+def test_a_class_whose_name_is_no_unicode_is_refused(tmp_path: Path) -> None:
+    for i in range(12):
+        picture(tmp_path / "raw" / ("a", os.fsdecode(b"k\xfcche"))[i % 2] / f"{i}.png", i)
+    with pytest.raises(SourceError, match=r"row 1, class 'k.+udcfcche': its name is no valid Unicode; rename it"):
+        prepared(tmp_path / "raw", tmp_path / "out")
+    write_coco(tmp_path / "coco", categories={"name": "\ud800"})
+    with pytest.raises(SourceError, match=r"data\.json: row 1, class '.+ud800'"):
+        canonical.prepare(tmp_path / "coco", tmp_path / "other", params(), 7, {"coco": coco})
+
+
+def test_half_a_character_in_the_name_of_a_picture_is_spelt(tmp_path: Path) -> None:
+    write_coco(tmp_path / "raw", images={"file_name": "\ud800.png"}, annotations={"image_id": "\ud801"})
+    canonical.prepare(tmp_path / "raw", tmp_path / "out", params(), 7, {"coco": coco})
+    images = [image for split in SPLITS for image in read_json(tmp_path / f"out/{split}.json")["images"]]
+    assert sum("missing file: \\ud800.png" in image.get("missing", "") for image in images) == 1
+    assert "ud801" in read_jsonl(tmp_path / "out/rejected.jsonl")[0]["found"]
+
+
+def test_a_size_beyond_all_numbers_is_none(tmp_path: Path) -> None:
+    write_coco(
+        tmp_path / "raw", images={"width": 10**400}, annotations={"bbox": [{"x": 1}, 10**400, 1e308, "x" * 5000]}
+    )
+    canonical.prepare(tmp_path / "raw", tmp_path / "out", params(), 7, {"coco": coco})
+    contents = [read_json(tmp_path / f"out/{split}.json") for split in SPLITS]
+    (image,) = [image for content in contents for image in content["images"] if image["width"] is None]
+    (box,) = [box for content in contents for box in content["annotations"] if box["image_id"] == image["id"]]
+    assert box["bbox"] == [None, None, 1e308, None]
+    assert box["stated"].startswith('{"x": 1}, 1000') and len(box["stated"]) <= 120
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_boxes_beyond_all_numbers_are_bad_boxes(tmp_path: Path, orientation: int) -> None:
+    """The product of a share and a side, or the sum of two coordinates, has no end."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    for i in range(12):
+        path = picture(tmp_path / "raw" / f"{i}.jpg", i)
+        with Image.open(path) as image:
+            image.save(path, exif=exif)
+        (tmp_path / "raw" / f"{i}.txt").write_text("0 0.5 0.5 1.5e308 1.5e308\n0 0.5 0.5 0.5 0.5\n")
+    (tmp_path / "raw/classes.txt").write_text("cat\n")
+    canonical.prepare(tmp_path / "raw", tmp_path / "out", params(), 7, {"yolo": yolo})
+    boxes = [box for split in SPLITS for box in read_json(tmp_path / f"out/{split}.json")["annotations"]]
+    assert [box.get("stated", "") != "" for box in boxes] == [True, False] * 12
+
+
+def test_names_as_long_as_a_file_system_takes_stay_apart(tmp_path: Path) -> None:
+    for i in range(12):
+        picture(tmp_path / "raw/train" / "ab"[i % 2] / str(i) / f"{'x' * 251}.png", i)
+    prepared(tmp_path / "raw", tmp_path / "out")
+    names = [path.name for path in (tmp_path / "out/images").iterdir()]
+    assert len(names) == 12 and max(map(len, names)) < 220
+
+
+def test_a_table_with_a_header_without_end_is_no_table(tmp_path: Path) -> None:
+    for name, text in (("a.csv", f"path,label,{'x' * 200_000}\n"), ("b.jsonl", "[" * 30_000)):
+        (tmp_path / "raw").mkdir(exist_ok=True)
+        (tmp_path / "raw" / name).write_text(text)
+    with pytest.raises(SourceError, match=r"found: a\.csv, b\.jsonl"):
+        prepared(tmp_path / "raw", tmp_path / "out")
+
+
+def test_annotations_that_are_damaged_gzip_are_bad_rows(tmp_path: Path) -> None:
+    box = "<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>9</xmax><ymax>9</ymax></bndbox>"
+    xml = f"<annotation><object><name>cat</name>{box}</object></annotation>".encode()
+    for i in range(12):
+        picture(tmp_path / "raw" / f"{i}.png", i)
+        (tmp_path / "raw" / f"{i}.xml").write_bytes(gzip.compress(xml) if i < 4 else xml)
+    (tmp_path / "raw/1.xml").write_bytes(gzip.compress(xml)[:-9])
+    (tmp_path / "raw/2.xml").write_bytes(b"\x1f\x8b\x00\x00\x00")
+    (tmp_path / "raw/3.xml").write_bytes(gzip.compress(xml)[:20] + b"junk" * 9)
+    canonical.prepare(tmp_path / "raw", tmp_path / "out", params(), 7, {"voc": voc})
+    assert [row["file"] for row in read_jsonl(tmp_path / "out/rejected.jsonl")] == ["1.xml", "2.xml", "3.xml"]
+
+
+def test_names_without_end_are_cut_in_what_is_told(tmp_path: Path) -> None:
+    for i in range(12):
+        picture(tmp_path / "raw/images" / f"{i}.png", i)
+        (tmp_path / f"raw/images/{i}.txt").write_text("0 0.5 0.5 0.5 0.5\n")
+    lines = [f"/home/{'a/' * 9000}images/{i}.png\n" for i in range(12)] + ["b" * 9000 + ".png\n"]
+    (tmp_path / "raw/train.txt").write_text("".join(lines))
+    (tmp_path / "raw/data.yaml").write_text("train: train.txt\nnames: [cat]\n")
+    summary = canonical.prepare(tmp_path / "raw", tmp_path / "out", params(), 7, {"yolo": yolo})
+    assert max(map(len, summary["notes"])) < 1000
+    images = [image for split in SPLITS for image in read_json(tmp_path / f"out/{split}.json")["images"]]
+    assert len(images) == 13 and max(len(image["source_file"]) for image in images) < 300
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "link"])
+def test_lists_of_splits_that_are_no_files_are_no_lists(tmp_path: Path, kind: str) -> None:
+    box = "<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>9</xmax><ymax>9</ymax></bndbox>"
+    for i in range(12):
+        picture(tmp_path / "raw/JPEGImages" / f"{i}.png", i)
+        path = tmp_path / "raw/Annotations" / f"{i}.xml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"<annotation><object><name>cat</name>{box}</object></annotation>")
+    place = tmp_path / "raw/ImageSets/Main/train.txt"
+    place.parent.mkdir(parents=True)
+    {"folder": place.mkdir, "pipe": lambda: os.mkfifo(place), "link": lambda: place.symlink_to(place.name)}[kind]()
+    summary = canonical.prepare(tmp_path / "raw", tmp_path / "out", params(), 7, {"voc": voc})
+    assert sum(summary["images"].values()) == 12
+
+
+def test_pictures_outside_of_the_folder_that_holds_the_data_are_told(tmp_path: Path) -> None:
+    for i in range(12):
+        picture(tmp_path / "raw/set" / "ab"[i % 2] / f"{i}.png", i)
+    picture(tmp_path / "raw/more.png", 99)
+    summary, _ = prepared(tmp_path / "raw", tmp_path / "out")
+    assert "1 files outside of set/ left out, e.g. more.png" in summary["notes"]
+
+
+@pytest.mark.parametrize("value", ["[" * 30_000, "'" + "<a>" * 9000 + "'"])
+def test_yaml_without_end_is_refused_in_few_words(tmp_path: Path, value: str) -> None:
+    for i in range(12):
+        picture(tmp_path / "raw/images" / f"{i}.png", i)
+    (tmp_path / "raw/data.yaml").write_text(f"names: [cat]\ntrain: {value}\n")
+    with pytest.raises(SourceError, match=r"^data\.yaml") as refused:
+        canonical.prepare(tmp_path / "raw", tmp_path / "out", params(), 7, {"yolo": yolo})
+    assert len(str(refused.value)) < 1000

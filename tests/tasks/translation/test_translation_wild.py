@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import unicodedata
 from pathlib import Path
 from typing import Any
@@ -288,3 +289,63 @@ def test_a_vocabulary_that_a_small_corpus_cannot_fill_is_lowered() -> None:
     words = ["ok cancel", "open file", "close file"] * 20
     coder = Tokenizer(tokenizer.train(words, 1000))
     assert len(coder) < 100 and coder.decode(coder.encode(words)) == words
+
+
+# What strangers' data has, found by test_fuzz_readers.py.
+
+
+def tmx(middle: str) -> str:
+    units = "".join(
+        f'<tu><tuv xml:lang="en"><seg>{e}</seg></tuv><tuv xml:lang="ja"><seg>{j}</seg></tuv></tu>' for e, j in PAIRS
+    )
+    return f'<tmx version="1.4"><header/><body>{middle}{units}</body></tmx>'
+
+
+def test_words_of_tmx_are_read_however_deep_they_lie(tmp_path: Path) -> None:
+    deep = f"a {'<hi>' * 5000}b<ph>x</ph> c{'</hi>' * 5000} d"
+    unit = f'<tu><tuv xml:lang="en"><seg>{deep}</seg></tuv><tuv xml:lang="ja"><seg>甲乙</seg></tuv></tu>'
+    write(tmp_path / "raw/c.tmx", tmx(unit))
+    _, tables = run(tmp_path / "raw", tmp_path / "out")
+    assert ("a b c d", "甲乙") in pairs(tables) and len(pairs(tables)) == 61
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda data: data[:-9], lambda data: data[:2] + b"\0" * 9, lambda data: data[:20] * 9]
+)
+def test_tmx_that_is_damaged_gzip_is_refused(tmp_path: Path, damage: Any) -> None:
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw/c.tmx.gz").write_bytes(damage(gzip.compress(tmx("").encode())))
+    with pytest.raises(SourceError, match=r"^c\.tmx\.gz is damaged gzip: .+; pack it again$"):
+        run(tmp_path / "raw", tmp_path / "out")
+
+
+def test_a_file_whose_name_is_no_utf8_is_spelt(tmp_path: Path) -> None:
+    write(tmp_path / "raw" / os.fsdecode(b"\xff.tsv"), table(PAIRS, "en\tja\n"))
+    write(tmp_path / "raw" / os.fsdecode(b"\xfe.doc"), "x")
+    summary, tables = run(tmp_path / "raw", tmp_path / "out")
+    assert set(pd.concat(tables.values())["file"]) == {"\\udcff.tsv"}
+    assert noted(summary, "1 other files not read, e.g. \\udcfe.doc")
+
+
+def test_half_a_character_in_a_key_is_spelt(tmp_path: Path) -> None:
+    rows = [json.dumps({"en": e, "ja": j}) for e, j in PAIRS] + ['{"\\ud800": 1}', '{"en-\\ud800": 1, "ja": 2}']
+    write(tmp_path / "raw/c.jsonl", "\n".join(rows))
+    run(tmp_path / "raw", tmp_path / "out")
+    rejected = read_jsonl(tmp_path / "out/rejected.jsonl")
+    assert [row["row"] for row in rejected] == [61, 62]
+    assert rejected[0]["found"] == "\\ud800" and rejected[1]["reason"] == "en-\\ud800 is text"
+
+
+@pytest.mark.parametrize(("name", "last"), [("c.csv", 10), ("c.tsv", 9)])
+def test_a_lone_carriage_return_ends_no_row_of_a_quoted_table(tmp_path: Path, name: str, last: int) -> None:
+    """Rows behind it keep their numbers; outside of quotes it makes a bad row of CSV."""
+    between = "," if name == "c.csv" else "\t"
+    rows = [f'"{e}"{between}"{j}"' for e, j in [("en", "ja"), ("one\rtwo", "甲"), ("a\r", "乙"), *PAIRS]]
+    if name == "c.csv":
+        rows.insert(4, "b\rc,丙")
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / name).write_text("\n".join(rows), encoding="utf-8", newline="")
+    _, tables = run(tmp_path / "raw", tmp_path / "out", format="tsv")
+    assert {("one two", "甲"), ("a", "乙"), *PAIRS[1:]} <= pairs(tables)
+    found = pd.concat(tables.values()).set_index("source")["row"]
+    assert found[ENGLISH[5]] == last
