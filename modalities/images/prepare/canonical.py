@@ -55,7 +55,7 @@ def prepare(source: Path, folder: Path, params: Any, seed: int, formats: Mapping
         raise SourceError(
             f"no image in the {name} data at {source}; {len(raw.rejected)} rows were unusable{_first(raw)}"
         )
-    _refuse_halves(raw)
+    _refuse_names(raw)
     if source.is_dir() and root != source:
         raw.notes += _around(source, root)
     probes = [probe(picture.path, params.validation.max_pixels, decode=False) for picture in raw.pictures]
@@ -101,13 +101,15 @@ def _around(source: Path, root: Path) -> list[str]:
     return [f"{len(outside)} files outside of {root.relative_to(source)}/ left out, e.g. {named(outside)}"]
 
 
-def _refuse_halves(raw: Raw) -> None:
+def _refuse_names(raw: Raw) -> None:
     """A class is written into JSON, pages and packages.
 
-    Raises: SourceError for a name that is no text there: bytes of a folder's name that are no UTF-8, or half a
-    character of JSON.
+    Raises: SourceError for a name that is no text there: bytes of a folder's name that are no UTF-8, half a character
+    of JSON, or nothing but spaces.
     """
     for name in raw.classes:
+        if not name.strip():
+            raise SourceError(f"class {raw.classes.index(name) + 1} of {len(raw.classes)} has an empty name; name it")
         if any("\ud800" <= character <= "\udfff" for character in name):
             boxes = (box for picture in raw.pictures for box in picture.boxes if box.label == name)
             where = next((f"{visible(box.file)}: row {box.row}, " for box in boxes), "")

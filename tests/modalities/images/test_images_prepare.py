@@ -229,6 +229,12 @@ def test_a_class_whose_name_is_no_unicode_is_refused(tmp_path: Path) -> None:
         canonical.prepare(tmp_path / "coco", tmp_path / "other", params(), 7, {"coco": coco})
 
 
+def test_a_class_without_a_name_is_refused(tmp_path: Path) -> None:
+    write_coco(tmp_path / "raw", categories={"name": " "})
+    with pytest.raises(SourceError, match="class 1 of 1 has an empty name; name it"):
+        canonical.prepare(tmp_path / "raw", tmp_path / "out", params(), 7, {"coco": coco})
+
+
 def test_half_a_character_in_the_name_of_a_picture_is_spelt(tmp_path: Path) -> None:
     write_coco(tmp_path / "raw", images={"file_name": "\ud800.png"}, annotations={"image_id": "\ud801"})
     canonical.prepare(tmp_path / "raw", tmp_path / "out", params(), 7, {"coco": coco})
