@@ -192,19 +192,18 @@ class _Process:
                 self.report.write(json.dumps({"sent": spool.key}) + "\n")
             if self.sender is None:
                 return  # nobody answers: the others need not try
-        if self.shared:
-            for spool in spools.living():
-                if spool.shared:
-                    self._send(spool)
-        elif finishing or self.problem:
+        if not self.shared and (finishing or self.problem):
             return  # what others left can wait
-        for spool in spools.abandoned():
-            with spool:
-                spool.close()
-                if self._send(spool):
-                    spool.remove()
-            if self.sender is None or (not self.shared and self.finishing.is_set()):
-                return
+        for spool, free in spools.waiting():
+            if free:
+                with spool:
+                    spool.close()
+                    if self._send(spool):
+                        spool.remove()
+                if self.sender is None or (not self.shared and self.finishing.is_set()):
+                    return
+            elif self.shared and spool.shared:
+                self._send(spool)
 
     def _send(self, spool: Spool) -> bool:
         """Returns: whether the run's end has been sent, now or before."""

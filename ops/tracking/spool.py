@@ -140,29 +140,27 @@ def _room() -> Iterator[None]:
         ) from None
 
 
-def abandoned() -> Iterator[Spool]:
-    """Spools that no living process holds, the first begun first, each locked by the caller from here on."""
+def waiting() -> Iterator[tuple[Spool, bool]]:
+    """All spools, the first begun first, and whether nobody living holds it: then the caller has locked it.
+
+    In one order: what has just ended must not be sent after what began later, or versions of a model would be numbered
+    the other way round.
+    """
     for path in sorted(FOLDER.glob("*.jsonl")):
         lock = FileLock(FOLDER / f"{path.stem}.lock")
+        spool = Spool(path, lock)
         try:
             lock.acquire(timeout=0)
         except Timeout:
+            yield spool, False
             continue
-        spool = Spool(path, lock)
         if spool.start is not None:
-            yield spool
+            yield spool, True
         else:  # sent meanwhile, or nothing was logged yet
             spool.remove()
             spool.release()
 
 
-def living() -> Iterator[Spool]:
-    """Spools that a living process holds, the first begun first."""
-    for path in sorted(FOLDER.glob("*.jsonl")):
-        lock = FileLock(FOLDER / f"{path.stem}.lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            yield Spool(path, lock)
-        else:
-            lock.release()
+def abandoned() -> Iterator[Spool]:
+    """Spools that no living process holds, the first begun first, each locked by the caller from here on."""
+    return (spool for spool, free in waiting() if free)

@@ -297,6 +297,18 @@ def test_a_restored_stage_links_to_its_run(store: Path) -> None:
     assert found["pipeline-1"].data.tags["restored.train/detection"] == found[key].info.run_id
 
 
+def test_what_has_ended_comes_before_what_began_later_and_goes_on(store: Path) -> None:
+    """A courier that looked for the living first would number their models before."""
+    ended, living = (tracking.spool.Spool.create(name, None, tracking.now(), shared=True) for name in "ab")
+    ended.release()
+    found = []
+    for spool, free in tracking.spool.waiting():
+        found.append((spool.key, free))
+        spool.release() if free else None
+    assert found == [(ended.key, True), (living.key, False)]
+    living.release()
+
+
 def test_runs_that_are_sent_late_are_sent_in_the_order_in_which_they_began(store: Path) -> None:
     """Time stamps of files may be equal, and another order would number the versions of a model backwards."""
     begun = []

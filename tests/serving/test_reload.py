@@ -39,7 +39,7 @@ def picture() -> bytes:
     return file.getvalue()
 
 
-@pytest.mark.parametrize("ask", [translate, detect])
+@pytest.mark.parametrize("ask", [pytest.param(translate, marks=pytest.mark.slow), detect])
 def test_no_request_fails_while_versions_change(
     serve: Serve, fresh: Fresh, ask: Callable[[httpx.Client], httpx.Response]
 ) -> None:

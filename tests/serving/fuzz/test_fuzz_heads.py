@@ -34,7 +34,7 @@ def heads(draw: st.DrawFn) -> bytes:
     return bytes(head)
 
 
-@tiers(300, 5000)
+@tiers(150, 5000)
 def test_a_spoiled_head_is_refused_or_means_the_same(impatient: Running, known: Known, tries: settings) -> None:
     body = json.dumps({"text": known.text}).encode().ljust(BODY)
     assert len(body) == BODY

@@ -97,7 +97,7 @@ def test_what_the_protocol_allows_is_predicted(server: Running, right: Right, tr
 
 
 @pytest.mark.parametrize("wrong", [spoiled(), near_misses()], ids=["spoiled", "near miss"])
-@tiers(300, 10_000)
+@tiers(150, 10_000)
 def test_what_is_wrong_is_refused_or_predicted_for_what_it_is(
     server: Running, right: Right, tries: settings, wrong: st.SearchStrategy[Message]
 ) -> None:

@@ -16,7 +16,8 @@ def squares(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def settings() -> Any:
-    return detection_tiny.settings()
+    """On few layers, which are soon exported; the default backbone's graph is that of `packages_tiny`."""
+    return detection_tiny.settings(model={"backbone": "cnn"})
 
 
 @pytest.fixture(scope="session")
