@@ -46,7 +46,10 @@ def run(folder: Path, cases: str, *arguments: str) -> tuple[subprocess.Completed
     return done, budget.read(folder / "cache" / "stillhouse" / "tests" / "quick.json")[-1]
 
 
-@pytest.mark.parametrize("arguments", [(), ("-n", "1")], ids=["here", "through xdist"])
+@pytest.mark.parametrize(
+    "arguments",
+    [pytest.param((), id="here", marks=pytest.mark.slow), pytest.param(("-n", "1"), id="through xdist")],
+)
 def test_a_case_costs_what_its_processes_do(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     done, kept = run(tmp_path, CASES, *arguments)
     assert done.returncode == 0, done.stdout

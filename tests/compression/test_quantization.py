@@ -73,7 +73,11 @@ def test_static_int8_is_smaller_and_close(graph: Path, tmp_path: Path, method: s
         ("mlp", {"widths": [64, 32]}),
         ("cnn", {"widths": [16, 32, 64], "activation": "leaky_relu"}),
         ("densenet121", {"blocks": [1, 1], "small": True}),
-        ("mobilenet_v2", {"width": 0.35, "depth": 0.3, "norm": "layer", "activation": "swish"}),
+        pytest.param(
+            "mobilenet_v2",
+            {"width": 0.35, "depth": 0.3, "norm": "layer", "activation": "swish"},
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=str,
 )
