@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from spoiled_sources import ENGLISH, JAPANESE, PAIRS
+from raw_sources import ENGLISH, JAPANESE, PAIRS
 
 from core import task
 from core.errors import StillhouseError

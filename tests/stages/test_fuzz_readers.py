@@ -23,8 +23,9 @@ import detection_tiny
 import psutil
 import pytest
 import translation_tiny
+from raw_sources import KINDS, Source, valid, write
 from sound_datasets import read, refusal
-from spoiled_sources import KINDS, Source, spoiled, valid, write
+from spoiled_sources import spoiled
 
 from core.errors import StillhouseError
 
