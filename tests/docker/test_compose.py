@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import stat
 import subprocess
@@ -106,11 +107,11 @@ def test_gpus_are_reserved_in_their_profile_alone() -> None:
 def test_images_are_named_exactly_and_ours_are_never_fetched() -> None:
     for profile in PROFILES:
         for name, service in every(profile):
-            image, tag = service["image"].rsplit(":", 1)
-            if image.startswith("stillhouse-"):
+            if service["image"].startswith("stillhouse-"):
                 assert service["pull_policy"] == "never", name
             else:
-                assert tag[0].isdigit() and "." in tag, f"{name}: {service['image']} is no exact version"
+                exact = re.fullmatch(r"[\w./-]+:\d+\.[\w.-]+@sha256:[0-9a-f]{64}", service["image"])
+                assert exact, f"{name}: {service['image']} is no exact version with its digest"
 
 
 def test_passwords_are_in_no_command_and_no_one_sees_more_than_it_needs(tmp_path: Path) -> None:
