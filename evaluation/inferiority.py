@@ -1,10 +1,11 @@
 """Whether a candidate loses no more quality than a margin against a reference: a paired non-inferiority test.
 
 Both were scored on the same resamples of one split, so the difference of two values is the difference on one resample,
-and what is easy or hard in the split drops out. The loss that was seen plus a one-sided bound of the bootstrap's
-standard error (Efron and Tibshirani 1993, section 12.5) is the largest loss that cannot be ruled out; a candidate
-passes when that is within the margin (Piaggio et al. 2012, JAMA 308(24), doi:10.1001/jama.2012.87802). The level is
-divided by the number of candidates (Bonferroni), or with many of them one would pass by luck.
+and what is easy or hard in the split drops out. The loss that was seen plus a one-sided bound of its standard error
+(Efron and Tibshirani 1993, section 12.5) is the largest loss that cannot be ruled out; a candidate passes when that is
+within the margin (Piaggio et al. 2012, JAMA 308(24), doi:10.1001/jama.2012.87802). The level is divided by the number
+of candidates (Bonferroni), or with many of them one would pass by luck. The standard error is the larger one of
+bootstrap and jackknife: a few hundred resamples know theirs to some percent only.
 
 Two models mostly do the same, so a difference rests on the few inputs that tell them apart, and its standard error is
 known no better than their number allows. Student's t gets the degrees of freedom of that number, told from the
@@ -52,7 +53,12 @@ def loss(
     seen = worse_by(value, reference, better)
     differences, parts = (np.subtract(others[kind], own[kind]) * sign(better) for kind in ("bootstrap", "jackknife"))
     quantile = float(t.ppf(1 - ALPHA / max(1, candidates), max(1.0, telling(parts) - 1)))
-    return Loss(seen, seen + quantile * float(differences.std()))
+    return Loss(seen, seen + quantile * max(float(differences.std()), jackknife_error(parts)))
+
+
+def jackknife_error(parts: NDArray[np.float64]) -> float:
+    """Standard error (Efron and Tibshirani 1993, equation 11.5). parts: (G,) a figure without each part of a split."""
+    return float(np.sqrt((len(parts) - 1) / len(parts) * ((parts - parts.mean()) ** 2).sum()))
 
 
 def telling(parts: NDArray[np.float64]) -> float:
