@@ -34,7 +34,7 @@ def measure(ctx: stage.Context) -> None:
     rounds, patience = ctx.params.timing.rounds, ctx.params.timing.patience_s
     calls: dict[str, dict[str, Seconds]] = {}
     with tracking.silence():
-        for threads, sizes in {1: latency.BATCHES, ctx.threads: latency.BATCHES[:1]}.items():
+        for threads, sizes in ({ctx.threads: latency.BATCHES[:1]} | {1: latency.BATCHES}).items():
             predictors = {
                 name: role.Predictor(folder, threads=threads, provider=provider)
                 for name, (folder, provider) in folders.items()

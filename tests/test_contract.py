@@ -335,12 +335,13 @@ def test_of_an_error_the_lowest_wins_and_everybody_is_told(finished: str) -> Non
 @toy
 def test_an_error_above_the_worst_is_not_packaged(finished: str) -> None:
     """The figures of the run, and a budget that they just keep, or just miss."""
-    from stages.compare import gate
+    from stages.compare import gate, speeds
 
+    faster = speeds(json.loads((paths.timing(finished) / "calls.json").read_text())["batch_1"])
     comparison = json.loads((paths.report(finished) / "comparison.json").read_text())
     budget = load()[1][finished].compare.budget
     (row,) = comparison["rows"]
     for limit, chosen in ((row["quality"] * 1.01, row), (row["quality"] * 0.99, None)):
         stricter = budget.model_copy(update={"worst_quality": limit})
-        assert gate.choose([row], stricter, comparison["better"]) == chosen
+        assert gate.choose([row], stricter, comparison["better"], faster) == chosen
     assert row["misses"] and "worst_quality" in row["misses"][0]
