@@ -62,7 +62,7 @@ def test_the_commands_make_sign_and_verify(
     assert "the package is not signed: model.sig is missing" in capsys.readouterr().err
     assert run(monkeypatch, "sign", package, "--key", key) == 0
     assert run(monkeypatch, "verify", package, "--key", public) == 0
-    assert "the signature is by a key that is trusted" in capsys.readouterr().out
+    assert "the signature is by a key or an identity that is trusted" in capsys.readouterr().out
     assert run(monkeypatch, "verify", package) == 0
     assert "it is signed, but no --key" in capsys.readouterr().out
     assert run(monkeypatch, "verify", package, "--key", made / "key.pub") == 2
@@ -154,7 +154,7 @@ def test_what_is_no_key_is_told_and_nothing_is_trusted(place: Path) -> None:
         form = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
         (place / name).write_bytes(key.public_key().public_bytes(*form))
     (place / "words").write_text("no key")
-    told = {"words": "is no public key and no certificate", "curve": "is a key of secp256k1", "kind": "another kind"}
+    told = {"words": "is no public key, no certificate and no id", "curve": "is a key of secp256k1", "kind": "another"}
     told |= {"key": "is a private key, which only who signs may have", "none": "cannot be read: No such file"}
     for name, words in told.items():
         with pytest.raises(StillhouseError, match=words):
@@ -167,12 +167,13 @@ def test_what_is_no_key_is_told_and_nothing_is_trusted(place: Path) -> None:
 Key = ec.EllipticCurvePrivateKey
 
 
-def certificate(name: str, key: Key, issuer: str, signer: Key, root: bool) -> bytes:
-    now, day = datetime.datetime.now(datetime.UTC), datetime.timedelta(days=1)
+def certificate(name: str, key: Key, issuer: str, signer: Key, root: bool, days: tuple[int, int] = (-1, 1)) -> bytes:
+    """Valid from the first of `days` from now on to the last."""
+    start, end = (datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=each) for each in days)
     own, above = (x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, each)]) for each in (name, issuer))
     usage = dict.fromkeys(("content_commitment", "key_encipherment", "data_encipherment", "key_agreement"), False)
     usage |= {"crl_sign": False, "encipher_only": False, "decipher_only": False}
-    builder = x509.CertificateBuilder(above, own, key.public_key(), x509.random_serial_number(), now - day, now + day)
+    builder = x509.CertificateBuilder(above, own, key.public_key(), x509.random_serial_number(), start, end)
     builder = builder.add_extension(x509.BasicConstraints(root, None), critical=True)
     builder = builder.add_extension(x509.KeyUsage(not root, key_cert_sign=root, **usage), critical=True)
     return builder.sign(signer, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
