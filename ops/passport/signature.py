@@ -17,6 +17,7 @@ from typing import Any
 
 from core.errors import StillhouseError
 from core.files import write_text
+from ops.passport import certificates as certificate_files
 from ops.passport import identity, keyless
 from ops.passport import keys as key_files
 from ops.passport.contents import Contents, contents
@@ -142,6 +143,8 @@ def _verify(folder: Path, signature: Path, trust: Path, kind: key_files.Trust) -
     else:
         config.use_elliptic_key_verifier(public_key=trust)
     config.verify(folder.resolve(), signature)
+    if kind == key_files.Trust.CERTIFICATE:
+        certificate_files.check_valid_now(signature, trust)
 
 
 def _named(signature: Path) -> set[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -197,6 +198,39 @@ def test_a_certificate_may_be_trusted(place: Path) -> None:
         signature.sign(package, place / "other", [place / "own.pem"])
     (package / "MODEL_CARD.md").write_text("better")
     assert "MODEL_CARD.md" in passport.verify(package, [place / "root.pem"])[-1]
+
+
+WHOLE = (-9, 9)
+
+
+@pytest.mark.parametrize(
+    ("own", "above", "root", "words"),
+    [
+        ((-2, 2), WHOLE, WHOLE, None),
+        ((-2, -1), WHOLE, WHOLE, "CN=own .* is not valid now: certificate has expired; sign the package anew"),
+        ((1, 2), WHOLE, WHOLE, "CN=own .* is not valid now: certificate is not yet valid"),
+        ((-2, 2), (-3, -1), WHOLE, "CN=between .* is not valid now: certificate has expired"),
+        ((-2, 2), WHOLE, (-3, -1), "CN=root .* is not valid now: certificate has expired"),
+    ],
+)
+def test_a_certificate_that_has_run_out_vouches_for_nobody(
+    place: Path, own: tuple[int, int], above: tuple[int, int], root: tuple[int, int], words: str | None
+) -> None:
+    """Neither the signer's, nor one between it and the root, nor the root (docs/faults.md 139)."""
+    mine = serialization.load_pem_private_key((place / "key").read_bytes(), None)
+    assert isinstance(mine, Key)
+    top, middle = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    made = {
+        "root": certificate("root", top, "root", top, root=True, days=root),
+        "between": certificate("between", middle, "root", top, root=True, days=above),
+        "own": certificate("own", mine, "between", middle, root=False, days=own),
+    }
+    for name, content in made.items():
+        (place / f"{name}.pem").write_bytes(content)
+    signature.sign(place / "package", place / "key", [place / "own.pem", place / "between.pem"])
+    problems = passport.verify(place / "package", [place / "root.pem"])
+    assert len(problems) == (0 if words is None else 1)
+    assert words is None or re.search(words, problems[0]), problems
 
 
 def test_a_large_signature_is_not_read(place: Path) -> None:
