@@ -56,8 +56,8 @@ class Instance:
         self.checkpoint_key = self.promise_key = self.log_key
         self.late = 0
         """Seconds after which a signature is noted in the log."""
-        self.seen: list[str] = []
-        """Requests, by their paths."""
+        self.job_token = ""
+        """What a CI job gets that asks who it is."""
         self.began = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)
         self.name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "a small Sigstore")])
         self.ca = self._issued(self.name, self.ca_key.public_key(), datetime.timedelta(days=2), ca=True).sign(
@@ -172,6 +172,9 @@ class Handler(BaseHTTPRequestHandler):
     server: Server
 
     def do_GET(self) -> None:
+        if self.path == "/token?audience=sigstore":  # as a job at GitHub asks for its own
+            self._answer({"value": self.server.instance.job_token})
+            return
         self._answer({"authorization_endpoint": self.server.url, "token_endpoint": self.server.url})
 
     def do_POST(self) -> None:
@@ -187,7 +190,6 @@ class Handler(BaseHTTPRequestHandler):
         self._answer({"signedCertificateEmbeddedSct": {"chain": {"certificates": chain}}})
 
     def _answer(self, content: dict[str, Any]) -> None:
-        self.server.instance.seen.append(self.path)
         self.send_response(200)
         self.end_headers()
         self.wfile.write(json.dumps(content).encode())

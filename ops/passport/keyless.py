@@ -80,7 +80,9 @@ def _chain(error: BaseException | None, token: str) -> str:
     """In one line, what an exception says and what caused it; some of the library's say nothing themselves."""
     said: list[str] = []
     while error is not None:
-        said.append(" ".join(str(error).split()) or type(error).__name__)
+        words = " ".join(str(error).split()) or type(error).__name__
+        if not any(words in before for before in said):
+            said.append(words)
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     text = ": ".join(said)
     return (text.replace(token, "(the token)") if token else text)[:LONGEST]

@@ -96,11 +96,20 @@ def test_the_commands_sign_and_verify(
     assert "do not match you" in capsys.readouterr().err
 
 
-def test_a_ci_job_signs_as_itself(made: Made, package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """GitLab's, whose tokens stand in its environment; it is known by the URI of its workflow."""
-    job = "https://gitlab.example.org/us/model//.gitlab-ci.yml@refs/heads/main"
-    monkeypatch.setenv("SIGSTORE_ID_TOKEN", token(job, ISSUER))
-    monkeypatch.setenv("GITLAB_CI", "true")
+@pytest.mark.parametrize("host", ["github", "gitlab"])
+def test_a_ci_job_signs_as_itself(made: Made, package: Path, monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    """It is known by the URI of its workflow. GitLab has its token in the environment, GitHub where that says."""
+    job = f"https://{host}.example.org/us/model/workflow.yml@refs/heads/main"
+    monkeypatch.setattr(made.instance, "job_token", token(job, ISSUER) if host == "github" else "")
+    for name, value in {
+        "github": {
+            "GITHUB_ACTIONS": "true",
+            "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "asks",
+            "ACTIONS_ID_TOKEN_REQUEST_URL": f"{made.server.url}/token",
+        },
+        "gitlab": {"GITLAB_CI": "true", "SIGSTORE_ID_TOKEN": token(job, ISSUER)},
+    }[host].items():
+        monkeypatch.setenv(name, value)
     assert run(monkeypatch, "sign", package, "--sigstore", "--trust-root", made.root / "instance.json") == 0
     assert passport.verify(package, [trust(made.root / "job.json", identity=job)]) == []
     assert passport.verify(package, [made.me]) != []

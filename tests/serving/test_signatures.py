@@ -100,7 +100,7 @@ def test_an_identity_may_be_trusted(toy: Path, tmp_path: Path) -> None:
         assert package.load(own, settings).task == "detection"
     for folder, words in ((tmp_path / "you", "do not match me@example.org"), (toy, "the signature does not hold")):
         with pytest.raises(ModelError, match=words):
-            proof.prove(folder, settings)
+            package.load(folder, settings)
     (tmp_path / "instance.json").write_text("{}")
     with pytest.raises(SystemExit):
         parse([str(tmp_path / "me"), "--require-signature", str(tmp_path / "me.json")])
