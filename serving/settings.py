@@ -70,8 +70,8 @@ class Settings:
     """Bearer token that requests must carry."""
     text_log: bool = False
     require_signature: tuple[Path, ...] = ()
-    """Public keys or certificates, one of which must have signed a package that is served; none: packages may be
-    unsigned."""
+    """Public keys, certificates or identity files, one of which must vouch for a package that is served; none: packages
+    may be unsigned."""
 
 
 def parse(arguments: Sequence[str]) -> tuple[Settings, int | None]:
@@ -133,7 +133,7 @@ def _trusted(parser: argparse.ArgumentParser, given: argparse.Namespace) -> tupl
         if not word:
             parser.error(f"--require-signature or ${SIGNATURE} names no file; expected a public key, or leave it out")
         try:
-            keys.is_certificate(Path(word))
+            keys.trust(Path(word))
         except StillhouseError as error:
             parser.error(f"--require-signature or ${SIGNATURE}: {error}")
     return tuple(Path(word).absolute() for word in words)
@@ -173,7 +173,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--proof-mb", type=_number(64, 10**6), default=default.proof_mb, help="likewise, memory; %(default)s")
     kept = "folder for the packages that were served last; default: a new one, removed at the end"
     add("--keep", type=lambda text: Path(text).absolute(), metavar="FOLDER", help=kept)
-    key = f"public key or certificate, one of which must have signed a package; may be repeated; or ${SIGNATURE}"
+    key = f"public key, certificate or identity file, which must vouch for a package; may be repeated; or ${SIGNATURE}"
     add("--require-signature", action="append", default=[], metavar="KEY", help=key)
     add("--token-file", help=f"file with a bearer token that requests must carry; or ${TOKEN}")
     add("--text-log", action="store_true", help="lines for people instead of JSON")

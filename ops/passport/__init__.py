@@ -4,7 +4,7 @@
     python -m ops.passport verify FOLDER --key KEY    ... and whether KEY's owner signed it
     python -m ops.passport trace FOLDER|FILE.onnx     the way back to data, code, params, runs and figures
     python -m ops.passport keygen FILE                a new private key, and FILE.pub
-    python -m ops.passport sign FOLDER --key FILE
+    python -m ops.passport sign FOLDER --key FILE     or --sigstore
 
 `passport.json` holds `links`, in order: data, validation, code, params, runs, checkpoint, evaluation, environment,
 model; `chain.py` says how they hang together. `files` has the sha256 of every other file of the package, `seal` that of
@@ -78,8 +78,8 @@ def read(folder: Path) -> dict[str, Any]:
 def verify(path: Path, keys: Sequence[Path] = ()) -> list[str]:
     """What is not as it was packaged, of a package folder or of one of its ONNX files; empty when all is.
 
-    The first entry names the first broken link, if a link is broken. keys: public keys or certificates, one of which
-    must vouch for the whole folder; without any, a signature is not looked at.
+    The first entry names the first broken link, if a link is broken. keys: public keys, certificates or identity
+    files, one of which must vouch for the whole folder; without any, a signature is not looked at.
     Raises: ModelError when there is no passport, or none that can be read; StillhouseError when a key is none.
     """
     try:

@@ -1,20 +1,30 @@
 """Keys that sign packages, and what is trusted to have signed them: files in PEM, elliptic curves alone.
 
-A private key is made by `generate`, has mode 600, and comes into no repository. Trusted is a public key, or a
-certificate from which that of the signer follows.
+A private key is made by `generate`, has mode 600, and comes into no repository. Trusted is a public key, a certificate
+from which that of the signer follows, or an identity for which Sigstore vouches (`identity.py`).
 """
 
 from __future__ import annotations
 
 import os
 import subprocess
+from enum import Enum
 from pathlib import Path
 
 from core.errors import StillhouseError
+from ops.passport import identity
 
 CURVES = ("secp256r1", "secp384r1", "secp521r1")
 """P-256, P-384 and P-521: those that OpenSSF's format takes."""
 CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
+
+
+class Trust(Enum):
+    """What a file that is trusted holds."""
+
+    KEY = "a public key"
+    CERTIFICATE = "certificates"
+    IDENTITY = "the identity of a keyless signer"
 
 
 def generate(path: Path) -> Path:
@@ -60,8 +70,8 @@ def public_half(path: Path) -> bytes:
     return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
-def is_certificate(path: Path) -> bool:
-    """Whether a file that is trusted holds certificates; else it is a public key. Raises: StillhouseError: neither."""
+def trust(path: Path) -> Trust:
+    """What a file that is trusted holds. Raises: StillhouseError when it is none of them, or cannot be used."""
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
     from cryptography.x509 import load_pem_x509_certificates
 
@@ -71,17 +81,21 @@ def is_certificate(path: Path) -> bool:
         raise StillhouseError(f"the key {path} cannot be read: {error.strerror}") from None
     if b"PRIVATE KEY" in content:
         raise StillhouseError(f"{path} is a private key, which only who signs may have; expected the public one, *.pub")
+    if content.lstrip().startswith(b"{"):
+        identity.read(path)
+        return Trust.IDENTITY
     try:
         if CERTIFICATE in content:
-            return bool(load_pem_x509_certificates(content))
+            load_pem_x509_certificates(content)
+            return Trust.CERTIFICATE
         curve = getattr(load_pem_public_key(content), "curve", None)
     except Exception as error:  # whatever the library makes of it
         raise StillhouseError(
-            f"{path} is no public key and no certificate ({type(error).__name__}); expected one in PEM, "
-            "as `python -m ops.passport keygen` makes it"
+            f"{path} is no public key, no certificate and no identity file ({type(error).__name__}); expected one in "
+            "PEM, as `python -m ops.passport keygen` makes it, or JSON, as docs/signing.md has it"
         ) from None
     _check_curve(path, getattr(curve, "name", None))
-    return False
+    return Trust.KEY
 
 
 def _check_curve(path: Path, name: str | None) -> None:

@@ -17,6 +17,8 @@ from typing import Any
 
 from core.errors import StillhouseError
 from core.files import write_text
+from ops.passport import certificates as certificate_files
+from ops.passport import identity, keyless
 from ops.passport import keys as key_files
 from ops.passport.contents import Contents, contents
 
@@ -31,12 +33,9 @@ def sign(folder: Path, key: Path, certificates: Sequence[Path] = ()) -> None:
     key: a private one. certificates: of that key, and then those between it and the root that is trusted.
     Raises: StillhouseError when the key cannot be used, or files are links into DVC's cache.
     """
-    from model_signing import signing
-
-    if linked := contents(folder).linked:
-        raise StillhouseError(f"{folder} is not signed: {_links(linked)}")
+    _check_not_linked(folder)
     key_files.public_half(key)  # or it says what is wrong with the key
-    config = signing.Config().set_hashing_config(_hashing())
+    config = _signing()
     try:
         if certificates:
             own, *between = certificates
@@ -44,12 +43,27 @@ def sign(folder: Path, key: Path, certificates: Sequence[Path] = ()) -> None:
             config.use_certificate_signer(private_key=key, signing_certificate=own, certificate_chain=between)
         else:
             config.use_elliptic_key_signer(private_key=key)
-        with tempfile.TemporaryDirectory() as aside:
-            config.sign(folder.resolve(), Path(aside, NAME))
-            text = Path(aside, NAME).read_text(encoding="utf-8")
+        text = _made(folder, config)
     except (ValueError, OSError) as error:
         raise StillhouseError(f"{folder} could not be signed with {key}: {error}") from None
     write_text(folder / NAME, text)
+
+
+def sign_keyless(folder: Path, token: str, trust_root: Path | None = None) -> dict[str, str]:
+    """Sign what lies in `folder` by Sigstore, over the network, in place of a signature that is there.
+
+    The caller has verified the package. Returns for whom: the content of an identity file that trusts this signature.
+
+    token: proves to Sigstore who signs, see `keyless.token`. trust_root: of an instance other than the public one.
+    Raises: StillhouseError when Sigstore cannot be reached or refuses, or files are links into DVC's cache: then the
+        package is as it was. The token is in no message.
+    """
+    _check_not_linked(folder)
+    with keyless.told(folder, token):
+        text = _made(folder, _signing().use_sigstore_signer(identity_token=token, trust_config=trust_root))
+        signer = keyless.signer(text)
+    write_text(folder / NAME, text)
+    return signer
 
 
 def by(folder: Path, key: Path) -> bool:
@@ -61,11 +75,11 @@ def by(folder: Path, key: Path) -> bool:
 
 
 def problems(folder: Path, found: Contents, trusted: Sequence[Path]) -> list[str]:
-    """Why none of the `trusted` keys and certificates vouches for all that was found; empty when one does.
+    """Why none of the `trusted` keys, certificates and identities vouches for all that was found; empty: one does.
 
-    Raises: StillhouseError when one of the trusted files is no key: then nothing is trusted.
+    Raises: StillhouseError when one of the trusted files is no such thing: then nothing is trusted.
     """
-    kinds = {path: key_files.is_certificate(path) for path in trusted}
+    kinds = {path: key_files.trust(path) for path in trusted}
     path = folder / NAME
     if found.linked:
         return [f"the signature is not looked at: {_links(found.linked)}"]
@@ -77,9 +91,9 @@ def problems(folder: Path, found: Contents, trusted: Sequence[Path]) -> list[str
     with tempfile.TemporaryDirectory() as aside:
         copy = Path(aside, NAME)
         copy.write_bytes(path.read_bytes())  # once: what is verified is what is looked into
-        for trust, certificate in kinds.items():
+        for trust, kind in kinds.items():
             try:
-                _verify(folder, copy, trust, certificate)
+                _verify(folder, copy, trust, kind)
                 left_out = set(found.files) - {NAME} - _named(copy)
                 if not left_out:
                     return []
@@ -89,6 +103,24 @@ def problems(folder: Path, found: Contents, trusted: Sequence[Path]) -> list[str
     return [f"the signature does not hold: {'; '.join(reasons)}"]
 
 
+def _check_not_linked(folder: Path) -> None:
+    if linked := contents(folder).linked:
+        raise StillhouseError(f"{folder} is not signed: {_links(linked)}")
+
+
+def _signing() -> Any:
+    from model_signing import signing
+
+    return signing.Config().set_hashing_config(_hashing())
+
+
+def _made(folder: Path, config: Any) -> str:
+    """The signature; it is not put into the folder."""
+    with tempfile.TemporaryDirectory() as aside:
+        config.sign(folder.resolve(), Path(aside, NAME))
+        return Path(aside, NAME).read_text(encoding="utf-8")
+
+
 def _links(names: Sequence[str]) -> str:
     return (
         f"{names[0]} is a link into DVC's cache, and a signature is over the files themselves; "
@@ -96,16 +128,23 @@ def _links(names: Sequence[str]) -> str:
     )
 
 
-def _verify(folder: Path, signature: Path, trust: Path, certificate: bool) -> None:
+def _verify(folder: Path, signature: Path, trust: Path, kind: key_files.Trust) -> None:
     """Raises: an exception of any kind, when it does not hold."""
     from model_signing import verifying
 
     config = verifying.Config().set_hashing_config(_hashing())
-    if certificate:
+    if kind == key_files.Trust.CERTIFICATE:
         config.use_certificate_verifier(certificate_chain=[trust])
+    elif kind == key_files.Trust.IDENTITY:
+        signer = identity.read(trust)
+        root = signature.with_name("trust_root.json")
+        root.write_text(signer.trust_config, encoding="utf-8")
+        config.use_sigstore_verifier(identity=signer.identity, oidc_issuer=signer.issuer, trust_config=root)
     else:
         config.use_elliptic_key_verifier(public_key=trust)
     config.verify(folder.resolve(), signature)
+    if kind == key_files.Trust.CERTIFICATE:
+        certificate_files.check_valid_now(signature, trust)
 
 
 def _named(signature: Path) -> set[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -62,7 +63,7 @@ def test_the_commands_make_sign_and_verify(
     assert "the package is not signed: model.sig is missing" in capsys.readouterr().err
     assert run(monkeypatch, "sign", package, "--key", key) == 0
     assert run(monkeypatch, "verify", package, "--key", public) == 0
-    assert "the signature is by a key that is trusted" in capsys.readouterr().out
+    assert "the signature is by a key or an identity that is trusted" in capsys.readouterr().out
     assert run(monkeypatch, "verify", package) == 0
     assert "it is signed, but no --key" in capsys.readouterr().out
     assert run(monkeypatch, "verify", package, "--key", made / "key.pub") == 2
@@ -154,7 +155,7 @@ def test_what_is_no_key_is_told_and_nothing_is_trusted(place: Path) -> None:
         form = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
         (place / name).write_bytes(key.public_key().public_bytes(*form))
     (place / "words").write_text("no key")
-    told = {"words": "is no public key and no certificate", "curve": "is a key of secp256k1", "kind": "another kind"}
+    told = {"words": "is no public key, no certificate and no id", "curve": "is a key of secp256k1", "kind": "another"}
     told |= {"key": "is a private key, which only who signs may have", "none": "cannot be read: No such file"}
     for name, words in told.items():
         with pytest.raises(StillhouseError, match=words):
@@ -167,12 +168,13 @@ def test_what_is_no_key_is_told_and_nothing_is_trusted(place: Path) -> None:
 Key = ec.EllipticCurvePrivateKey
 
 
-def certificate(name: str, key: Key, issuer: str, signer: Key, root: bool) -> bytes:
-    now, day = datetime.datetime.now(datetime.UTC), datetime.timedelta(days=1)
+def certificate(name: str, key: Key, issuer: str, signer: Key, root: bool, days: tuple[int, int] = (-1, 1)) -> bytes:
+    """Valid from the first of `days` from now on to the last."""
+    start, end = (datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=each) for each in days)
     own, above = (x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, each)]) for each in (name, issuer))
     usage = dict.fromkeys(("content_commitment", "key_encipherment", "data_encipherment", "key_agreement"), False)
     usage |= {"crl_sign": False, "encipher_only": False, "decipher_only": False}
-    builder = x509.CertificateBuilder(above, own, key.public_key(), x509.random_serial_number(), now - day, now + day)
+    builder = x509.CertificateBuilder(above, own, key.public_key(), x509.random_serial_number(), start, end)
     builder = builder.add_extension(x509.BasicConstraints(root, None), critical=True)
     builder = builder.add_extension(x509.KeyUsage(not root, key_cert_sign=root, **usage), critical=True)
     return builder.sign(signer, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
@@ -196,6 +198,39 @@ def test_a_certificate_may_be_trusted(place: Path) -> None:
         signature.sign(package, place / "other", [place / "own.pem"])
     (package / "MODEL_CARD.md").write_text("better")
     assert "MODEL_CARD.md" in passport.verify(package, [place / "root.pem"])[-1]
+
+
+WHOLE = (-9, 9)
+
+
+@pytest.mark.parametrize(
+    ("own", "above", "root", "words"),
+    [
+        ((-2, 2), WHOLE, WHOLE, None),
+        ((-2, -1), WHOLE, WHOLE, "CN=own .* is not valid now: certificate has expired; sign the package anew"),
+        ((1, 2), WHOLE, WHOLE, "CN=own .* is not valid now: certificate is not yet valid"),
+        ((-2, 2), (-3, -1), WHOLE, "CN=between .* is not valid now: certificate has expired"),
+        ((-2, 2), WHOLE, (-3, -1), "CN=root .* is not valid now: certificate has expired"),
+    ],
+)
+def test_a_certificate_that_has_run_out_vouches_for_nobody(
+    place: Path, own: tuple[int, int], above: tuple[int, int], root: tuple[int, int], words: str | None
+) -> None:
+    """Neither the signer's, nor one between it and the root, nor the root (docs/faults.md 139)."""
+    mine = serialization.load_pem_private_key((place / "key").read_bytes(), None)
+    assert isinstance(mine, Key)
+    top, middle = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    made = {
+        "root": certificate("root", top, "root", top, root=True, days=root),
+        "between": certificate("between", middle, "root", top, root=True, days=above),
+        "own": certificate("own", mine, "between", middle, root=False, days=own),
+    }
+    for name, content in made.items():
+        (place / f"{name}.pem").write_bytes(content)
+    signature.sign(place / "package", place / "key", [place / "own.pem", place / "between.pem"])
+    problems = passport.verify(place / "package", [place / "root.pem"])
+    assert len(problems) == (0 if words is None else 1)
+    assert words is None or re.search(words, problems[0]), problems
 
 
 def test_a_large_signature_is_not_read(place: Path) -> None:

@@ -81,7 +81,7 @@ WRONG = [
     ("name=", "name=: there is no folder behind the name; expected NAME=PACKAGE"),
     ("p --token-file /does/not/exist", "--token-file /does/not/exist cannot be read"),
     ("p --require-signature /none", "$STILLHOUSE_REQUIRE_SIGNATURE: the key /none cannot be read: No such file"),
-    ("p --require-signature /dev/null", "/dev/null is no public key and no certificate"),
+    ("p --require-signature /dev/null", "/dev/null is no public key, no certificate and no identity file"),
     ("p --require-signature=", "names no file; expected a public key, or leave it out"),
     ("p --token-file /dev/null", "the token of --token-file or $STILLHOUSE_TOKEN must be 16 or more printable"),
 ]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -11,13 +13,14 @@ import packages_tiny
 import pytest
 import toy_package
 from running import Running
+from sigstore_instance import Instance, Server, token
 from versions import named, released
 from waiting import until
 
 from core.errors import ModelError
 from ops.passport import keys, signature
 from serving import kept, package, proof
-from serving.settings import SIGNATURE, Settings
+from serving.settings import SIGNATURE, Settings, parse
 
 Serve = Callable[..., Running]
 
@@ -80,6 +83,27 @@ def test_a_server_starts_with_nothing_that_is_not_signed(toy: Path, tmp_path: Pa
     with pytest.raises(ModelError, match="the signature does not hold"):
         proof.prove(toy, settings)  # the process that tries it asks for itself
     assert package.load(toy, Settings({}, require_signature=(tmp_path / "other.pub", tmp_path / "key.pub"))).task
+
+
+def test_an_identity_may_be_trusted(toy: Path, tmp_path: Path) -> None:
+    """For whom a Sigstore vouches; who reads packages asks no server."""
+    with Server(Instance()) as server:
+        (tmp_path / "instance.json").write_text(json.dumps(server.instance.trust_config(server.url)))
+        for name in ("me", "you"):
+            folder = Path(shutil.copytree(toy, tmp_path / name))
+            signature.sign_keyless(folder, token(f"{name}@example.org", "https://x"), tmp_path / "instance.json")
+    fields = {"identity": "me@example.org", "issuer": "https://x", "trust_root": "instance.json"}
+    (tmp_path / "me.json").write_text(json.dumps(fields))
+    settings, _ = parse([str(tmp_path / "me"), "--require-signature", str(tmp_path / "me.json")])
+    with package.own_copy(tmp_path / "me", settings) as own:
+        proof.prove(own, settings)
+        assert package.load(own, settings).task == "detection"
+    for folder, words in ((tmp_path / "you", "do not match me@example.org"), (toy, "the signature does not hold")):
+        with pytest.raises(ModelError, match=words):
+            package.load(folder, settings)
+    (tmp_path / "instance.json").write_text("{}")
+    with pytest.raises(SystemExit):
+        parse([str(tmp_path / "me"), "--require-signature", str(tmp_path / "me.json")])
 
 
 def test_what_is_loaded_is_what_was_verified(toy: Path, tmp_path: Path) -> None:
