@@ -264,7 +264,7 @@ class TimingParams(Section):
     rounds: int = Field(ge=20)
     """Calls of every candidate at batch 1 on one thread, at least; a quarter of them at batch 8, and with all cores."""
     patience_s: float = Field(ge=0)
-    """How long each measurement may go on beyond that while a ratio is known to no better than 1 %."""
+    """How long a measurement on one thread may go on beyond that while a ratio is known to no better than 1 %."""
 
 
 class BudgetParams(Section):

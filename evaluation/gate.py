@@ -64,9 +64,9 @@ def verdict(chosen: dict[str, Any] | None, rows: Sequence[dict[str, Any]], faste
     if len(within) == 1:
         return {
             "passed": True,
-            "why": f"{name(chosen)} alone, of {len(rows)} candidates, keeps every limit of {BUDGET}",
+            "why": f"it alone, of {len(rows)} candidates, keeps every limit of {BUDGET}",
         }
-    why = f"none is faster than {name(chosen)} of {len(within)} candidates, out of {len(rows)}, that keep {BUDGET}"
+    why = f"of the {len(within)} candidates, out of {len(rows)}, that keep every limit of {BUDGET} none is faster"
     if equal:
         why += f"; {' and '.join(map(name, equal))} {'is' if len(equal) == 1 else 'are'} as fast and no smaller"
     return {"passed": True, "why": why}

@@ -9,8 +9,10 @@ bootstrap and jackknife: a few hundred resamples know theirs to some percent onl
 
 Two models mostly do the same, so a difference rests on the few inputs that tell them apart, and its standard error is
 known no better than their number allows. Student's t gets the degrees of freedom of that number, told from the
-jackknife by the weights' formula of Kish (1965, Survey Sampling, section 11.7): with the normal distribution, the level
-was exceeded by up to two thirds in simulations of 60 to 500 inputs, with this one it was kept.
+jackknife by the weights' formula of Kish (1965, Survey Sampling, section 11.7): in simulations of 60 to 500 inputs that
+are right or wrong, the level was exceeded by up to two fifths with the normal distribution, and kept with this one.
+Where a few inputs differ by far more than the others the formula tells hardly any, although the test is then rather
+too strict already; so it never counts less than `FEWEST`.
 """
 
 from __future__ import annotations
@@ -26,6 +28,8 @@ from core.better import loss as worse_by
 
 ALPHA = 0.05
 """Chance that one of all candidates passes which loses the margin in truth."""
+FEWEST = 10.0
+"""Degrees of freedom at least."""
 
 Resamples = Mapping[str, Sequence[float]]
 """`bootstrap` and `jackknife`: the metric on the same resamples for every model."""
@@ -52,7 +56,7 @@ def loss(
 
     seen = worse_by(value, reference, better)
     differences, parts = (np.subtract(others[kind], own[kind]) * sign(better) for kind in ("bootstrap", "jackknife"))
-    quantile = float(t.ppf(1 - ALPHA / max(1, candidates), max(1.0, telling(parts) - 1)))
+    quantile = float(t.ppf(1 - ALPHA / max(1, candidates), max(FEWEST, telling(parts) - 1)))
     return Loss(seen, seen + quantile * max(float(differences.std()), jackknife_error(parts)))
 
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from evaluation import timing
 from evaluation.timing import Call, Seconds
 
@@ -32,6 +34,28 @@ def measure(
             predict(batch(inputs, size, number))
     calls = {name: _call(predict, inputs, size) for name, predict in predictors.items()}
     return timing.interleave(calls, rounds, patience_s, seed)
+
+
+def measure_alone(
+    loaders: Mapping[str, Callable[[], Predict]], inputs: Sequence[Any], size: int, calls: int, seed: int
+) -> dict[str, Seconds]:
+    """Likewise where a session has threads of its own: these go on looking for work, which no other one may meet.
+
+    Six such sessions side by side made each four times slower than it was alone. So one at a time is loaded, times
+    `calls` batches and is gone, in `timing.BLOCKS` turns of all candidates. Returns: (BLOCKS * calls,) seconds of each.
+    """
+    rng, names = np.random.default_rng(seed), list(loaders)
+    taken: dict[str, list[float]] = {name: [] for name in names}
+    with timing.quiet():
+        for turn in range(timing.BLOCKS):
+            for i in rng.permutation(len(names)):
+                predict = loaders[names[i]]()
+                call = _call(predict, inputs, size)
+                for number in range(WARMUP):
+                    predict(batch(inputs, size, number))
+                taken[names[i]] += [call(turn * calls + number) for number in range(calls)]
+                del predict, call
+    return {name: np.array(values) for name, values in taken.items()}
 
 
 def batch(inputs: Sequence[Any], size: int, number: int) -> list[Any]:

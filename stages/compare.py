@@ -58,7 +58,8 @@ def compare(ctx: stage.Context) -> None:
     ctx.run.tag("better", first["better"])
     ctx.run.tag("gate", "passed" if chosen else "failed")
     ending = f"{first['title']} {chosen['test']:.4g} on test" if chosen else "package will refuse"
-    print(f"{ctx.name}: {comparison['verdict']['why']}; {ending}")
+    beginning = f"{gate.name(chosen)} is chosen: " if chosen else ""
+    print(f"{ctx.name}: {beginning}{comparison['verdict']['why']}; {ending}")
 
 
 def speeds(calls: dict[str, list[float]]) -> gate.Faster:

@@ -1,7 +1,8 @@
 """Time all model folders of a task against each other: one after the other in every round, in random order.
 
 What is measured is the call of the task's `Predictor`, from raw input to result, on inputs of `val`: at batch 1 and 8
-on one thread, and at batch 1 with all cores. The reference is `base` in the first of `precisions`.
+on one thread, and at batch 1 with all cores, there one model at a time. The reference is `base` in the first of
+`precisions`.
 
 reads   models/<task>/, data/<task>/validated/dataset/
 writes  timings/<task>/: timing.json, calls.json (seconds of each call, as the gate compares them)
@@ -10,6 +11,8 @@ run     python -m stages.latency detection
 
 from __future__ import annotations
 
+import math
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -32,16 +35,23 @@ def measure(ctx: stage.Context) -> None:
     }
     inputs = role.inputs(dataset, "val")
     rounds, patience = ctx.params.timing.rounds, ctx.params.timing.patience_s
-    calls: dict[str, dict[str, Seconds]] = {}
+    fewer = max(timing.BLOCKS, rounds // SHARE)
+
+    def predictor(name: str, threads: int) -> Any:
+        folder, provider = folders[name]
+        return role.Predictor(folder, threads=threads, provider=provider)
+
     with tracking.silence():
-        for threads, sizes in ({ctx.threads: latency.BATCHES[:1]} | {1: latency.BATCHES}).items():
-            predictors = {
-                name: role.Predictor(folder, threads=threads, provider=provider)
-                for name, (folder, provider) in folders.items()
-            }
-            for size in sizes:
-                few = rounds if (threads, size) == (1, 1) else max(timing.BLOCKS, rounds // SHARE)
-                calls[key(threads, size)] = latency.measure(predictors, inputs, size, few, patience, ctx.seed)
+        one = {name: predictor(name, 1) for name in folders}
+        calls = {
+            f"batch_{size}": latency.measure(one, inputs, size, rounds if size == 1 else fewer, patience, ctx.seed)
+            for size in latency.BATCHES
+        }
+        del one
+        if ctx.threads > 1:
+            loaders = {name: partial(predictor, name, ctx.threads) for name in folders}
+            alone = latency.measure_alone(loaders, inputs, 1, math.ceil(fewer / timing.BLOCKS), ctx.seed)
+            calls["batch_1_all_cores"] = alone
     peaks = {
         name: memory.peak_mb(ctx.task, folder, dataset, MEMORY_INPUTS, 1, provider)
         for name, (folder, provider) in folders.items()
@@ -51,11 +61,6 @@ def measure(ctx: stage.Context) -> None:
     kept = {way: {name: exact(seconds) for name, seconds in taken.items()} for way, taken in calls.items()}
     write_json(ctx.out / "calls.json", kept)
     tell(ctx, found)
-
-
-def key(threads: int, size: int) -> str:
-    """What `timing.json` calls a way to call: `batch_8`; with more threads than one `batch_1_all_cores`."""
-    return f"batch_{size}" if threads == 1 else f"batch_{size}_all_cores"
 
 
 def exact(seconds: Seconds) -> list[float]:

@@ -62,8 +62,8 @@ def test_of_equally_fast_ones_the_smallest_is_chosen() -> None:
     found = chosen(rows, BUDGET)
     assert found is not None and found["variant"] == "b"
     assert gate.verdict(found, rows, faster)["why"] == (
-        "none is faster than b fp32 of 3 candidates, out of 3, that keep compare.budget; a fp32 is as fast and no "
-        "smaller"
+        "of the 3 candidates, out of 3, that keep every limit of compare.budget none is faster; "
+        "a fp32 is as fast and no smaller"
     )
 
 

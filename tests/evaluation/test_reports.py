@@ -73,7 +73,7 @@ def test_the_choice_is_made_on_val_whatever_test_says() -> None:
     comparison = compared()
     assert comparison["chosen"] == ["base", "int8"]
     assert comparison["verdict"]["passed"]
-    assert "of 2 candidates, out of 3" in comparison["verdict"]["why"]
+    assert "of the 2 candidates, out of 3" in comparison["verdict"]["why"]
     assert comparison["rows"][2]["misses"] == [
         "max_loss 0.05: is 0.2 worse than base fp32, and up to 0.2 worse is possible"
     ]
@@ -118,7 +118,6 @@ def test_the_report_is_one_file_without_foreign_addresses_or_markup() -> None:
     assert "COCO|<b>" not in page
     assert "train 3,400 boxes, 1,200 images; val 40 images; test 90 rows." in page
     assert "mAP@[.5:.95] on test</dt><dd>0.5<" in page
-    assert page.count("<td>yes</td>") == 3  # none of the three is worse in everything
 
 
 def test_the_report_of_a_failed_gate_shows_the_reason() -> None:

@@ -99,3 +99,24 @@ def test_all_candidates_of_a_round_get_the_same_inputs_and_rounds_the_next_ones(
     assert len(counted) == len(found["a"]) == 20
     assert counted[:3] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 0, 1]]
     assert all((one[-1] + 1) % 10 == other[0] for one, other in pairwise(counted))
+
+
+def test_where_sessions_have_threads_one_at_a_time_is_there() -> None:
+    alive: list[str] = []
+
+    class Session:
+        def __init__(self, name: str):
+            self.name, self.calls = name, 0
+            alive.append(name)
+            assert len(alive) == 1
+
+        def __call__(self, given: object) -> None:
+            self.calls += 1
+
+        def __del__(self) -> None:
+            alive.remove(self.name)
+            assert self.calls == latency.WARMUP + 3
+
+    found = latency.measure_alone({name: lambda name=name: Session(name) for name in "ab"}, range(10), 1, 3, 1)
+    assert [len(found[name]) for name in "ab"] == [3 * BLOCKS] * 2
+    assert not alive
