@@ -100,5 +100,5 @@ lock: ## requirements/*.lock anew from requirements/*.in (needs uv)
 	$(LOCK) containers.in -c dev.lock -o containers.lock
 
 clean: ## remove outputs and state, keep .venv
-	rm -rf $(filter-out data/sources/,$(wildcard data/*/)) data/plan.txt models evaluations explanations reports packages deploy \
+	rm -rf $(filter-out data/sources/,$(wildcard data/*/)) data/plan.txt models evaluations explanations timings reports packages deploy \
 		.stillhouse .dvc/cache .dvc/tmp dvc.lock

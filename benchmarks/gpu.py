@@ -22,15 +22,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from lightning.fabric.utilities import move_data_to_device
 
 from core import gpu, onnx_session, params, paths, task
 from core.gpu import driver
-from evaluation import latency
+from evaluation import latency, timing
 from training import hardware
 
-BATCHES, WARMUP_STEPS, RUNS, WARMUP_RUNS = 8, 5, 50, 5
+BATCHES, WARMUP_STEPS = 8, 5
+ROUNDS, PATIENCE_S = 60, 20.0
 
 
 def steps_per_second(role: Any, model: torch.nn.Module, batches: list[Any], settings: Any, kind: str, n: int) -> float:
@@ -71,7 +73,7 @@ def training(name: str, settings: Any, seed: int, kinds: dict[str, int]) -> Iter
 
 
 def inference(name: str, variant: str, settings: Any, seed: int, wanted: list[tuple[str, str]]) -> Iterator[str]:
-    """wanted: precisions with ONNX Runtime's providers."""
+    """wanted: precisions with ONNX Runtime's providers, the first of which the others are compared with."""
     role, dataset = task.load(name, "predict"), paths.clean(name)
     folders = {"fp32": paths.model(name, variant, "fp32")}
     inputs = role.inputs(dataset, "val")
@@ -79,15 +81,12 @@ def inference(name: str, variant: str, settings: Any, seed: int, wanted: list[tu
         folders["fp16"] = Path(made)
         task.load(name, "quantize").quantize(folders["fp32"], folders["fp16"], "fp16", dataset, settings, seed)
         onnx_session.seal(folders["fp16"])
-        found = {}
-        for precision, provider in wanted:
-            predictor = role.Predictor(folders[precision], provider=provider)
-            found[precision, provider] = latency.measure(predictor, inputs, RUNS, WARMUP_RUNS)
-    slow = found["fp32", gpu.CPU]
-    for (precision, provider), timing in found.items():
-        one, eight = (timing[f"batch_{n}"]["median_ms"] for n in latency.BATCHES)
-        times = " and ".join(f"{slow[f'batch_{n}']['median_ms'] / ms:.1f}" for n, ms in ((1, one), (8, eight)))
-        kind = f"{precision} {provider}"
+        predictors = {f"{p} {provider}": role.Predictor(folders[p], provider=provider) for p, provider in wanted}
+        found = [latency.measure(predictors, inputs, size, ROUNDS, PATIENCE_S, seed) for size in latency.BATCHES]
+    for kind in predictors:
+        one, eight = (1000 * float(np.median(seconds[kind])) for seconds in found)
+        ratios = (timing.ratio(next(iter(seconds.values())), seconds[kind]) for seconds in found)
+        times = " and ".join(f"{ratio.value:.1f}" for ratio in ratios)
         yield f"inference  {kind:<28}{one:9.2f} ms, {eight:9.2f} ms for 8   {times} times the CPU's fp32"
 
 

@@ -17,8 +17,8 @@ from core.files import sha256
 
 CHOSEN_BY_TIME = ("package", "publish")
 """Stages whose output depends on which model was the fastest."""
-TIMED_FILES = ("latency.json", "pareto.png", "report.html", "comparison.md", "comparison.csv")
-TIMED_KEYS = ("latency_ms", "p99_ms", "per_second", "memory_mb", "front", "misses", "chosen", "verdict")
+TIMED_FILES = ("timing.json", "calls.json", "pareto.png", "report.html", "comparison.md", "comparison.csv")
+TIMED_KEYS = ("latency_ms", "p99_ms", "per_second", "memory_mb", "front", "misses", "chosen", "verdict", "timing")
 """Of `comparison.json`."""
 
 

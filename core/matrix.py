@@ -67,6 +67,7 @@ STAGES: dict[str, Axes] = {
     "quantize": lambda params: (variants(params), quantized(params)),
     "evaluate": lambda params: (variants(params), list(params.precisions)),
     "explain": lambda params: (variants(params), list(params.precisions)) if explains(params) else None,
+    "latency": lambda params: (),
     "compare": lambda params: (),
     "package": lambda params: (),
     "publish": lambda params: (),

@@ -256,20 +256,25 @@ class ExportParams(Section):
 class EvaluateParams(Section):
     bootstrap: Positive
     """Resamples of the test split for the 95 % intervals."""
-    latency_runs: Positive
-    """Timed calls per batch size."""
-    warmup_runs: Positive
     samples: Positive
     """Example predictions shown in the report."""
+
+
+class TimingParams(Section):
+    rounds: int = Field(ge=20)
+    """Calls of every candidate at batch 1 on one thread, at least; a quarter of them at batch 8, and with all cores."""
+    patience_s: float = Field(ge=0)
+    """How long a measurement on one thread may go on beyond that while a ratio is known to no better than 1 %."""
 
 
 class BudgetParams(Section):
     max_mb: float = Field(gt=0)
     """Megabytes (10^6 bytes) of the model folder's ONNX files."""
     max_ms: float = Field(gt=0)
-    """Median latency at batch 1, milliseconds."""
+    """Median latency at batch 1 on one thread, milliseconds."""
     max_loss: float = Field(ge=0)
-    """Largest loss of quality against the best candidate, in units of the task's main metric."""
+    """Margin of the paired test on `val`: the loss of quality against `base` in the first of `precisions`, in units of
+    the task's main metric, that a candidate must show not to have (`evaluation/inferiority.py`)."""
     worst_quality: float
     """Value of the task's main metric below which (above which, where lower is better) nothing ships."""
 
@@ -293,6 +298,7 @@ class TaskParams(Section):
     train: TrainParams
     export: ExportParams
     evaluate: EvaluateParams
+    timing: TimingParams
     compare: CompareParams
 
     @field_validator("precisions")

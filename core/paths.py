@@ -59,8 +59,13 @@ def model(task: str, variant: str, precision: str) -> Path:
 
 
 def evaluation(task: str, variant: str, precision: str) -> Path:
-    """`metrics.json`, `predictions.jsonl`, `plots/`, `samples/` of one model folder."""
+    """`metrics.json`, `resamples.json`, `predictions.jsonl`, `plots/`, `samples/` of one model folder."""
     return Path("evaluations", task, f"{variant}-{precision}")
+
+
+def timing(task: str) -> Path:
+    """`timing.json` and `calls.json`: what all model folders of a task take, measured against each other."""
+    return Path("timings", task)
 
 
 def explanation(task: str, variant: str, precision: str) -> Path:

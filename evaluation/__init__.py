@@ -1,1 +1,1 @@
-"""How candidates are measured and compared: latency, memory, the Pareto front, the gate, the report."""
+"""How candidates are measured and compared: latency, memory, losses, the Pareto front, the gate, the report."""

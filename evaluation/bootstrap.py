@@ -6,7 +6,7 @@ paired differences are the same for all of them. Shapes: `S` samples.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,8 @@ Weighted = Callable[[NDArray[np.float64]], dict[str, float]]
 """(S,) how often each sample counts -> metrics by name."""
 LEVEL = (2.5, 97.5)
 """Percentiles of a 95 % interval."""
+GROUPS = 200
+"""Parts of a split that are left out in turn."""
 
 
 def resamples(samples: int, count: int, seed: int) -> Iterator[NDArray[np.float64]]:
@@ -24,13 +26,34 @@ def resamples(samples: int, count: int, seed: int) -> Iterator[NDArray[np.float6
         yield np.bincount(rng.integers(0, samples, samples), minlength=samples).astype(np.float64)
 
 
-def intervals(weighted: Weighted, samples: int, count: int, seed: int) -> dict[str, tuple[float, float]]:
-    """95 % percentile intervals (Efron and Tibshirani 1993, chapter 13) of each metric; without samples its value."""
+def draw(weighted: Weighted, samples: int, count: int, seed: int) -> dict[str, list[float]]:
+    """Values of each metric, one for each resample; without samples its one value.
+
+    Those of two models on one split belong together in pairs, since the resamples are the same.
+    """
     if not samples:
-        return {name: (value, value) for name, value in weighted(np.zeros(0)).items()}
+        return {name: [value] for name, value in weighted(np.zeros(0)).items()}
     drawn: dict[str, list[float]] = {}
     for weights in resamples(samples, count, seed):
         for name, value in weighted(weights).items():
             drawn.setdefault(name, []).append(value)
+    return drawn
+
+
+def left_out(weighted: Weighted, samples: int, seed: int) -> dict[str, list[float]]:
+    """Values of each metric without one sample (the jackknife), or one of `GROUPS` random groups where there are more.
+
+    The same ones for every model of a split.
+    """
+    group = np.random.default_rng(seed).permutation(samples) % GROUPS
+    found: dict[str, list[float]] = {}
+    for each in range(min(samples, GROUPS)):
+        for name, value in weighted((group != each).astype(np.float64)).items():
+            found.setdefault(name, []).append(value)
+    return found
+
+
+def intervals(drawn: Mapping[str, Sequence[float]]) -> dict[str, tuple[float, float]]:
+    """95 % percentile intervals (Efron and Tibshirani 1993, chapter 13) of what `draw` gave."""
     bounds = {name: np.percentile(values, LEVEL) for name, values in drawn.items()}
     return {name: (float(low), float(high)) for name, (low, high) in bounds.items()}

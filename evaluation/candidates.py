@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from core.better import Better, sign
 from core.files import read_json
+from evaluation import inferiority
+from evaluation.inferiority import Resamples
 
 
-def read(folder: Path, checkpoint: Path, variant: str, precision: str) -> dict[str, Any]:
-    """One row from an evaluation folder and the variant's checkpoint.
+def read(folder: Path, checkpoint: Path, timed: dict[str, Any], variant: str, precision: str) -> dict[str, Any]:
+    """One row from an evaluation folder, the variant's checkpoint, and what `timing.json` has of the candidate.
 
     Keys: `variant`, `precision`, `quality` (the main metric on `val`, by which candidates are compared) and its 95 %
     `interval`, `test` (the main metric on `test`) and `test_interval`, `metrics` (all of `test`), `size_mb`,
-    `latency_ms` and `p99_ms` (batch 1), `per_second` (batch 8), `memory_mb`, and the variant's `parameters` and `macs`
-    (multiply-adds an input, as it was trained).
+    `latency_ms` and `p99_ms` (batch 1, one thread), `per_second` (batch 8, one thread), `all_cores_ms` (batch 1; None
+    where there is one core), `speed`, `speed_8` and `speed_all_cores` (how many times as fast as the reference:
+    `timing.Ratio`), `memory_mb`, and the variant's `parameters` and `macs` (multiply-adds an input, as it was trained).
     """
     counts = read_json(checkpoint / "result.json")
-    scores, timing = read_json(folder / "metrics.json"), read_json(folder / "latency.json")
+    scores, cores = read_json(folder / "metrics.json"), timed.get("batch_1_all_cores")
     return {
         "variant": variant,
         "precision": precision,
@@ -29,13 +33,28 @@ def read(folder: Path, checkpoint: Path, variant: str, precision: str) -> dict[s
         "test_interval": scores["intervals"][scores["main"]],
         "metrics": scores["metrics"],
         "size_mb": scores["size_mb"],
-        "latency_ms": timing["batch_1"]["median_ms"],
-        "p99_ms": timing["batch_1"]["p99_ms"],
-        "per_second": timing["batch_8"]["per_second"],
-        "memory_mb": timing["memory_mb"],
+        "latency_ms": timed["batch_1"]["median_ms"],
+        "p99_ms": timed["batch_1"]["p99_ms"],
+        "per_second": timed["batch_8"]["per_second"],
+        "all_cores_ms": cores and cores["median_ms"],
+        "speed": timed["batch_1"]["speed"],
+        "speed_8": timed["batch_8"]["speed"],
+        "speed_all_cores": cores and cores["speed"],
+        "memory_mb": timed["memory_mb"],
         "parameters": counts["parameters"],
         "macs": counts["macs"],
     }
+
+
+def mark_losses(rows: Sequence[dict[str, Any]], drawn: Sequence[Resamples], better: Better) -> None:
+    """Set `loss` of each row, of quality against the first one: its `value`, and the `bound` that `val` leaves open.
+
+    drawn: `resamples.json` of each row.
+    """
+    first = rows[0]
+    for row, own in zip(rows, drawn, strict=True):
+        found = inferiority.loss(row["quality"], first["quality"], own, drawn[0], better, len(rows) - 1)
+        row["loss"] = asdict(found)
 
 
 def mark_front(rows: Iterable[dict[str, Any]], better: Better) -> None:

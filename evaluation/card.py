@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from core.better import words
 from core.visible import visible
+from evaluation import gate
 from evaluation.report import splits
 from ops import pages
 
@@ -67,7 +68,7 @@ def render(facts: Facts) -> str:
 - **Task**: {comparison["task"]}{f"; takes one {facts.use.field} or several" if facts.use.field else ""}
 - **Quality**: {comparison["title"]} {row["test"]:.4g}{_direction(comparison)}, 95 % interval {low:.4g} to {high:.4g}
 - **Speed**: {row["latency_ms"]:.1f} ms at batch 1 (median; 99 % below {row["p99_ms"]:.1f} ms) and
-  {row["per_second"]:.1f}/s at batch 8, on the CPU that ran the evaluation
+  {row["per_second"]:.1f}/s at batch 8, on one thread of the machine that made it{_speed(facts)}
 - **Size**: {row["size_mb"]:.2f} MB on disk, {row["memory_mb"]:.0f} MB of memory at peak
 - **Licence**: {"; ".join(f"{of.lower()} {words}" for of, words in licences.items())}
 
@@ -121,6 +122,15 @@ def html(markdown: str, title: str) -> str:
     reader = MarkdownIt("commonmark", {"html": False}).enable("table").disable(["image", "link", "autolink"])
     body = reader.render(visible(markdown)).replace("<th>", '<th scope="col">')
     return pages.render(TEMPLATES / "card.html", title=title, body=Markup(body))  # noqa: S704 - html is off
+
+
+def _speed(facts: Facts) -> str:
+    """Against the reference, where it is another model."""
+    reference = gate.name(facts.comparison["rows"][0])
+    if gate.name(facts.row) == reference:
+        return ""
+    value, low, high = (facts.row["speed"][key] for key in ("value", "low", "high"))
+    return f";\n  {value:.2f} times as fast as {reference} (95 % interval {low:.2f} to {high:.2f})"
 
 
 def _direction(comparison: Mapping[str, Any]) -> str:

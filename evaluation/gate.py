@@ -1,46 +1,82 @@
 """The choice: of the candidates that keep every limit of `compare.budget`, the fastest; of equals the smallest.
 
-Quality is that of the validation split: a figure of the test split that chose a model would no longer be a test.
-`max_loss` is counted from the best quality among all candidates, `worst_quality` is absolute; both look the way in
-which the task's metric is better.
+The reference is the first candidate: `base` in the first of `precisions`. Quality is that of the validation split: a
+figure of the test split that chose a model would no longer be a test. `max_loss` is the margin of a paired test against
+the reference (`inferiority`), `worst_quality` is absolute; both look the way in which the task's metric is better.
+Two candidates are equally fast when the interval of the ratio of their times has 1 in it, or they are within 3 %
+(`timing.Ratio.differs`); so a difference that is none moves no model, and among equals the reference comes first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from core.better import Better, best, loss
+from core.better import Better
+from core.better import loss as worse_by
+from evaluation.timing import Ratio
+
+BUDGET = "compare.budget"
+Faster = Callable[[dict[str, Any], dict[str, Any]], Ratio]
+"""Two rows -> how many times as fast as the first the second is."""
 
 
-def misses(row: dict[str, Any], reference: float, budget: Any, better: Better) -> list[str]:
-    """The limits that a candidate does not keep, each with its figure; empty when it may ship."""
-    lost, below = loss(row["quality"], reference, better), loss(row["quality"], budget.worst_quality, better) > 0
+def misses(row: dict[str, Any], reference: str, budget: Any, better: Better) -> list[str]:
+    """The limits that a candidate does not keep, each with its figure; empty when it may ship.
+
+    reference: the name of the candidate that losses are counted from.
+    """
+    below = worse_by(row["quality"], budget.worst_quality, better) > 0
     limits = (
         ("max_mb", row["size_mb"], "MB", row["size_mb"] > budget.max_mb, budget.max_mb),
         ("max_ms", row["latency_ms"], "ms", row["latency_ms"] > budget.max_ms, budget.max_ms),
-        ("max_loss", lost, "worse than the best", lost > budget.max_loss, budget.max_loss),
         ("worst_quality", row["quality"], "quality", below, budget.worst_quality),
     )
-    return [f"{name} {limit:g}: has {found:.6g} {unit}" for name, found, unit, missed, limit in limits if missed]
+    found = [f"{name} {limit:g}: has {found:.6g} {unit}" for name, found, unit, missed, limit in limits if missed]
+    seen, bound = row["loss"]["value"], row["loss"]["bound"]
+    if name(row) != reference and bound > budget.max_loss:
+        told = f"is {seen:.3g} worse" if seen > 0 else f"is {-seen:.3g} better" if seen < 0 else "is as good"
+        found.append(f"max_loss {budget.max_loss:g}: {told} than {reference}, and up to {bound:.3g} worse is possible")
+    return found
 
 
-def choose(rows: Sequence[dict[str, Any]], budget: Any, better: Better) -> dict[str, Any] | None:
+def name(row: Mapping[str, Any]) -> str:
+    return f"{row['variant']} {row['precision']}"
+
+
+def choose(rows: Sequence[dict[str, Any]], budget: Any, better: Better, faster: Faster) -> dict[str, Any] | None:
     """The chosen row, None when no candidate keeps all limits. Sets `misses` of every row."""
-    highest = best([row["quality"] for row in rows], better)
     for row in rows:
-        row["misses"] = misses(row, highest, budget, better)
+        row["misses"] = misses(row, name(rows[0]), budget, better)
     within = [row for row in rows if not row["misses"]]
-    return min(within, key=lambda row: (row["latency_ms"], row["size_mb"]), default=None)
+    if not within:
+        return None
+    fastest = max(within, key=lambda row: row["speed"]["value"])
+    return min((row for row in within if not faster(row, fastest).differs), key=lambda row: row["size_mb"])
 
 
-def verdict(chosen: dict[str, Any] | None, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def verdict(chosen: dict[str, Any] | None, rows: Sequence[dict[str, Any]], faster: Faster) -> dict[str, Any]:
     """`passed`, and in words `why`: what `package` and the report say of the gate."""
     if chosen is None:
-        return {"passed": False, "why": f"none of {len(rows)} candidates keeps every limit of compare.budget"}
-    within = sum(not row["misses"] for row in rows)
-    return {
-        "passed": True,
-        "why": f"{chosen['variant']} {chosen['precision']} is the fastest of {within} candidates, out of {len(rows)}, "
-        "that keep every limit of compare.budget",
-    }
+        return {"passed": False, "why": f"none of {len(rows)} candidates keeps every limit of {BUDGET}"}
+    within = [row for row in rows if not row["misses"]]
+    equal = [row for row in within if row is not chosen and not faster(chosen, row).differs]
+    if len(within) == 1:
+        return {
+            "passed": True,
+            "why": f"it alone, of {len(rows)} candidates, keeps every limit of {BUDGET}",
+        }
+    why = f"of the {len(within)} candidates, out of {len(rows)}, that keep every limit of {BUDGET} none is faster"
+    if equal:
+        why += f"; {' and '.join(map(name, equal))} {'is' if len(equal) == 1 else 'are'} as fast and no smaller"
+    return {"passed": True, "why": why}
+
+
+def words(row: dict[str, Any], chosen: dict[str, Any] | None, faster: Faster) -> str:
+    """What became of a candidate, for its line in the report."""
+    if row["misses"] or chosen is None:
+        return "; ".join(row["misses"])
+    if row is chosen:
+        return "ships"
+    speed = faster(chosen, row)
+    return f"{speed.value:.2f} times as fast as {name(chosen)}" if speed.differs else "as fast, and no smaller"

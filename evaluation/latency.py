@@ -1,36 +1,73 @@
-"""Latency and throughput of a predictor on real inputs: everything from raw input to result, as a user waits for it."""
+"""What the candidates of a task take on real inputs: everything from raw input to result, as a user waits for it."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from evaluation import timing
+from evaluation.timing import Call, Seconds
+
 BATCHES = (1, 8)
+WARMUP = 5
+"""Calls before those that count: the first ones reserve memory and choose kernels."""
+
+Predict = Callable[[Sequence[Any]], Any]
 
 
-def measure(predict: Callable[[Sequence[Any]], Any], inputs: Sequence[Any], runs: int, warmup: int) -> dict[str, Any]:
-    """Time `runs` calls at each batch size, on successive inputs, after `warmup` calls.
+def measure(
+    predictors: Mapping[str, Predict], inputs: Sequence[Any], size: int, rounds: int, patience_s: float, seed: int
+) -> dict[str, Seconds]:
+    """Time all predictors on successive batches of `inputs`, the same ones for all of a round.
 
-    Returns: for `batch_1` and `batch_8` the `median_ms` and `p99_ms` of a call, and `per_second`: inputs per second at
-    the median.
+    predictors: the first is the reference. Returns and other arguments: see `timing.interleave`.
     """
-    result = {}
-    for size in BATCHES:
-        batches = [[inputs[(first + i) % len(inputs)] for i in range(size)] for first in range(0, size * runs, size)]
-        for batch in batches[:warmup]:
-            predict(batch)
-        seconds = []
-        for batch in batches:
-            start = time.perf_counter()
-            predict(batch)
-            seconds.append(time.perf_counter() - start)
-        median = float(np.median(seconds))
-        result[f"batch_{size}"] = {
-            "median_ms": 1000 * median,
-            "p99_ms": 1000 * float(np.percentile(seconds, 99)),
-            "per_second": size / median,
-        }
-    return result
+    for value in inputs:
+        if isinstance(value, Path):
+            value.read_bytes()  # so that nobody waits for the disk
+    for predict in predictors.values():
+        for number in range(WARMUP):
+            predict(batch(inputs, size, number))
+    calls = {name: _call(predict, inputs, size) for name, predict in predictors.items()}
+    return timing.interleave(calls, rounds, patience_s, seed)
+
+
+def measure_alone(
+    loaders: Mapping[str, Callable[[], Predict]], inputs: Sequence[Any], size: int, calls: int, seed: int
+) -> dict[str, Seconds]:
+    """Likewise where a session has threads of its own: these go on looking for work, which no other one may meet.
+
+    Six such sessions side by side made each four times slower than it was alone. So one at a time is loaded, times
+    `calls` batches and is gone, in `timing.BLOCKS` turns of all candidates. Returns: (BLOCKS * calls,) seconds of each.
+    """
+    rng, names = np.random.default_rng(seed), list(loaders)
+    taken: dict[str, list[float]] = {name: [] for name in names}
+    with timing.quiet():
+        for turn in range(timing.BLOCKS):
+            for i in rng.permutation(len(names)):
+                predict = loaders[names[i]]()
+                call = _call(predict, inputs, size)
+                for number in range(WARMUP):
+                    predict(batch(inputs, size, number))
+                taken[names[i]] += [call(turn * calls + number) for number in range(calls)]
+                del predict, call
+    return {name: np.array(values) for name, values in taken.items()}
+
+
+def batch(inputs: Sequence[Any], size: int, number: int) -> list[Any]:
+    """Inputs of a round: the next `size` ones, from the first again after the last."""
+    return [inputs[(number * size + i) % len(inputs)] for i in range(size)]
+
+
+def _call(predict: Predict, inputs: Sequence[Any], size: int) -> Call:
+    def call(number: int) -> float:
+        given = batch(inputs, size, number)
+        start = time.perf_counter()
+        predict(given)
+        return time.perf_counter() - start
+
+    return call

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluation import bootstrap
+from evaluation.bootstrap import Weighted
 
 BATCH = 8
 
@@ -22,6 +23,10 @@ class Scored:
     """Of the model as it ships."""
     scores: dict[str, Any]
     """As the task's `score` returns them, with `intervals` (metric -> [low, high]) and `inputs` (their number)."""
+    drawn: dict[str, list[float]]
+    """Metric of the model as it ships -> its values on the bootstrap's resamples, the same ones for every model."""
+    weighted: Weighted
+    """The metrics of the model as it ships, when each input counts so many times."""
 
 
 def score(
@@ -41,19 +46,20 @@ def score(
     inputs, references = role.inputs(dataset, split), scoring.references(dataset, split)
     shipped: list[Any] = []
     scores: dict[str, Any] = {}
+    kept: list[Any] = []
     intervals: dict[str, Any] = {}
     for mode, predictor in predictors.items():
         predictions = predict(predictor, inputs)
         scored = scoring.score(predictions, references, params)
         weighted = scoring.weighted(predictions, references, params)
-        bounds = bootstrap.intervals(weighted, len(references), params.evaluate.bootstrap, seed)
+        drawn = bootstrap.draw(weighted, len(references), params.evaluate.bootstrap, seed)
         prefix = f"{mode}_" if mode else ""
-        intervals |= {prefix + name: list(bound) for name, bound in bounds.items()}
+        intervals |= {prefix + name: list(bound) for name, bound in bootstrap.intervals(drawn).items()}
         if mode:
             scores["metrics"] |= {prefix + name: value for name, value in scored["metrics"].items()}
         else:
-            scores, shipped = scored, predictions
-    return Scored(inputs, references, shipped, {**scores, "intervals": intervals, "inputs": len(inputs)})
+            scores, shipped, kept = scored, predictions, [drawn, weighted]
+    return Scored(inputs, references, shipped, {**scores, "intervals": intervals, "inputs": len(inputs)}, *kept)
 
 
 def predict(predictor: Any, inputs: Sequence[Any]) -> list[Any]:

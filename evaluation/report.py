@@ -15,7 +15,7 @@ from core import lineage, paths
 from core.better import words
 from core.files import read_json
 from core.visible import visible
-from evaluation import tables
+from evaluation import gate, tables
 from ops import pages
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -33,6 +33,7 @@ def render(comparison: dict[str, Any], pareto: Path) -> str:
         picture=picture,
         short=tables.short,
         comparison=comparison,
+        reference=gate.name(comparison["rows"][0]),
         better=words(comparison["better"]),
         chosen=chosen if comparison["chosen"] else None,
         shown=shown,

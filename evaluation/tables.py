@@ -10,13 +10,26 @@ from typing import Any
 
 HEADER = (
     *("variant", "precision", "val", "val low", "val high", "test", "test low", "test high"),
-    *("MB", "ms", "p99 ms", "1/s (batch 8)", "memory MB", "parameters", "multiply-adds", "front"),
+    *(
+        "loss",
+        "loss up to",
+        "MB",
+        "ms",
+        "p99 ms",
+        "speed",
+        "speed low",
+        "speed high",
+        "speed (batch 8)",
+        "1/s (batch 8)",
+    ),
+    *("ms (all cores)", "memory MB", "parameters", "multiply-adds", "front"),
 )
 
 
 def cells(row: dict[str, Any]) -> list[str]:
     """One row as text, in the order of `HEADER`."""
-    numbers = (row["quality"], *row["interval"], row["test"], *row["test_interval"])
+    numbers = (row["quality"], *row["interval"], row["test"], *row["test_interval"], *row["loss"].values())
+    speed, cores = row["speed"], row["all_cores_ms"]
     return [
         row["variant"],
         row["precision"],
@@ -24,7 +37,9 @@ def cells(row: dict[str, Any]) -> list[str]:
         f"{row['size_mb']:.2f}",
         f"{row['latency_ms']:.1f}",
         f"{row['p99_ms']:.1f}",
+        *(f"{value:.3f}" for value in (speed["value"], speed["low"], speed["high"], row["speed_8"]["value"])),
         f"{row['per_second']:.1f}",
+        "" if cores is None else f"{cores:.1f}",
         f"{row['memory_mb']:.0f}",
         short(row["parameters"]),
         short(row["macs"]),

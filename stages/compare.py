@@ -1,6 +1,7 @@
 """Put all variants and precisions of a task side by side and choose one within `compare.budget`, on `val`.
 
-reads   evaluations/<task>/, explanations/<task>/ if any, and what validation, augmentation and training left to look at
+reads   evaluations/<task>/, timings/<task>/, explanations/<task>/ if any, and what validation, augmentation and
+        training left to look at
 writes  reports/<task>/: comparison.json, comparison.md, comparison.csv, pareto.png, report.html
 run     python -m stages.compare detection
 """
@@ -8,20 +9,30 @@ run     python -m stages.compare detection
 from __future__ import annotations
 
 from itertools import product
+from typing import Any
+
+import numpy as np
 
 from core import matrix, paths, stage
 from core.files import read_json, write_json, write_text
-from evaluation import candidates, gate, pareto, report, tables
+from evaluation import candidates, gate, pareto, report, tables, timing
 
 
 def compare(ctx: stage.Context) -> None:
     pairs = list(product(matrix.variants(ctx.params), ctx.params.precisions))
+    folders = [paths.evaluation(ctx.task, *pair) for pair in pairs]
+    timed = read_json(paths.timing(ctx.task) / "timing.json")
     rows = [
-        candidates.read(paths.evaluation(ctx.task, *pair), paths.checkpoint(ctx.task, pair[0]), *pair) for pair in pairs
+        candidates.read(folder, paths.checkpoint(ctx.task, pair[0]), timed["candidates"]["-".join(pair)], *pair)
+        for folder, pair in zip(folders, pairs, strict=True)
     ]
-    first = read_json(paths.evaluation(ctx.task, *pairs[0]) / "metrics.json")
+    first = read_json(folders[0] / "metrics.json")
+    candidates.mark_losses(rows, [read_json(folder / "resamples.json") for folder in folders], first["better"])
     candidates.mark_front(rows, first["better"])
-    chosen = gate.choose(rows, ctx.params.compare.budget, first["better"])
+    faster = speeds(read_json(paths.timing(ctx.task) / "calls.json")["batch_1"])
+    chosen = gate.choose(rows, ctx.params.compare.budget, first["better"], faster)
+    for row in rows:
+        row["verdict"] = gate.words(row, chosen, faster)
     comparison = {
         "task": ctx.task,
         "metric": first["main"],
@@ -30,10 +41,11 @@ def compare(ctx: stage.Context) -> None:
         "signature": first["signature"],
         "val_inputs": first["val"]["inputs"],
         "test_inputs": first["inputs"],
+        "timing": {key: timed[key] for key in ("reference", "threads", "rounds", "noisy")},
         "budget": ctx.params.compare.budget.model_dump(),
         "rows": rows,
         "chosen": [chosen["variant"], chosen["precision"]] if chosen else None,
-        "verdict": gate.verdict(chosen, rows),
+        "verdict": gate.verdict(chosen, rows, faster),
     }
     write_json(ctx.out / "comparison.json", comparison)
     write_text(ctx.out / "comparison.md", tables.markdown(rows))
@@ -46,7 +58,18 @@ def compare(ctx: stage.Context) -> None:
     ctx.run.tag("better", first["better"])
     ctx.run.tag("gate", "passed" if chosen else "failed")
     ending = f"{first['title']} {chosen['test']:.4g} on test" if chosen else "package will refuse"
-    print(f"{ctx.name}: {comparison['verdict']['why']}; {ending}")
+    beginning = f"{gate.name(chosen)} is chosen: " if chosen else ""
+    print(f"{ctx.name}: {beginning}{comparison['verdict']['why']}; {ending}")
+
+
+def speeds(calls: dict[str, list[float]]) -> gate.Faster:
+    """Compares the times of any two rows. calls: candidate -> seconds in each round."""
+    seconds = {name: np.array(taken) for name, taken in calls.items()}
+
+    def faster(one: dict[str, Any], other: dict[str, Any]) -> timing.Ratio:
+        return timing.ratio(*(seconds[f"{row['variant']}-{row['precision']}"] for row in (one, other)))
+
+    return faster
 
 
 if __name__ == "__main__":

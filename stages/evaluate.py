@@ -1,10 +1,10 @@
-"""Score and time one model folder through ONNX Runtime only: what is measured is what ships.
+"""Score one model folder through ONNX Runtime only: what is measured is what ships.
 
 The figures of `val` are for choosing among candidates; those of `test` are reported and choose nothing.
 
 reads   models/<task>/<variant>/<precision>/, data/<task>/validated/dataset/
-writes  evaluations/<task>/<variant>-<precision>/: metrics.json (the same for the same seed), latency.json,
-        predictions.jsonl, samples/, plots/
+writes  evaluations/<task>/<variant>-<precision>/: metrics.json, resamples.json (the metric on resamples of val, which
+        `compare` takes in pairs), predictions.jsonl, samples/, plots/
 run     python -m stages.evaluate detection base int8
 """
 
@@ -13,11 +13,8 @@ from __future__ import annotations
 from core import gpu, paths, stage, task
 from core.files import write_json, write_jsonl
 from core.spread import spread
-from evaluation import latency, memory, quality
+from evaluation import bootstrap, quality
 from evaluation.quality import Scored
-from ops import tracking
-
-MEMORY_INPUTS = 8
 
 
 def evaluate(ctx: stage.Context) -> None:
@@ -50,25 +47,20 @@ def evaluate(ctx: stage.Context) -> None:
             "files": files,
         },
     )
+    without = bootstrap.left_out(val.weighted, len(val.inputs), ctx.seed)
+    pairs = {"bootstrap": val.drawn[scoring.MAIN], "jackknife": without[scoring.MAIN]}
+    write_json(ctx.out / "resamples.json", pairs)
     write_jsonl(ctx.out / "predictions.jsonl", test.predictions)
-
-    settings = ctx.params.evaluate
-    with tracking.silence():
-        timing = latency.measure(shipped, val.inputs, settings.latency_runs, settings.warmup_runs)
-    timing["memory_mb"] = memory.peak_mb(ctx.task, folder, dataset, MEMORY_INPUTS, ctx.threads, provider)
-    timing["threads"], timing["provider"] = ctx.threads, provider
-    write_json(ctx.out / "latency.json", timing)
 
     if task.has(ctx.task, "show"):
         show(ctx, test)
-    flat = {f"{batch}_{k}": v for batch in ("batch_1", "batch_8") for k, v in timing[batch].items()}
     before = {f"val_{name}": value for name, value in val.scores["metrics"].items()}
-    ctx.run.metrics({**test.scores["metrics"], **before, **flat, "size_mb": size, "memory_mb": timing["memory_mb"]})
+    ctx.run.metrics({**test.scores["metrics"], **before, "size_mb": size})
     ctx.run.tag("signature", test.scores["signature"])
     low, high = test.scores["intervals"][scoring.MAIN]
     print(
         f"{ctx.name}: {scoring.TITLE} {test.scores['metrics'][scoring.MAIN]:.4g} [{low:.4g}, {high:.4g}], "
-        f"on val {val.scores['metrics'][scoring.MAIN]:.4g}, {timing['batch_1']['median_ms']:.1f} ms, {size:.2f} MB"
+        f"on val {val.scores['metrics'][scoring.MAIN]:.4g}, {size:.2f} MB"
     )
 
 

@@ -1,7 +1,8 @@
 """Package the chosen model: self-contained, with golden samples, statistics of its inputs, model card and passport.
 
 reads   reports/<task>/comparison.json, models/<task>/, evaluations/<task>/, data/<task>/validated/
-writes  packages/<task>/: model/, golden/, statistics.json, MODEL_CARD.md, MODEL_CARD.html, passport.json
+writes  packages/<task>/: model/, golden/, statistics.json, evaluation.json (what it was chosen by), MODEL_CARD.md,
+        MODEL_CARD.html, passport.json
 run     python -m stages.package detection
 """
 
@@ -17,7 +18,7 @@ from core.errors import GateError
 from core.files import read_json, sha256, write_json, write_text
 from core.params import SourceParams
 from core.spread import spread
-from evaluation import card, front_matter
+from evaluation import card, front_matter, succession
 from ops import drift, passport
 from ops.tracking import ledger
 
@@ -47,6 +48,7 @@ def package(ctx: stage.Context) -> None:
     onnx_session.seal(ctx.out / "model")
     golden(ctx, ctx.out)
     write_json(ctx.out / drift.NAME, statistics(ctx))
+    write_json(ctx.out / succession.NAME, chosen_by(ctx, comparison, row, values))
     told = facts(ctx, comparison, row, values)
     text = card.render(told)
     write_text(ctx.out / "MODEL_CARD.md", front_matter.render(told) + text)
@@ -145,6 +147,23 @@ def statistics(ctx: stage.Context) -> dict[str, Any]:
     serve, predict = task.load(ctx.task, "serve"), task.load(ctx.task, "predict")
     inputs = predict.inputs(paths.clean(ctx.task), "train", WATCHED)
     return drift.statistics([serve.features(serve.item(value)) for value in inputs])
+
+
+def chosen_by(
+    ctx: stage.Context, comparison: dict[str, Any], row: dict[str, Any], links: dict[str, Any]
+) -> dict[str, Any]:
+    """The model's figures, and those on resamples of `val`, so that its successor can be compared with it."""
+    evaluation = paths.evaluation(ctx.task, row["variant"], row["precision"])
+    return {
+        **{key: row[key] for key in ("variant", "precision", "size_mb", "latency_ms", "speed", "test")},
+        **{key: comparison[key] for key in ("metric", "title", "better", "signature")},
+        "val": row["quality"],
+        "inputs": comparison["val_inputs"],
+        "seed": ctx.seed,
+        "data": [links["data"]["prepared"], links["validation"]["quarantine"]],
+        "why": comparison["verdict"]["why"],
+        "resamples": read_json(evaluation / "resamples.json"),
+    }
 
 
 def facts(ctx: stage.Context, comparison: dict[str, Any], row: dict[str, Any], links: dict[str, Any]) -> card.Facts:

@@ -102,8 +102,11 @@ def test_every_variant_and_precision_is_scored(finished: str) -> None:
         metrics = json.loads((folder / "metrics.json").read_text())
         assert metrics["metrics"], folder
         assert all(math.isfinite(value) for value in metrics["metrics"].values())
-        latency = json.loads((folder / "latency.json").read_text())
-        assert latency["batch_1"]["median_ms"] > 0
+        timed = json.loads((paths.timing(finished) / "timing.json").read_text())["candidates"][f"{variant}-{precision}"]
+        assert (
+            timed["batch_1"]["speed"]["low"] <= timed["batch_1"]["speed"]["value"] <= timed["batch_1"]["speed"]["high"]
+        )
+        assert timed["memory_mb"] > 0
     if "int8" in params.precisions:
         whole, of_bytes = (weights_kb(paths.model(finished, "base", precision)) for precision in ("fp32", "int8"))
         assert of_bytes < whole  # of its weights: a tiny model is mostly graph
@@ -294,7 +297,7 @@ def test_what_a_task_lacks_is_nowhere(finished: str) -> None:
     for word in ("contact", "augmented", "pruned", "distilled", "int8", "Examples"):
         assert word not in html, word
     evaluation = paths.evaluation(finished, "base", "fp32")
-    assert sorted(path.name for path in evaluation.iterdir()) == ["latency.json", "metrics.json", "predictions.jsonl"]
+    assert sorted(path.name for path in evaluation.iterdir()) == ["metrics.json", "predictions.jsonl", "resamples.json"]
 
 
 @toy
@@ -332,12 +335,13 @@ def test_of_an_error_the_lowest_wins_and_everybody_is_told(finished: str) -> Non
 @toy
 def test_an_error_above_the_worst_is_not_packaged(finished: str) -> None:
     """The figures of the run, and a budget that they just keep, or just miss."""
-    from stages.compare import gate
+    from stages.compare import gate, speeds
 
+    faster = speeds(json.loads((paths.timing(finished) / "calls.json").read_text())["batch_1"])
     comparison = json.loads((paths.report(finished) / "comparison.json").read_text())
     budget = load()[1][finished].compare.budget
     (row,) = comparison["rows"]
     for limit, chosen in ((row["quality"] * 1.01, row), (row["quality"] * 0.99, None)):
         stricter = budget.model_copy(update={"worst_quality": limit})
-        assert gate.choose([row], stricter, comparison["better"]) == chosen
+        assert gate.choose([row], stricter, comparison["better"], faster) == chosen
     assert row["misses"] and "worst_quality" in row["misses"][0]

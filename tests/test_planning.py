@@ -72,7 +72,7 @@ def test_how_results_are_shown_trains_nothing_again(copy: Copy) -> None:
 def test_what_a_task_lacks_is_no_stage(copy: Copy) -> None:
     listed = re.findall(rf"^(\w+)@{TOY}(\S*)", copy.dvc("stage", "list", "--all").stdout, re.MULTILINE)
     assert sorted(stage for stage, _ in listed) == sorted(
-        ["prepare", "validate", "train", "export", "evaluate", "compare", "package", "publish"]
+        ["prepare", "validate", "train", "export", "evaluate", "latency", "compare", "package", "publish"]
     )
     assert {rest for _, rest in listed} == {"", "-base", "-base-fp32"}
 

@@ -12,6 +12,7 @@ from PIL import Image
 
 from core import onnx_session
 from core.files import write_json
+from evaluation import succession
 from ops import passport
 from tasks.detection.predict import Predictor
 
@@ -23,6 +24,13 @@ VALUES: dict[str, Any] = {
     "environment": {"requirements/train-cpu.lock": "3" * 64},
 }
 SIZE = 32
+FIGURES: dict[str, Any] = {
+    **{"variant": "base", "precision": "fp32", "size_mb": 1.0, "latency_ms": 2.0, "test": 0.5, "val": 0.52},
+    **{"metric": "map", "title": "mAP@[.5:.95]", "better": "higher", "signature": "COCO", "why": "it is alone"},
+    **{"inputs": 4, "seed": 7, "data": ["1" * 32 + ".dir", "4" * 64]},
+    "speed": {"value": 1.0, "low": 1.0, "high": 1.0},
+    "resamples": {"bootstrap": [0.5, 0.52, 0.54], "jackknife": [0.51, 0.52, 0.53, 0.52]},
+}
 
 
 def make(folder: Path, values: dict[str, Any] = VALUES) -> Path:
@@ -49,6 +57,7 @@ def make(folder: Path, values: dict[str, Any] = VALUES) -> Path:
     outputs = Predictor(folder / "model")(files)
     samples = [{"file": path.name, "output": output} for path, output in zip(files, outputs, strict=True)]
     write_json(folder / "golden" / "samples.json", samples)
+    write_json(folder / succession.NAME, FIGURES)
     (folder / "MODEL_CARD.md").write_text("# toy\n", encoding="utf-8")
     passport.seal(folder, links)
     return folder

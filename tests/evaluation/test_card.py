@@ -21,12 +21,14 @@ ROW = {
     "per_second": 50.0,
     "size_mb": 2.0,
     "memory_mb": 100.0,
+    "speed": {"value": 1.25, "low": 1.2, "high": 1.31},
 }
+REFERENCE = ROW | {"precision": "fp32"}
 COMPARISON = {
     "task": "toy",
     "title": "mAP@[.5:.95]",
     "better": "higher",
-    "rows": [ROW, ROW, ROW],
+    "rows": [REFERENCE, ROW, ROW],
     "val_inputs": 40,
     "test_inputs": 90,
     "signature": "COCO|<b>",
@@ -58,6 +60,8 @@ def test_it_reports_test_figures_and_names_what_chose() -> None:
     text = card.render(facts())
     assert "mAP@[.5:.95] 0.5, 95 % interval 0.4 to 0.6" in text
     assert "20.0 ms at batch 1 (median; 99 % below 21.0 ms)" in text
+    assert "1.25 times as fast as base fp32 (95 % interval 1.20 to 1.31)" in text
+    assert "as fast as" not in card.render(facts(row=REFERENCE))
     assert "on 90 test inputs" in text
     assert "among 3 candidates on\n40 validation inputs, where it reaches 0.58" in text
     assert "| map | 0.5 | 0.4 to 0.6 |" in text and "| ar | 0.75 |  |" in text

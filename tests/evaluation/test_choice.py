@@ -5,30 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from candidate_rows import chosen, faster, row
 
 from core.params import BudgetParams
 from evaluation import candidates, gate, pareto, tables
 
 BUDGET = BudgetParams(max_mb=10.0, max_ms=50.0, max_loss=0.02, worst_quality=0.1)
-
-
-def row(name: str, quality: float, latency: float, size: float) -> dict[str, Any]:
-    figures = {"p99_ms": latency, "per_second": 1.0, "memory_mb": 1.0, "interval": [quality, quality]}
-    figures |= {
-        "parameters": 4_650_000,
-        "macs": 999_600,
-        "test": quality - 0.01,
-        "test_interval": [quality - 0.02, quality],
-    }
-    return {
-        "variant": name,
-        "precision": "fp32",
-        "quality": quality,
-        "latency_ms": latency,
-        "size_mb": size,
-        "front": False,
-        **figures,
-    }
 
 
 def test_counts_are_told_with_three_digits() -> None:
@@ -51,18 +33,22 @@ def test_twins_are_both_on_the_front() -> None:
 
 def test_the_fastest_within_the_budget_is_chosen() -> None:
     rows = [row("best", 0.90, 40, 9), row("near", 0.89, 20, 9), row("far", 0.80, 5, 1)]
-    chosen = gate.choose(rows, BUDGET, "higher")
-    assert chosen is not None
-    assert chosen["variant"] == "near"
-    assert rows[2]["misses"] == ["max_loss 0.02: has 0.1 worse than the best"]
+    found = chosen(rows, BUDGET)
+    assert found is not None
+    assert found["variant"] == "near"
+    assert rows[2]["misses"] == ["max_loss 0.02: is 0.1 worse than best fp32, and up to 0.1 worse is possible"]
+    assert [gate.words(each, found, faster) for each in rows[:2]] == ["0.50 times as fast as near fp32", "ships"]
 
 
 def test_of_an_error_the_lower_is_better() -> None:
     budget = BudgetParams(max_mb=10.0, max_ms=50.0, max_loss=0.02, worst_quality=0.5)
     rows = [row("best", 0.10, 40, 9), row("near", 0.11, 20, 9), row("far", 0.60, 5, 1)]
-    chosen = gate.choose(rows, budget, "lower")
-    assert chosen is not None and chosen["variant"] == "near"
-    assert rows[2]["misses"] == ["max_loss 0.02: has 0.5 worse than the best", "worst_quality 0.5: has 0.6 quality"]
+    found = chosen(rows, budget, "lower")
+    assert found is not None and found["variant"] == "near"
+    assert rows[2]["misses"] == [
+        "worst_quality 0.5: has 0.6 quality",
+        "max_loss 0.02: is 0.5 worse than best fp32, and up to 0.5 worse is possible",
+    ]
     candidates.mark_front(rows, "lower")
     assert [r["variant"] for r in rows if r["front"]] == ["best", "near", "far"]
     worse_and_slower = [*rows, row("beaten", 0.12, 41, 9)]
@@ -72,9 +58,24 @@ def test_of_an_error_the_lower_is_better() -> None:
 
 
 def test_of_equally_fast_ones_the_smallest_is_chosen() -> None:
-    chosen = gate.choose([row("a", 0.9, 10, 9), row("b", 0.9, 10, 2)], BUDGET, "higher")
-    assert chosen is not None
-    assert chosen["variant"] == "b"
+    rows = [row("a", 0.9, 10, 9), row("b", 0.9, 10.2, 2), row("c", 0.9, 11, 1)]  # 2 % are no difference, 10 % are
+    found = chosen(rows, BUDGET)
+    assert found is not None and found["variant"] == "b"
+    assert gate.verdict(found, rows, faster)["why"] == (
+        "of the 3 candidates, out of 3, that keep every limit of compare.budget none is faster; "
+        "a fp32 is as fast and no smaller"
+    )
+
+
+def test_of_equal_ones_the_reference_stays() -> None:
+    found = chosen([row("a", 0.9, 10, 2), row("b", 0.9, 10, 2)], BUDGET)
+    assert found is not None and found["variant"] == "a"
+
+
+def test_a_better_one_that_is_slower_is_no_reference() -> None:
+    """By luck one of many is above all others; measured against it the rest would seem to lose."""
+    found = chosen([row("base", 0.80, 10, 9), row("lucky", 0.90, 20, 9)], BUDGET)
+    assert found is not None and found["variant"] == "base"
 
 
 @pytest.mark.parametrize(
@@ -88,7 +89,7 @@ def test_of_equally_fast_ones_the_smallest_is_chosen() -> None:
 def test_without_a_candidate_nothing_is_chosen_and_reasons_are_given(
     candidate: dict[str, Any], misses: list[str]
 ) -> None:
-    assert gate.choose([candidate], BUDGET, "higher") is None
+    assert chosen([candidate], BUDGET) is None
     assert candidate["misses"] == misses
 
 
@@ -96,7 +97,9 @@ def test_without_a_candidate_nothing_is_chosen_and_reasons_are_given(
 def test_a_formula_becomes_text(cell: str) -> None:
     """docs/faults.md 33."""
     assert tables.plain(cell) == "'" + cell
-    assert "'=HYPERLINK" in tables.comma_separated([row("=HYPERLINK(1)", 0.5, 1, 1)])
+    assert "'=HYPERLINK" in tables.comma_separated(
+        [row("=HYPERLINK(1)", 0.5, 1, 1) | {"loss": {"value": 0.0, "bound": 0.0}}]
+    )
 
 
 @pytest.mark.parametrize("cell", ["base", "0.5", "-0.5", "-1e-05", "+3", ""])

@@ -69,7 +69,7 @@ def test_every_code_dependency_is_imported() -> None:
 
 
 def test_code_dependencies_exist() -> None:
-    made = ("data/", "models/", "evaluations/", "explanations/", "reports/", "packages/")
+    made = ("data/", "models/", "evaluations/", "explanations/", "timings/", "reports/", "packages/")
     gone = {
         f"{name}@{key}: {dep}"
         for name, key, item, definition in instances()
@@ -104,6 +104,7 @@ def test_outputs_are_those_of_core_paths() -> None:
         "quantize": paths.model,
         "evaluate": paths.evaluation,
         "explain": paths.explanation,
+        "latency": paths.timing,
         "compare": paths.report,
         "package": paths.package,
         "publish": paths.deploy,

@@ -104,8 +104,8 @@ def test_intervals_hold_the_value_and_repeat() -> None:
     value = score.score(predictions, references, None)["metrics"]["map"]
     weighted = score.weighted(predictions, references, None)
     assert weighted(np.ones(60))["map"] == pytest.approx(value, abs=1e-4)
-    first = bootstrap.intervals(weighted, 60, 100, 7)
-    assert first == bootstrap.intervals(weighted, 60, 100, 7)
+    first = bootstrap.intervals(bootstrap.draw(weighted, 60, 100, 7))
+    assert first == bootstrap.intervals(bootstrap.draw(weighted, 60, 100, 7))
     assert first["map"][0] < value < first["map"][1]
     assert first["map"][1] - first["map"][0] < 0.3
 
@@ -116,14 +116,18 @@ def test_no_predictions_are_defined() -> None:
     nothing: list[Any] = [[] for _ in references]
     result = score.score(nothing, references, None)
     assert result["metrics"]["map"] == 0.0
-    assert bootstrap.intervals(score.weighted(nothing, references, None), len(references), 20, 7)["map"] == (0.0, 0.0)
+    assert bootstrap.intervals(bootstrap.draw(score.weighted(nothing, references, None), len(references), 20, 7))[
+        "map"
+    ] == (0.0, 0.0)
 
 
 def test_no_references_are_defined() -> None:
     """docs/faults.md 81: nothing to find."""
     references = [reference([], [])]
     assert score.score([[found([0, 0, 9, 9], 0.5)]], references, None)["metrics"]["map"] == 0.0
-    assert bootstrap.intervals(score.weighted([[]], references, None), len(references), 5, 7)["map50"] == (0.0, 0.0)
+    assert bootstrap.intervals(bootstrap.draw(score.weighted([[]], references, None), len(references), 5, 7))[
+        "map50"
+    ] == (0.0, 0.0)
 
 
 def test_confusion_counts_hits_confusions_misses_and_ghosts() -> None:

@@ -82,7 +82,9 @@ def test_empty_predictions_are_defined(count: int) -> None:
     references = refs(JAPANESE[:count], "ja", True)
     assert score.score([""] * count, references, None)["metrics"] == expected
     weighted = score.weighted([""] * count, references, None)
-    assert bootstrap.intervals(weighted, count, 10, 7) == {name: (value, value) for name, value in expected.items()}
+    assert bootstrap.intervals(bootstrap.draw(weighted, count, 10, 7)) == {
+        name: (value, value) for name, value in expected.items()
+    }
 
 
 def test_intervals_come_from_resampled_sentences() -> None:
@@ -96,7 +98,7 @@ def test_intervals_come_from_resampled_sentences() -> None:
                 [ENGLISH_OUT[i] for i in chosen], [[ENGLISH[i] for i in chosen]], tokenize="13a"
             ).score
         )
-    found = bootstrap.intervals(score.weighted(ENGLISH_OUT, references, None), len(references), 40, 7)
+    found = bootstrap.intervals(bootstrap.draw(score.weighted(ENGLISH_OUT, references, None), len(references), 40, 7))
     assert found["bleu"] == pytest.approx(tuple(np.percentile(values, [2.5, 97.5])))
     for name, value in score.score(ENGLISH_OUT, references, None)["metrics"].items():
         assert found[name][0] <= value <= found[name][1]
