@@ -114,9 +114,9 @@ def test_other_stages_are_told_before_any_other_work(copy: Copy) -> None:
 def test_a_changed_value_asks_for_no_other_stages(copy: Copy) -> None:
     """`plan` runs, and nothing else does for its sake."""
     copy.params({"translation.compare.budget.max_mb": 19.0})
-    assert status(copy) == {"plan", "compare@translation", "package@translation"}
+    assert status(copy) == {"plan", "compare@translation", "package@translation", "publish@translation"}
     copy.dvc("repro", "plan")
-    assert status(copy) == {"compare@translation", "package@translation"}
+    assert status(copy) == {"compare@translation", "package@translation", "publish@translation"}
 
 
 def test_a_new_task_has_what_plain_dvc_needs(copy: Copy) -> None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from core.params import BudgetParams
 from evaluation import bootstrap, candidates, gate, inferiority, timing
 
+pytestmark = pytest.mark.usefixtures("frozen")
 INPUTS, RESAMPLES, ROUNDS, MACHINES = 200, 200, 200, 200
 RIGHT, GAINED = 0.8, 0.2
 """Share of inputs that the reference gets right, and of its errors the share that the other one does not make."""

@@ -13,6 +13,7 @@ from noisy import machine
 from evaluation import latency, timing
 from evaluation.timing import BLOCKS, Ratio, Seconds
 
+pytestmark = pytest.mark.usefixtures("frozen")
 RUNS, ROUNDS = 100, 200
 
 

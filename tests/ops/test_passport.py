@@ -24,6 +24,7 @@ from ops.passport import chain, graph
 ROOT = Path(__file__).resolve().parents[2]
 FILES = (
     "MODEL_CARD.md",
+    "evaluation.json",
     "golden/0.png",
     "golden/1.png",
     "golden/samples.json",
