@@ -16,9 +16,16 @@ from compression.folding import fold
 from core.task import Graph
 from stages.export import write_graph
 
-CASES = [(name, {}) for name in SMALL]
-CASES += [("cnn", {"norm": norm, "activation": "swish"}) for norm in ("layer", "instance", "group")]
-CASES += [("resnet18", {"preactivation": True, "small": True}), ("mlp", {"norm": "batch"})]
+CASES: list[Any] = [(name, {}) for name in SMALL]
+CASES += [("cnn", {"norm": "group", "activation": "swish"}), ("mlp", {"norm": "batch"})]
+CASES += [
+    pytest.param(name, change, marks=pytest.mark.slow)
+    for name, change in (
+        ("cnn", {"norm": "layer", "activation": "swish"}),
+        ("cnn", {"norm": "instance", "activation": "swish"}),
+        ("resnet18", {"preactivation": True, "small": True}),
+    )
+]
 
 
 class Last(nn.Module):

@@ -12,7 +12,9 @@ import translation_tiny as tiny
 from tasks.translation import graphs
 
 
-@pytest.fixture(params=["transformer", "gru-attention", pytest.param("gru", marks=pytest.mark.slow)])
+@pytest.fixture(
+    params=["transformer", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("gru-attention", "gru"))]
+)
 def made(request: pytest.FixtureRequest, exported: Callable[[str], tiny.Exported]) -> tiny.Exported:
     return exported(request.param)
 

@@ -16,7 +16,7 @@ from tasks.translation.predict import Predictor
 from tasks.translation.quantize import quantize
 
 
-@pytest.fixture(params=["transformer", "gru-attention"])
+@pytest.fixture(params=["transformer", pytest.param("gru-attention", marks=pytest.mark.slow)])
 def made(request: pytest.FixtureRequest, exported: Callable[[str], tiny.Exported]) -> tiny.Exported:
     return exported(request.param)
 
