@@ -18,7 +18,18 @@ from core.files import sha256
 CHOSEN_BY_TIME = ("package", "publish")
 """Stages whose output depends on which model was the fastest."""
 TIMED_FILES = ("timing.json", "calls.json", "pareto.png", "report.html", "comparison.md", "comparison.csv")
-TIMED_KEYS = ("latency_ms", "p99_ms", "per_second", "memory_mb", "front", "misses", "chosen", "verdict", "timing")
+TIMED_KEYS = (
+    "latency_ms",
+    "p99_ms",
+    "per_second",
+    "memory_mb",
+    "front",
+    "misses",
+    "chosen",
+    "verdict",
+    "timing",
+    "operators_ms",
+)
 """Of `comparison.json`."""
 
 

@@ -6,6 +6,9 @@ its weights without a word.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 import onnxruntime as ort
@@ -18,6 +21,19 @@ from core.gpu import CPU
 CHECKSUMS = "checksums.json"
 IR_VERSION = 10
 """Of every graph that is written: onnx and its tools stamp a newer one, which runtimes in the field do not load."""
+
+
+_PROFILES: ContextVar[Path | None] = ContextVar("profiles", default=None)
+
+
+@contextmanager
+def profiled(folder: Path) -> Iterator[None]:
+    """Sessions that are opened within leave ONNX Runtime's profile of their runs in `folder` when they are gone."""
+    token = _PROFILES.set(folder)
+    try:
+        yield
+    finally:
+        _PROFILES.reset(token)
 
 
 def seal(folder: Path) -> None:
@@ -40,6 +56,9 @@ def session(path: Path, threads: int = 0, provider: str = CPU) -> ort.InferenceS
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    if profiles := _PROFILES.get():
+        options.enable_profiling = True
+        options.profile_file_prefix = str(profiles / path.stem)
     try:
         opened = ort.InferenceSession(str(path), options, providers=list(dict.fromkeys([provider, CPU])))
     except Exception as error:  # ONNX Runtime's own exceptions share no base class but this

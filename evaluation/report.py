@@ -15,7 +15,7 @@ from core import lineage, paths
 from core.better import words
 from core.files import read_json
 from core.visible import visible
-from evaluation import gate, tables
+from evaluation import gate, operators, tables
 from ops import pages
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -27,7 +27,6 @@ def render(comparison: dict[str, Any], pareto: Path) -> str:
     shown = comparison["chosen"] or [comparison["rows"][0]["variant"], comparison["rows"][0]["precision"]]
     evaluation = paths.evaluation(task, *shown)
     validation = read_json(paths.validated(task) / "validation.json")
-    chosen = next((row for row in comparison["rows"] if [row["variant"], row["precision"]] == shown), None)
     return pages.render(
         TEMPLATES / "report.html",
         picture=picture,
@@ -35,7 +34,7 @@ def render(comparison: dict[str, Any], pareto: Path) -> str:
         comparison=comparison,
         reference=gate.name(comparison["rows"][0]),
         better=words(comparison["better"]),
-        chosen=chosen if comparison["chosen"] else None,
+        chosen=_row(comparison, shown) if comparison["chosen"] else None,
         shown=shown,
         pareto=pareto,
         plots=sorted((evaluation / "plots").glob("*.png")),
@@ -43,6 +42,7 @@ def render(comparison: dict[str, Any], pareto: Path) -> str:
         fragments=[_fragment(path) for path in sorted((evaluation / "samples").glob("*.html"))],
         validation=validation,
         splits=splits(validation["clean"]),
+        operators=operator_table(comparison, shown),
         contact_sheet=paths.augmented(task) / "contact_sheet.png",
         explanations=explanations(paths.explanation(task, *shown)),
         curves=_curves(comparison),
@@ -50,6 +50,17 @@ def render(comparison: dict[str, Any], pareto: Path) -> str:
         data_md5=lineage.dvc_md5(paths.prepared(task)) or lineage.digest(paths.prepared(task)),
         data_docs=f"../../{paths.validated(task)}/data_docs/index.html",
     )
+
+
+def operator_table(comparison: dict[str, Any], shown: list[str]) -> list[dict[str, Any]]:
+    """Where the time of the reference goes, and that of the model that is shown, where it is another one."""
+    rows = {gate.name(row): row for row in (comparison["rows"][0], _row(comparison, shown))}
+    latencies = {name: row["latency_ms"] for name, row in rows.items()}
+    return operators.table({name: row["operators_ms"] for name, row in rows.items()}, latencies)
+
+
+def _row(comparison: dict[str, Any], pair: list[str]) -> dict[str, Any]:
+    return next(row for row in comparison["rows"] if [row["variant"], row["precision"]] == pair)
 
 
 def _fragment(path: Path) -> Markup:

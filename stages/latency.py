@@ -18,7 +18,7 @@ from typing import Any
 
 from core import gpu, matrix, paths, stage, task
 from core.files import write_json
-from evaluation import latency, memory, timing
+from evaluation import latency, memory, operators, timing
 from evaluation.timing import Seconds
 from ops import tracking
 
@@ -57,6 +57,9 @@ def measure(ctx: stage.Context) -> None:
         for name, (folder, provider) in folders.items()
     }
     found = summary(calls, peaks, ctx.threads)
+    with tracking.silence():
+        for name in folders:
+            found["candidates"][name]["operators_ms"] = operators.profile(partial(predictor, name, 1), inputs)
     write_json(ctx.out / "timing.json", found)
     kept = {way: {name: exact(seconds) for name, seconds in taken.items()} for way, taken in calls.items()}
     write_json(ctx.out / "calls.json", kept)

@@ -40,6 +40,7 @@ def read(precision: str, latency: float) -> dict[str, Any]:
     """The row of a candidate that takes so many milliseconds."""
     way = {"median_ms": latency, "p99_ms": latency + 1, "per_second": 1000 / latency, "speed": EXACT}
     timed = {"batch_1": way, "batch_8": way, "batch_1_all_cores": way, "memory_mb": 100.0}
+    timed["operators_ms"] = {"Conv" if precision == "fp32" else "QLinearConv": latency / 2, "Resize": 1.0}
     return candidates.read(
         paths.evaluation("toy", "base", precision), paths.checkpoint("toy", "base"), timed, "base", precision
     )
@@ -118,6 +119,9 @@ def test_the_report_is_one_file_without_foreign_addresses_or_markup() -> None:
     assert "COCO|<b>" not in page
     assert "train 3,400 boxes, 1,200 images; val 40 images; test 90 rows." in page
     assert "mAP@[.5:.95] on test</dt><dd>0.5<" in page
+    assert '<th scope="row">Conv</th><td class="n">20.000</td><td class="n">–</td>' in page
+    assert '<th scope="row">QLinearConv</th><td class="n">–</td><td class="n">10.000</td>' in page
+    assert '<th scope="row">outside of the graph</th><td class="n">19.000</td><td class="n">9.000</td>' in page
 
 
 def test_the_report_of_a_failed_gate_shows_the_reason() -> None:
