@@ -76,10 +76,15 @@ class Detector(nn.Module):
         corners = torch.stack(
             [corners[..., i].clamp(0, limit) for i, limit in enumerate((width, height, width, height))], -1
         )
-        scores = scores_of(predictions).transpose(1, 2)
-        selected = nms(corners, scores, self.most, self.iou, self.score)
-        image, label, location = selected.unbind(1)
-        return corners[image, location], scores[image, label, location], label, image
+        scores = scores_of(predictions)
+        # Boxes of each class lie in a place of their own, so that one suppression an image does for all classes, and
+        # ends with the last box that is wanted: one a class would go on to the last box of each.
+        kinds = scores.shape[2]
+        apart = (torch.arange(kinds, device=corners.device) * (height + width)).to(corners.dtype)
+        shifted = (corners.unsqueeze(2) + apart.view(1, 1, -1, 1)).flatten(1, 2)
+        flat = scores.flatten(1, 2)
+        image, _, index = nms(shifted, flat.unsqueeze(1), self.most, self.iou, self.score).unbind(1)
+        return corners[image, index // kinds], flat[image, index], index % kinds, image
 
 
 @torch.no_grad()

@@ -17,6 +17,7 @@ from modalities.images import backbones
 from modalities.images.backbones.efficientnet_lite import Backbone, description, load_packaged
 from tasks.detection import model as role
 from tasks.detection.model.detect import Detector, nms
+from tasks.detection.model.fcos import boxes_of, scores_of
 from tasks.detection.model.folding import fold
 from tasks.detection.params import Model
 
@@ -236,6 +237,27 @@ def test_detector_gives_boxes_inside_the_input() -> None:
     assert len(boxes) == len(scores) == len(labels) == len(owners) > 10
     assert (boxes >= 0).all() and (boxes[:, 2] <= 96).all() and (boxes[:, 3] <= 64).all()
     assert (scores > 0.05).all() and set(owners.tolist()) == {0, 1}
+
+
+def test_one_suppression_an_image_gives_the_best_of_one_a_class() -> None:
+    network = scatter(role.build(architecture()))
+    detector, batch = Detector(network), images()
+    detector.most = 30
+    with torch.no_grad():
+        boxes, scores, labels, owners = detector(batch)
+        predictions = network(batch)
+        corners = boxes_of(predictions.points, predictions.distances).clamp(min=0)
+        corners = torch.minimum(corners, torch.tensor([96.0, 64.0, 96.0, 64.0]))
+        each = scores_of(predictions).transpose(1, 2)
+        selected = nms(corners, each, 1000, detector.iou, detector.score)
+    for image in range(len(batch)):
+        rows = selected[selected[:, 0] == image]
+        found = sorted(((float(each[i, k, n]), k, n) for i, k, n in rows.tolist()), reverse=True)[: detector.most]
+        own = owners == image
+        assert len({kind for _, kind, _ in found}) > 1 and len(rows) > detector.most
+        assert scores[own].tolist() == [score for score, _, _ in found]
+        assert labels[own].tolist() == [kind for _, kind, _ in found]
+        assert torch.equal(boxes[own], corners[image, [place for _, _, place in found]])
 
 
 class Fixed(torch.nn.Module):
