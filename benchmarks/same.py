@@ -19,16 +19,8 @@ CHOSEN_BY_TIME = ("package", "publish")
 """Stages whose output depends on which model was the fastest."""
 TIMED_FILES = ("timing.json", "calls.json", "pareto.png", "report.html", "comparison.md", "comparison.csv")
 TIMED_KEYS = (
-    "latency_ms",
-    "p99_ms",
-    "per_second",
-    "memory_mb",
-    "front",
-    "misses",
-    "chosen",
-    "verdict",
-    "timing",
-    "operators_ms",
+    *("latency_ms", "p99_ms", "per_second", "all_cores_ms", "speed", "speed_8", "speed_all_cores"),
+    *("memory_mb", "operators_ms", "front", "misses", "chosen", "verdict", "timing"),
 )
 """Of `comparison.json`."""
 
