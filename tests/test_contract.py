@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pipeline_copy
@@ -22,6 +23,7 @@ from warm import MLFLOW, Warm
 
 from core import matrix, paths, task
 from core.params import load
+from evaluation import memory
 from ops import tracking
 from ops.tracking import courier
 
@@ -49,8 +51,17 @@ def warm() -> Iterator[Warm]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def predicting() -> Iterator[Warm]:
+    """Has imported what processes that only predict do, one of which is started for every model."""
+    with Warm("onnxruntime", "PIL.Image", "pydantic", "yaml") as running:
+        yield running
+
+
 @pytest.fixture(scope="module", params=cases())
-def finished(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, warm: Warm) -> Iterator[str]:
+def finished(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, warm: Warm, predicting: Warm
+) -> Iterator[str]:
     """Run all stages of one task in this process, in DVC's order; yields the task, in the copy's folder."""
     name, small = request.param
     reached()
@@ -65,6 +76,7 @@ def finished(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         patch.chdir(copy.folder)
         patch.setattr(sys, "argv", [])
         warm.starts(courier, patch)
+        patch.setattr(memory, "subprocess", SimpleNamespace(run=lambda command, **how: predicting.run(command)))
         if name == TOY:
             found_in(copy, patch)
         with tracking.sending():
