@@ -54,7 +54,10 @@ class Ratio:
 
     @property
     def noisy(self) -> bool:
-        """Whether the interval is so wide that a difference of 3 % hides in it: the machine did too much else."""
+        """Whether the interval is so wide that a difference of 3 % hides in it.
+
+        The machine did too much else, or the two differ from input to input.
+        """
         return math.log(self.high / self.low) / 2 > SAME
 
     def as_json(self) -> dict[str, Any]:

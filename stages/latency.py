@@ -101,8 +101,11 @@ def tell(ctx: stage.Context, found: dict[str, Any]) -> None:
         f"{ctx.name}: {found['rounds']['batch_1']} rounds of {len(found['candidates'])} candidates; {best} is "
         f"{speed['value']:.2f} [{speed['low']:.2f}, {speed['high']:.2f}] times as fast as {found['reference']}"
     )
-    if found["noisy"]:
-        print("  note: this machine did so much else meanwhile that differences of 3 % do not show; see timing.json")
+    if vague := [name for name, each in found["candidates"].items() if each["batch_1"]["speed"]["noisy"]]:
+        print(
+            f"  note: differences of 3 % do not show of {', '.join(vague)}: the machine did too much else meanwhile, or "
+            "some inputs take such a model longer than others; more timing.rounds, or a quieter machine, tell more"
+        )
 
 
 if __name__ == "__main__":

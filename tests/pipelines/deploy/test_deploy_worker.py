@@ -70,6 +70,7 @@ def site(client: SyncPrefectClient, server: str, repository: Path, warm: Warm) -
     return Site(client, server, repository, warm)
 
 
+@pytest.mark.slow
 def test_a_worker_runs_the_declared_commit_from_a_clone(site: Site) -> None:
     head = commit(site.repository)
     clone = {"url": str(site.repository), "commit": "head"}
