@@ -103,8 +103,8 @@ def tell(ctx: stage.Context, found: dict[str, Any]) -> None:
     )
     if vague := [name for name, each in found["candidates"].items() if each["batch_1"]["speed"]["noisy"]]:
         print(
-            f"  note: differences of 3 % do not show of {', '.join(vague)}: the machine did too much else meanwhile, or "
-            "some inputs take such a model longer than others; more timing.rounds, or a quieter machine, tell more"
+            f"  note: differences of 3 % do not show of {', '.join(vague)}: the machine did too much else meanwhile, "
+            "or some inputs take such a model longer than others; more timing.rounds, or a quieter machine, tell more"
         )
 
 
