@@ -17,6 +17,8 @@ from core.better import loss as worse_by
 from evaluation.timing import Ratio
 
 BUDGET = "compare.budget"
+SHOWN = 2
+"""Candidates that a sentence names."""
 Faster = Callable[[dict[str, Any], dict[str, Any]], Ratio]
 """Two rows -> how many times as fast as the first the second is."""
 
@@ -68,7 +70,8 @@ def verdict(chosen: dict[str, Any] | None, rows: Sequence[dict[str, Any]], faste
         }
     why = f"of the {len(within)} candidates, out of {len(rows)}, that keep every limit of {BUDGET} none is faster"
     if equal:
-        why += f"; {' and '.join(map(name, equal))} {'is' if len(equal) == 1 else 'are'} as fast and no smaller"
+        told = [*map(name, equal[:SHOWN]), *([f"{len(equal) - SHOWN} more"] if len(equal) > SHOWN else [])]
+        why += f"; {' and '.join(told)} {'is' if len(equal) == 1 else 'are'} as fast and no smaller"
     return {"passed": True, "why": why}
 
 

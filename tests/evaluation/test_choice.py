@@ -67,6 +67,12 @@ def test_of_equally_fast_ones_the_smallest_is_chosen() -> None:
     )
 
 
+def test_of_many_equal_ones_some_are_named() -> None:
+    rows = [row(name, 0.9, 10, 2) for name in "abcde"]
+    why = gate.verdict(chosen(rows, BUDGET), rows, faster)["why"]
+    assert why.endswith("none is faster; b fp32 and c fp32 and 2 more are as fast and no smaller")
+
+
 def test_of_equal_ones_the_reference_stays() -> None:
     found = chosen([row("a", 0.9, 10, 2), row("b", 0.9, 10, 2)], BUDGET)
     assert found is not None and found["variant"] == "a"
