@@ -10,8 +10,9 @@ bootstrap and jackknife: a few hundred resamples know theirs to some percent onl
 Two models mostly do the same, so a difference rests on the few inputs that tell them apart, and its standard error is
 known no better than their number allows. Student's t gets the degrees of freedom of that number, told from the
 jackknife by the weights' formula of Kish (1965, Survey Sampling, section 11.7): in simulations of 60 to 500 inputs that
-are right or wrong, a level of 1 to 5 % was exceeded by up to three quarters with the normal distribution, and by a tenth
-with this one, of 60 inputs only.
+are right or wrong, a level of 1 to 5 % was exceeded by up to three quarters with the normal distribution, and with this
+one by a tenth, of 60 inputs only.
+
 Where a few inputs differ by far more than the others the formula tells hardly any, although the test is then rather
 too strict already; so it never counts less than `FEWEST`.
 """
