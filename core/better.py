@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from typing import Literal
 
 Better = Literal["higher", "lower"]
@@ -17,10 +16,6 @@ def sign(better: Better) -> int:
 def worst(better: Better) -> float:
     """The value that every other one beats."""
     return -sign(better) * math.inf
-
-
-def best(values: Iterable[float], better: Better) -> float:
-    return max(values) if sign(better) > 0 else min(values)
 
 
 def loss(value: float, reference: float, better: Better) -> float:

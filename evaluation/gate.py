@@ -62,7 +62,7 @@ def verdict(chosen: dict[str, Any] | None, rows: Sequence[dict[str, Any]], faste
     if chosen is None:
         return {"passed": False, "why": f"none of {len(rows)} candidates keeps every limit of {BUDGET}"}
     within = [row for row in rows if not row["misses"]]
-    equal = [row for row in within if row is not chosen and not faster(chosen, row).differs]
+    equal = [row for row in within if row is not chosen and _no_better(row, chosen, faster)]
     if len(within) == 1:
         return {
             "passed": True,
@@ -81,5 +81,11 @@ def words(row: dict[str, Any], chosen: dict[str, Any] | None, faster: Faster) ->
         return "; ".join(row["misses"])
     if row is chosen:
         return "ships"
-    speed = faster(chosen, row)
-    return f"{speed.value:.2f} times as fast as {name(chosen)}" if speed.differs else "as fast, and no smaller"
+    if _no_better(row, chosen, faster):
+        return "as fast, and no smaller"
+    return f"{faster(chosen, row).value:.2f} times as fast as {name(chosen)}"
+
+
+def _no_better(row: dict[str, Any], chosen: dict[str, Any], faster: Faster) -> bool:
+    """As fast as what ships, and no smaller. One that is smaller is slower than the fastest, if not than what ships."""
+    return not faster(chosen, row).differs and row["size_mb"] >= chosen["size_mb"]

@@ -34,6 +34,8 @@ def verdict(challenger: dict[str, Any], champion: dict[str, Any] | None, margin:
     if champion is None:
         return True, "the first"
     other = [key for key in SAME if challenger[key] != champion[key]]
+    if any(len(challenger["resamples"][kind]) != len(drawn) for kind, drawn in champion["resamples"].items()):
+        other.append("the number of resamples")
     if other:
         return True, f"chosen by its run; it cannot be compared with the champion: {' and '.join(other)} changed"
     found = inferiority.loss(

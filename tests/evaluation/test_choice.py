@@ -73,6 +73,18 @@ def test_of_many_equal_ones_some_are_named() -> None:
     assert why.endswith("none is faster; b fp32 and c fp32 and 2 more are as fast and no smaller")
 
 
+def test_what_is_as_fast_as_the_choice_and_slower_than_the_fastest_is_not_called_no_smaller() -> None:
+    rows = [row("fastest", 0.9, 10, 5), row("chosen", 0.9, 10.25, 4), row("near", 0.9, 10.5, 1)]
+    found = chosen(rows, BUDGET)
+    assert found is rows[1]
+    assert [gate.words(each, found, faster) for each in rows] == [
+        "as fast, and no smaller",
+        "ships",
+        "0.98 times as fast as chosen fp32",
+    ]
+    assert gate.verdict(found, rows, faster)["why"].endswith("none is faster; fastest fp32 is as fast and no smaller")
+
+
 def test_of_equal_ones_the_reference_stays() -> None:
     found = chosen([row("a", 0.9, 10, 2), row("b", 0.9, 10, 2)], BUDGET)
     assert found is not None and found["variant"] == "a"

@@ -17,11 +17,11 @@ from typing import Any
 
 import pytest
 import toy_package
+from passport_command import run
 from sigstore_instance import Instance, Server, new_key, token
 
 from core.errors import StillhouseError
 from ops import passport
-from ops.passport import __main__ as command
 from ops.passport import identity, keys, signature
 
 ME, ISSUER = "me@example.org", "https://accounts.example.org"
@@ -66,16 +66,6 @@ def no_ci(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where these tests run in a CI job, they are not to sign as it."""
     for name in ("GITHUB_ACTIONS", "GITLAB_CI", "CIRCLECI", "BUILDKITE"):
         monkeypatch.delenv(name, raising=False)
-
-
-def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
-    """The exit code of `python -m ops.passport ARGUMENTS`, in this process."""
-    monkeypatch.setattr(sys, "argv", ["ops.passport", *map(str, arguments)])
-    try:
-        command.main()
-    except SystemExit as ended:
-        return int(ended.code or 0)
-    return 0
 
 
 def test_the_commands_sign_and_verify(

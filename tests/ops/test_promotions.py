@@ -99,6 +99,11 @@ CHAMPION = figures(0.5, 0.0)
         (figures(0.1, 0.0, data=["another"]), True, "it cannot be compared with the champion: data changed"),
         (figures(0.1, 0.0, seed=8, inputs=5), True, "seed and inputs changed"),
         (figures(0.52, 0.0, better="lower"), True, "better changed"),
+        (
+            figures(0.1, 0.0, resamples={"bootstrap": [0.1] * 9, "jackknife": [0.1] * 4}),
+            True,
+            "the number of resamples changed",
+        ),
     ],
 )
 def test_the_champion_goes_for_none_that_may_be_worse(challenger: dict[str, Any], passes: bool, why: str) -> None:

@@ -18,10 +18,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import NameOID
+from passport_command import run
 
 from core.errors import ModelError, StillhouseError
 from ops import passport
-from ops.passport import __main__ as command
 from ops.passport import keys, signature
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,16 +40,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def place(made: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(made, tmp_path / "place"))
-
-
-def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
-    """The exit code of `python -m ops.passport ARGUMENTS`, in this process."""
-    monkeypatch.setattr(sys, "argv", ["ops.passport", *map(str, arguments)])
-    try:
-        command.main()
-    except SystemExit as ended:
-        return int(ended.code or 0)
-    return 0
 
 
 def test_the_commands_make_sign_and_verify(
