@@ -14,7 +14,7 @@ export DVC_NO_ANALYTICS := 1
 export DO_NOT_TRACK := 1
 
 .PHONY: help setup repro flow flow-ui serve sign deploy repair benchmark image stack-up stack-run stack-logs stack-down \
-	test test-slow test-containers lint ui preset lock clean
+	test test-servers test-slow test-containers lint ui preset lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -71,6 +71,9 @@ docker/.env:
 
 test: $(STAMP) lint ## format, lint, types, tests (ARGS="--budget quick": and what they cost)
 	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder $(ARGS)
+
+test-servers: $(STAMP) ## tests with the servers of Prefect and MLflow and with a browser, for real
+	$(BIN)/python -m pytest -m "servers and not slow" -n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder $(ARGS)
 
 test-containers: $(STAMP) ## images and the stack, really built and run (needs mmdebstrap, docker or podman; root)
 	$(BIN)/pip install --quiet --require-hashes --no-deps -r requirements/containers.lock

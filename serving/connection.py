@@ -35,7 +35,8 @@ LINGER_BYTES = 64_000_000
 is reset, and the client may never see the answer (RFC 9112, 9.6)."""
 CLOSE = (b"connection", b"close")
 LEAVE_S = 1.0
-"""How long an idle connection is kept when the server ends: a request may be on its way."""
+"""How long an idle connection is kept when the server ends, since a request may be on its way; and how long it lingers
+whenever it is closed, since no answer can be lost."""
 
 
 class Connection(asyncio.Protocol):
@@ -219,7 +220,7 @@ class Connection(asyncio.Protocol):
         elif self._buffer:
             self._refuse(408, f"the headers did not come within {self._read_s:g} s")
         else:
-            self._linger()
+            self._linger(LEAVE_S)
 
     def _refuse(self, status: int, reason: str) -> None:
         """Say what was wrong, if no answer has begun, and end."""
@@ -237,7 +238,7 @@ class Connection(asyncio.Protocol):
             self.say(writer.send(response(status, [*headers, CLOSE])) + writer.send(h11.Data(data=body)))
             self._linger()
 
-    def _linger(self) -> None:
+    def _linger(self, seconds: float = LINGER_S) -> None:
         """Send what is to be sent, then the end; read on for a moment."""
         self._lingering = True
         self._buffer.clear()
@@ -245,7 +246,7 @@ class Connection(asyncio.Protocol):
         if self.transport.is_closing():
             return
         self.transport.write_eof()
-        self._wait(min(LINGER_S, self._read_s))
+        self._wait(min(seconds, self._read_s))
 
     def _watch_reader(self, size: int) -> None:
         """The client must have read something of `size` bytes before long."""

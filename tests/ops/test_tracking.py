@@ -26,7 +26,7 @@ from ops import tracking
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "train@detection"
 
-pytestmark = pytest.mark.usefixtures("store")
+pytestmark = [pytest.mark.servers, pytest.mark.usefixtures("store")]
 
 
 def record(steps: int = 3, name: str = NAME) -> str:

@@ -33,7 +33,7 @@ with tracking.start(sys.argv[1], head, tasks["detection"]) as run:
         os.kill(os.getpid(), signal.SIGKILL)
 """
 
-pytestmark = pytest.mark.usefixtures("store")
+pytestmark = [pytest.mark.servers, pytest.mark.usefixtures("store")]
 
 
 def stage(name: str, *arguments: str) -> int:

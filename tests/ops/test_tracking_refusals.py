@@ -18,7 +18,7 @@ from ops.tracking import ledger, spool
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "train@detection"
 
-pytestmark = pytest.mark.usefixtures("store")
+pytestmark = [pytest.mark.servers, pytest.mark.usefixtures("store")]
 
 
 def record(metrics: dict[str, float], name: str = NAME, **more: Any) -> str:

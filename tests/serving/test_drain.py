@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -81,6 +82,8 @@ def test_idle_connections_do_not_hold_the_end_up(serve: Serve, packages: dict[st
         assert raw_http.answer(kept).status == 200
         server.stop()
         assert server.process.wait(25) == 0  # --drain-s is 30
+        began, ended = (datetime.fromisoformat(server.wait_for(event)["time"]) for event in ("draining", "stopped"))
+        assert ended - began < timedelta(seconds=4)
         assert raw_http.received(fresh) == raw_http.received(kept) == b""
 
 

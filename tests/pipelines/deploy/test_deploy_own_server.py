@@ -24,6 +24,8 @@ from prefect_server import PrefectServer
 from stand_in import FLOW, commit, healthy
 from warm import Warm
 
+pytestmark = pytest.mark.servers
+
 
 @dataclass
 class Own:

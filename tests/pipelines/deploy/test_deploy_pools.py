@@ -17,6 +17,8 @@ from core.errors import StillhouseError
 from pipelines.deploy import pools
 from pipelines.deploy.declared import DockerPool, KubernetesPool, Pool, ProcessPool
 
+pytestmark = pytest.mark.servers
+
 DOCKER = DockerPool(
     type="docker",
     image="stillhouse-train:latest",

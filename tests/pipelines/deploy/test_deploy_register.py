@@ -16,6 +16,8 @@ from stand_in import commit, git
 from pipelines.deploy import memory
 from pipelines.deploy.__main__ import main
 
+pytestmark = pytest.mark.servers
+
 POOLS: dict[str, dict[str, Any]] = {
     "local": {"type": "process", "limit": 1},
     "sensors": {"type": "process"},

@@ -16,6 +16,8 @@ from warm import Warm
 from pipelines.deploy import remote
 from pipelines.deploy.remote import RemoteError
 
+pytestmark = pytest.mark.servers
+
 PIPELINE = """
 stages:
   one: {cmd: "echo one >> ../ran; cp in.txt out", deps: [in.txt], outs: [out]}

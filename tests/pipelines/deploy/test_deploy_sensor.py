@@ -16,6 +16,8 @@ from pipelines.deploy import memory
 from pipelines.deploy.__main__ import main
 from pipelines.deploy.sensor import sensor
 
+pytestmark = pytest.mark.servers
+
 
 @pytest.fixture
 def deployed(client: SyncPrefectClient, folder: Path) -> SyncPrefectClient:

@@ -16,6 +16,8 @@ from prefect.states import Cancelled, Completed
 from core.errors import StillhouseError
 from pipelines.deploy import stack
 
+pytestmark = pytest.mark.servers
+
 LINES = 450  # more than two of the server's pages
 
 

@@ -18,6 +18,8 @@ from warm import Warm
 
 from core import task
 
+pytestmark = pytest.mark.servers
+
 HERE = {"pools": {"local": {"type": "process"}, "sensors": {"type": "process"}}}
 
 

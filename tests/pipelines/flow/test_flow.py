@@ -106,7 +106,7 @@ def test_a_failure_cancels_what_depends_on_it_and_nothing_else(make: Make) -> No
         ),
         pytest.param("--fail 2", {"retry": {"times": 3, "wait": "0.1s"}}, False, 1, id="mistake"),
         pytest.param("--kill", {}, False, 1, id="no retries", marks=pytest.mark.slow),
-        pytest.param("--sleep 60", {"timeout": "10s", "retry": {"times": 3, "wait": "0.1s"}}, False, 1, id="timeout"),
+        pytest.param("--sleep 60", {"timeout": "5s", "retry": {"times": 3, "wait": "0.1s"}}, False, 1, id="timeout"),
     ],
 )
 def test_retries_cure_what_a_retry_can_cure(

@@ -25,6 +25,8 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
+pytestmark = pytest.mark.servers
+
 ROOT = Path(__file__).resolve().parents[3]
 NAMES = "MAP *.example 127.0.0.1"
 """evil.example is a site of its own; rebound.example is what an attacker's name becomes after DNS rebinding."""

@@ -15,6 +15,8 @@ from repository import Make, Repository, wait_for
 
 from pipelines.flow import server as server_module
 
+pytestmark = pytest.mark.servers
+
 FLOW = [sys.executable, "-m", "pipelines.flow", "--bare", "--jobs", "2"]
 
 

@@ -11,6 +11,8 @@ import pytest
 from browsing import Page
 from running import Running
 
+pytestmark = pytest.mark.servers
+
 
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -13,6 +13,8 @@ from browsing import Page, downloaded
 from running import Running
 from selenium.webdriver.common.keys import Keys
 
+pytestmark = pytest.mark.servers
+
 START = 0.4
 """Where the threshold stands at first."""
 DROP = """

@@ -15,6 +15,8 @@ from selenium.webdriver.common.keys import Keys
 
 from core import onnx_session
 
+pytestmark = pytest.mark.servers
+
 EVIL = "<img src=x onerror=window.pwned=1>"
 
 

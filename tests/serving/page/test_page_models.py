@@ -7,9 +7,12 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from browsing import Page, downloaded
 from packages_tiny import reseal
 from running import Running
+
+pytestmark = pytest.mark.servers
 
 
 def test_every_model_can_be_picked(page: Page, server: Running) -> None:

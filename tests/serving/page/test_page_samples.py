@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 from browsing import Page
 from running import Running
+
+pytestmark = pytest.mark.servers
 
 
 def test_an_example_picture_is_one_press_away(visit: Callable[..., Page], server: Running) -> None:

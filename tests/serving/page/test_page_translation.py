@@ -10,6 +10,8 @@ from browsing import Page
 from running import Running
 from selenium.webdriver.common.keys import Keys
 
+pytestmark = pytest.mark.servers
+
 ONE = "she buy rice ."
 TWO = "she buy rice .\nhe see fish ."
 BEGIN = "\u2581"
