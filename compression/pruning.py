@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from core.errors import TrainingError
 
-ROUND_TO = 8
-"""Kept channels are a multiple of this, as vector units like it, where a layer has that many."""
+ROUND_TO = 16
+"""Kept channels are a multiple of this where a layer has that many: int8 kernels of depthwise convolutions were 1.5 to
+1.7 times slower with 24, 120 or 568 channels than with multiples of 16."""
 
 
 def prune(

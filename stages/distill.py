@@ -7,10 +7,12 @@ run     python -m stages.distill detection distilled
 
 from __future__ import annotations
 
-from compression import distillation
+from typing import Any
+
+from compression import distillation, inheritance
 from core import paths, stage
 from core.checkpoint import Checkpoint
-from training import compress, results
+from training import compress, results, statistics
 from training.fit import fit
 
 
@@ -18,24 +20,21 @@ def distill(ctx: stage.Context) -> None:
     assert ctx.variant is not None
     settings = ctx.params.distill[ctx.variant]
     role, base, teacher, loaders, watched = compress.begin(ctx, settings.train)
-    teacher.eval().requires_grad_(False)
     arch = role.student(base.arch, settings)
     student = role.build(arch, initial=True)
-    counts = results.counts(student, loaders.val, lambda net, batch: role.loss(net, batch, ctx.params))
+
+    def hard(network: Any, batch: Any) -> Any:
+        return role.loss(network, batch, ctx.params)
+
+    counts = results.counts(student, loaders.val, hard)
+    if settings.initial == "base":
+        copied = inheritance.inherit(student, teacher)
+        statistics.reestimate(student, loaders.train, hard)
+        print(f"{ctx.name}: {copied:,} of the student's {counts['parameters']:,} parameters begin as the base's")
     if hasattr(role, "regress"):
         role.regress(student, teacher)
-    fitted = fit(
-        ctx,
-        role,
-        student,
-        loaders,
-        # The teacher lives in this closure, not in the module that is trained: it is neither optimised nor saved.
-        lambda net, batch: role.soft_targets(
-            net, teacher.to(next(net.parameters()).device), batch, settings, ctx.params
-        ),
-        settings.train,
-        watched,
-    )
+    loss = compress.taught(role, teacher, settings, ctx.params)
+    fitted = fit(ctx, role, student, loaders, loss, settings.train, watched)
     weights = distillation.shipped(fitted.weights)
     results.write(ctx, Checkpoint(arch, weights, base.assets), fitted, counts)
 

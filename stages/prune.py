@@ -1,4 +1,4 @@
-"""Prune the base model structurally, then fine-tune what is left.
+"""Prune the base model structurally, then fine-tune what is left, with the unpruned model as its teacher.
 
 reads   models/<task>/base/checkpoint/, data/<task>/validated/dataset/, data/<task>/augmented/dataset/
 writes  models/<task>/<variant>/checkpoint/
@@ -7,6 +7,7 @@ run     python -m stages.prune detection pruned
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 from core import paths, stage
@@ -20,18 +21,19 @@ def prune(ctx: stage.Context) -> None:
     settings = ctx.params.prune[ctx.variant]
     role, base, model, loaders, watched = compress.begin(ctx, settings.train)
 
-    def loss(net: Any, batch: Any) -> Any:
-        return role.loss(net, batch, ctx.params)
+    def hard(network: Any, batch: Any) -> Any:
+        return role.loss(network, batch, ctx.params)
 
-    before = results.counts(model, loaders.val, loss)
+    taught = compress.taught(role, copy.deepcopy(model), settings, ctx.params)
+    before = results.counts(model, loaders.val, hard)
     arch = role.prune(model, base.arch, settings)
-    after = results.counts(model, loaders.val, loss)
-    statistics.reestimate(model, loaders.train, loss)
+    after = results.counts(model, loaders.val, hard)
+    statistics.reestimate(model, loaders.train, hard)
     print(
         f"{ctx.name}: {before['parameters']:,} parameters before, {after['parameters']:,} after pruning; "
         f"{before['macs'] / 1e6:,.1f} million multiply-adds an input before, {after['macs'] / 1e6:,.1f} after"
     )
-    fitted = fit(ctx, role, model, loaders, loss, settings.train, watched)
+    fitted = fit(ctx, role, model, loaders, taught if settings.soft_weight else hard, settings.train, watched)
     results.write(ctx, Checkpoint(arch, fitted.weights, base.assets), fitted, after)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, cast
 
-from torch import nn
+from torch import Tensor, nn
 
 from core import checkpoint, matrix, paths, stage, task
 from core.checkpoint import Checkpoint
@@ -37,3 +38,17 @@ def begin(ctx: stage.Context, train: Any) -> Base:
     clean = paths.clean(ctx.task)
     loaders = data.loaders(clean, learnt, params, ctx.seed, base.assets)
     return Base(role, base, network, loaders, watched(ctx.task, clean, ctx.params, train, base.assets))
+
+
+def taught(role: Any, teacher: nn.Module, settings: Any, params: Any) -> Callable[[nn.Module, Any], dict[str, Tensor]]:
+    """The loss of a smaller network and a batch: the labels', and how far it is from `teacher`.
+
+    The teacher lives in what is returned, not in the module that is trained: it is neither optimised nor saved.
+    """
+    teacher.eval().requires_grad_(False)
+
+    def loss(network: nn.Module, batch: Any) -> dict[str, Tensor]:
+        there = teacher.to(next(network.parameters()).device)
+        return cast("dict[str, Tensor]", role.soft_targets(network, there, batch, settings, params))
+
+    return loss

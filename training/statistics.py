@@ -32,6 +32,8 @@ def reestimate(
         layer.reset_running_stats()
         layer.momentum = None  # torch's name for the plain average over all batches
     model.train()
+    for layer in layers:
+        layer.train()  # also where training keeps what it begins with
     with torch.no_grad():
         for batch in islice(batches, count):
             forward(model, batch)

@@ -99,12 +99,12 @@ def architecture(params: Any, assets: dict[str, bytes]) -> dict[str, Any]:
 
 
 def student(teacher: dict[str, Any], settings: Any) -> dict[str, Any]:
-    """The teacher's task on another backbone; nothing is frozen."""
+    """The teacher's task on another backbone; no weight is frozen, and norms where the student begins as the base."""
     inputs = _example(teacher).shape[1]
     return teacher | {
         "backbone": _backbone(settings.backbone, inputs, teacher["image_size"]),
         "pretrained": teacher["pretrained"] and settings.backbone["name"] in backbones.PACKAGED,
-        "frozen_norm": False,
+        "frozen_norm": teacher["frozen_norm"] and settings.initial == "base",
         "freeze": "none",
         "hint": settings.hint,
     }
@@ -167,11 +167,11 @@ def predictions(model: nn.Module, batch: Any, assets: dict[str, bytes]) -> list[
 def prune(model: nn.Module, arch: dict[str, Any], settings: Any) -> dict[str, Any]:
     """Remove `settings.ratio` of the channels of every layer but the predicting one, in place; see `pruning.prune`.
 
-    Returns: the architecture of what is left; nothing is frozen, since every layer must recover.
+    Returns: the architecture of what is left; no weight is frozen, since every layer must recover. Norms that the base
+    keeps are kept here, too, with the statistics that stage `prune` finds anew.
     """
     pruning.prune(model, _example(arch), settings.ratio, (model.head,), output_transform=lambda given: list(given[:2]))
-    model.arch = arch | {"backbone": backbones.widths(model.backbone), "frozen_norm": False, "freeze": "none"}
-    model.train(model.training)  # the backbone's norms are no longer frozen
+    model.arch = arch | {"backbone": backbones.widths(model.backbone), "freeze": "none"}
     return model.arch
 
 

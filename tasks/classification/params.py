@@ -6,7 +6,8 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from core.params import ExportParams, ModelParams, Name, Probability, Section, TaskParams, TrainParams
+from core import compression
+from core.params import ExportParams, ModelParams, Name, TaskParams, TrainParams
 from modalities.images import params as images
 from modalities.images.params.backbones import PACKAGED, Backbone
 
@@ -52,17 +53,16 @@ class Train(TrainParams):
     """Alpha of CutMix, 0: off; with both, each batch takes one of them."""
 
 
-class Prune(Section):
-    ratio: float = Field(gt=0, lt=1)
-    """Share of the channels of every layer but the predicting one that is removed, rounded to multiples of 8."""
+class Prune(compression.Prune):
+    """`ratio` is of the channels of every layer but the predicting one, rounded (`compression/pruning.py`)."""
+
+    hint: Literal["none", "attention"]
+    hint_weight: float = Field(ge=0)
     train: Train
 
 
-class Distill(Section):
+class Distill(compression.Distill):
     backbone: Backbone
-    temperature: float = Field(gt=0)
-    soft_weight: Probability
-    """Weight of the soft targets against the labels."""
     hint: Literal["none", "attention", "fitnets"]
     """What of the teacher's maps the student imitates: where it looks, or the maps themselves."""
     hint_weight: float = Field(ge=0)

@@ -6,13 +6,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from core import compression
 from core.params import (
     ExportParams,
     ModelParams,
     Name,
     Positive,
     Probability,
-    Section,
     TaskParams,
     TrainParams,
 )
@@ -85,19 +85,17 @@ class Train(TrainParams):
     jitter: images.Jitter
 
 
-class Prune(Section):
-    ratio: float = Field(gt=0, lt=1)
-    """Share of the channels of every layer but the predicting ones that is removed, rounded to multiples of 8."""
+class Prune(compression.Prune):
+    """`ratio` is of the channels of every layer but the predicting ones, rounded (`compression/pruning.py`)."""
+
+    hint_weight: float = Field(ge=0)
     train: Train
 
 
-class Distill(Section):
+class Distill(compression.Distill):
     width: Positive
     depth: float = Field(gt=0, le=1)
     """Share of the backbone's blocks that the student keeps."""
-    temperature: float = Field(gt=0)
-    soft_weight: Probability
-    """Weight of the soft targets against the labels."""
     hint_weight: float = Field(ge=0)
     train: Train
 

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
+from core import compression
 from core.params import (
     DataParams,
     ExportParams,
@@ -87,19 +88,19 @@ class Train(TrainParams):
     """Target tokens of a batch at most; `batch_size` is the most sentences."""
 
 
-class Prune(Section):
-    ratio: float = Field(gt=0, lt=1)
-    """Share of feed-forward units and heads removed."""
+class Prune(compression.Prune):
+    """`ratio` is of feed-forward units and heads."""
+
     train: Train
 
 
-class Distill(Section):
+class Distill(compression.Distill):
     width: Positive
     feed_forward: Positive
     heads: Positive
     layers: Positive
-    temperature: float = Field(gt=0)
-    soft_weight: Probability
+    decoder_layers: Positive | None
+    """Of a Transformer; null: as many as `layers`. The decoder runs once a subword, the encoder once a sentence."""
     train: Train
 
 

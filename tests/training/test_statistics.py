@@ -38,6 +38,21 @@ def test_statistics_are_the_average_over_the_batches() -> None:
     assert all(torch.equal(value, weights[name]) for name, value in model.named_parameters())
 
 
+def test_norms_that_training_keeps_are_estimated_too() -> None:
+    class Kept(nn.Sequential):
+        def train(self, mode: bool = True) -> Kept:
+            super().train(mode)
+            self[1].eval()
+            return self
+
+    model, plain = Kept(*network()), network()
+    for net in (model, plain):
+        statistics.reestimate(net, batches(4), forward)
+    assert torch.equal(model[1].running_mean, plain[1].running_mean)  # type: ignore[arg-type]
+    assert model[1].running_mean.abs().max() > 0.1  # type: ignore[operator, union-attr]
+    assert not model[1].training
+
+
 def test_at_most_count_batches_are_read_and_the_mode_stays() -> None:
     model = network().eval()
     seen: list[int] = []

@@ -15,13 +15,13 @@ from tasks.detection.model.fcos import FCOS
 def prune(model: nn.Module, arch: dict[str, Any], settings: Any) -> dict[str, Any]:
     """Remove `settings.ratio` of the channels of every layer but the predicting ones, in place; see `pruning.prune`.
 
-    Returns: the architecture of what is left; nothing is frozen, since every layer must recover.
+    Returns: the architecture of what is left; no weight is frozen, since every layer must recover. Norms that the base
+    keeps are kept here, too, with the statistics that stage `prune` finds anew.
     """
     assert isinstance(model, FCOS)
     heads = (model.class_head, model.box_head, model.scales)
     pruning.prune(model, torch.zeros(1, 3, 64, 64), settings.ratio, heads, output_transform=_tensors)
-    model.arch = arch | widths(model) | {"frozen_norm": False, "freeze_blocks": 0}
-    model.train(model.training)  # the backbone's norms are no longer frozen
+    model.arch = arch | widths(model) | {"freeze_blocks": 0}
     return model.arch
 
 

@@ -41,8 +41,9 @@ def architecture(params: Any, assets: dict[str, bytes]) -> dict[str, Any]:
 def student(teacher: dict[str, Any], settings: Any) -> dict[str, Any]:
     """The teacher's kind of network and vocabulary with the sizes of `settings`."""
     sizes = {name: getattr(settings, name) for name in ("width", "feed_forward", "heads", "layers")}
-    smaller = _transformer(**sizes) if teacher["arch"] == "transformer" else _gru(teacher["attention"], **sizes)
-    return {**teacher, **smaller}
+    if teacher["arch"] == "transformer":
+        return {**teacher, **_transformer(**sizes, decoder_layers=settings.decoder_layers)}
+    return {**teacher, **_gru(teacher["attention"], **sizes)}
 
 
 def build(arch: dict[str, Any], initial: bool = False) -> nn.Module:
@@ -72,14 +73,16 @@ def predictions(model: nn.Module, batch: Any, assets: dict[str, bytes]) -> list[
     return Tokenizer(assets[tokenizer.ASSET]).decode(greedy(model, batch["source"], limit))
 
 
-def _transformer(width: int, feed_forward: int, heads: int, layers: int) -> dict[str, Any]:
+def _transformer(
+    width: int, feed_forward: int, heads: int, layers: int, decoder_layers: int | None = None
+) -> dict[str, Any]:
     encoder = {"heads": heads, "feed_forward": feed_forward}
     decoder = {"heads": heads, "cross_heads": heads, "feed_forward": feed_forward}
     return {
         "width": width,
         "head_width": width // heads,
         "encoder": [dict(encoder) for _ in range(layers)],
-        "decoder": [dict(decoder) for _ in range(layers)],
+        "decoder": [dict(decoder) for _ in range(decoder_layers or layers)],
     }
 
 

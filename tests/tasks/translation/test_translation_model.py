@@ -155,7 +155,9 @@ def test_a_layer_pruned_away_is_an_error(folder: Path) -> None:
 
 def test_a_student_is_smaller_and_follows_its_teacher(made: tuple[Any, ...]) -> None:
     teacher, arch, loaders, params = made
-    sizes = SimpleNamespace(width=16, feed_forward=32, heads=2, layers=1, temperature=2.0, soft_weight=0.7)
+    sizes = SimpleNamespace(
+        width=16, feed_forward=32, heads=2, layers=1, decoder_layers=None, temperature=2.0, soft_weight=0.7
+    )
     student = model.build(model.student(arch, sizes))
     assert sum(p.numel() for p in student.parameters()) < sum(p.numel() for p in teacher.parameters())
     batch = next(iter(loaders.train))
