@@ -11,7 +11,7 @@ from onnx import helper, numpy_helper
 
 READERS = ("Gather", "Slice")
 """Operators that take rows of a table as they are."""
-SMALLEST = 4096
+SMALLEST = 1024
 """Numbers of a table below which nothing is gained."""
 LARGEST = 127
 """int8 without -128: positive and negative numbers have the same steps."""
@@ -30,20 +30,19 @@ def lookups_int8(model: onnx.ModelProto) -> list[str]:
         if not readers or not all(_rows(node, table, graph) for node in readers):
             continue
         values, scale = rounded(numpy_helper.to_array(table))
-        scales, zeros = f"{table.name}_scale", f"{table.name}_zero_point"
+        scales = f"{table.name}_scale"
         graph.initializer.remove(table)
         graph.initializer.extend(
             [
                 numpy_helper.from_array(values, table.name),
                 numpy_helper.from_array(scale, scales),
-                numpy_helper.from_array(np.zeros(len(scale), np.int8), zeros),
             ]
         )
         for node in readers:
             output, integers = node.output[0], f"{node.output[0]}_int8"
             node.output[0] = integers
             back = helper.make_node(
-                "DequantizeLinear", [integers, scales, zeros], [output], name=f"{node.name}_floats", axis=-1
+                "DequantizeLinear", [integers, scales], [output], name=f"{node.name}_floats", axis=-1
             )
             graph.node.insert(list(graph.node).index(node) + 1, back)
         replaced.append(table.name)

@@ -17,6 +17,8 @@ import onnx
 from numpy.typing import NDArray
 
 from compression.half import halve
+from compression.lean import lean
+from compression.lookups import lookups_int8
 from core.errors import ModelError
 from core.onnx_session import IR_VERSION
 
@@ -76,19 +78,28 @@ def convolutions_int8(
             )
         finally:
             logging.getLogger().setLevel(level)
+    model = onnx.load(target)
+    lean(model)
+    onnx.save(model, target)
     stamp(target)
 
 
-def products_int8(source: Path, target: Path, feeds: Sequence[Feed] | None = None) -> None:
-    """Matrix products by weights in int8, a scale for each column.
+def products_int8(
+    source: Path,
+    target: Path,
+    feeds: Sequence[Feed] | None = None,
+    scales: Literal["column", "tensor"] = "column",
+) -> None:
+    """Matrix products by weights in int8, and tables that are read by rows (`lookups`).
 
-    feeds: activations have fixed scales, from these inputs; None: uint8 with a scale found at run time.
+    feeds: activations have fixed scales, from these inputs; None: uint8 with a scale found at run time. scales: of the
+    weights; one for each column is finer, one for the whole matrix computes faster where few rows are multiplied.
     """
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_dynamic, quantize_static
 
     how: dict[str, Any] = {
         "op_types_to_quantize": ["MatMul"],
-        "per_channel": True,
+        "per_channel": scales == "column",
         "weight_type": QuantType.QInt8,
         "extra_options": CONSTANT,
     }
@@ -96,6 +107,10 @@ def products_int8(source: Path, target: Path, feeds: Sequence[Feed] | None = Non
         quantize_dynamic(bare(source), target, **how)
     else:
         quantize_static(bare(source), target, Feeds(feeds), quant_format=QuantFormat.QDQ, **how)
+    model = onnx.load(target)
+    lookups_int8(model)
+    lean(model)
+    onnx.save(model, target)
     stamp(target)
 
 

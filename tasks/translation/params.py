@@ -106,6 +106,8 @@ class Distill(compression.Distill):
 
 class Quantize(Section):
     mode: Literal["dynamic", "static"]
+    decoder_scales: Literal["column", "tensor"]
+    """Of the decoder's weights, see `compression.quantization.products_int8`; it multiplies one row at a time."""
     calibration: Positive
     """Train sentences for `static`."""
     max_loss: float = Field(ge=0)

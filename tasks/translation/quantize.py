@@ -1,8 +1,8 @@
 """fp32 model folder -> int8 or fp16 model folder of the same form; without torch.
 
 Reads `encoder.onnx` and `step.onnx` of the source folder, and train sentences for static calibration. int8 makes the
-matrix products integer ones, also the output projection; fp16 computes in half precision with float32 inputs and
-outputs.
+matrix products integer ones, also the output projection, and keeps embeddings as integers; fp16 computes in half
+precision with float32 inputs and outputs.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ def quantize(source: Path, folder: Path, precision: str, dataset: Path, params: 
         if precision == "fp16":
             quantization.products_fp16(graph, target)
         else:
-            quantization.products_int8(graph, target, feeds[name] if feeds else None)
+            scales: Any = settings.decoder_scales if name == "step" else "column"
+            quantization.products_int8(graph, target, feeds[name] if feeds else None, scales)
     return {"how": "half precision" if precision == "fp16" else f"{settings.mode} int8"}
 
 

@@ -67,7 +67,7 @@ def test_any_pyramid_carries_a_detector(name: str) -> None:
     arch = architecture(backbone=name)
     with torch.no_grad():
         assert role.build(arch).eval()(images(1)).classes.shape == (1, 8 * 12 + 4 * 6 + 2 * 3, 2)
-    student = role.student(arch, SimpleNamespace(depth=0.5, width=8))["backbone"]
+    student = role.student(arch, SimpleNamespace(depth=0.5, width=8, initial="weights"))["backbone"]
     assert student["name"] == name and len(json.dumps(student)) <= len(json.dumps(arch["backbone"]))
 
 
@@ -104,16 +104,17 @@ def test_an_architecture_from_before_backbones_had_names_loads() -> None:
     first, second = role.build(arch).eval(), role.build(old).eval()
     second.load_state_dict(first.state_dict())
     assert torch.equal(first(images()).classes, second(images()).classes)
-    assert role.student(old, SimpleNamespace(depth=0.5, width=8))["backbone"]["name"] == "efficientnet_lite0"
+    student = role.student(old, SimpleNamespace(depth=0.5, width=8, initial="weights"))
+    assert student["backbone"]["name"] == "efficientnet_lite0"
 
 
 def test_a_block_that_pruning_makes_as_wide_as_its_input_gets_no_shortcut() -> None:
-    """80 and 112 channels of the stages of stride 16 both become 8: the block between them had no shortcut."""
+    """80 and 112 channels of the stages of stride 16 both become 16: the block between them had no shortcut."""
     arch = architecture()
     network = role.build(arch)
     left = json.loads(json.dumps(role.prune(network, arch, SimpleNamespace(ratio=0.85))))
     outs = [block["out"] for block in left["backbone"]["blocks"]]
-    assert outs[7] == outs[8] == 8
+    assert outs[7] == outs[8] == 16
     again = role.build(left)
     again.load_state_dict(network.state_dict())
     assert [block.shortcut for block in again.backbone.blocks] == [block.shortcut for block in network.backbone.blocks]
@@ -147,7 +148,7 @@ def test_backbone_equals_the_package_that_carries_its_weights() -> None:
 
 def test_a_shallow_student_takes_the_packaged_weights_of_its_blocks() -> None:
     teacher = architecture(weights="packaged")
-    small = role.student(teacher, SimpleNamespace(depth=0.5, width=8))
+    small = role.student(teacher, SimpleNamespace(depth=0.5, width=8, initial="weights"))
     assert len(small["backbone"]["blocks"]) < len(teacher["backbone"]["blocks"]) and not small["freeze_blocks"]
     whole, part = role.build(teacher, initial=True), role.build(small, initial=True)
     torch.testing.assert_close(part.backbone.blocks[1].project.weight, whole.backbone.blocks[1].project.weight)
@@ -208,12 +209,24 @@ def test_pruning_leaves_what_its_architecture_says() -> None:
         torch.testing.assert_close(again.eval()(images()).classes, network.eval()(images()).classes)
 
 
-def test_after_pruning_nothing_is_frozen() -> None:
-    arch = architecture(weights="packaged")
-    network = role.build(arch)
-    role.prune(network, arch, SimpleNamespace(ratio=0.3))
-    assert all(parameter.requires_grad for parameter in network.parameters())
-    assert network.backbone.stem_norm.training
+def test_after_pruning_no_weight_is_frozen_and_norms_as_before() -> None:
+    """Their statistics are found anew (stage `prune`), and are better than those of small batches."""
+    for weights in ("packaged", "none"):
+        arch = architecture(weights=weights)
+        network = role.build(arch)
+        left = role.prune(network, arch, SimpleNamespace(ratio=0.3))
+        assert all(parameter.requires_grad for parameter in network.parameters())
+        assert (
+            role.build(left).backbone.stem_norm.training == network.backbone.stem_norm.training == (weights == "none")
+        )
+
+
+@pytest.mark.parametrize(("initial", "learnt"), [("base", False), ("weights", True)])
+def test_a_student_keeps_norms_where_it_begins_as_the_base(initial: str, learnt: bool) -> None:
+    teacher = architecture(weights="packaged")
+    student = role.build(role.student(teacher, SimpleNamespace(depth=0.5, width=8, initial=initial)))
+    assert student.backbone.stem_norm.training == learnt
+    assert all(parameter.requires_grad for parameter in student.parameters())
 
 
 def test_a_fully_pruned_layer_is_refused() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 import translation_tiny as tiny
 from onnx import numpy_helper
 
+from compression import lookups
 from core.errors import ModelError
 from stages import quantize as stage
 from tasks.translation.predict import Predictor
@@ -40,6 +42,9 @@ def test_smaller_and_still_right(made: tiny.Exported, tmp_path: Path, precision:
     if precision == "int8" and mode == "dynamic":
         kinds = [node.op_type for node in onnx.load(target / "step.onnx").graph.node]
         assert kinds.count("MatMulInteger") >= 3  # the output projection among them
+        for name in ("encoder", "step"):
+            floats = [t for t in onnx.load(target / f"{name}.onnx").graph.initializer if t.data_type == t.FLOAT]
+            assert max(math.prod(tensor.dims) for tensor in floats) < lookups.SMALLEST, "no table is left in fp32"
 
 
 def test_collapse_is_refused(made: tiny.Exported, tmp_path: Path) -> None:
