@@ -20,7 +20,7 @@ CHOSEN_BY_TIME = ("package", "publish")
 TIMED_FILES = ("timing.json", "calls.json", "pareto.png", "report.html", "comparison.md", "comparison.csv")
 TIMED_KEYS = (
     *("latency_ms", "p99_ms", "per_second", "all_cores_ms", "speed", "speed_8", "speed_all_cores"),
-    *("memory_mb", "operators_ms", "front", "misses", "chosen", "verdict", "timing"),
+    *("memory_mb", "operators", "front", "misses", "chosen", "verdict", "timing"),
 )
 """Of `comparison.json`."""
 

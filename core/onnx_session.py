@@ -28,12 +28,18 @@ _PROFILES: ContextVar[Path | None] = ContextVar("profiles", default=None)
 
 @contextmanager
 def profiled(folder: Path) -> Iterator[None]:
-    """Sessions that are opened within leave ONNX Runtime's profile of their runs in `folder` when they are gone."""
+    """Sessions that are opened within leave ONNX Runtime's profile of their runs in `folder` when they are gone, and
+    there the graphs that were run, as the runtime has optimised them (`optimized`)."""
     token = _PROFILES.set(folder)
     try:
         yield
     finally:
         _PROFILES.reset(token)
+
+
+def optimized(profile: Path) -> Path:
+    """The graph that a profile is of: ONNX Runtime names it `<graph>_<date>_<time>_<ms>.json`."""
+    return profile.with_name(f"{profile.stem.rsplit('_', 3)[0]}.onnx")
 
 
 def seal(folder: Path) -> None:
@@ -59,6 +65,7 @@ def session(path: Path, threads: int = 0, provider: str = CPU) -> ort.InferenceS
     if profiles := _PROFILES.get():
         options.enable_profiling = True
         options.profile_file_prefix = str(profiles / path.stem)
+        options.optimized_model_filepath = str(profiles / path.name)
     try:
         opened = ort.InferenceSession(str(path), options, providers=list(dict.fromkeys([provider, CPU])))
     except Exception as error:  # ONNX Runtime's own exceptions share no base class but this

@@ -327,7 +327,11 @@ class Score(Protocol):
     def references(self, dataset: Path, split: str) -> list[Any]: ...
 
     def score(self, predictions: Sequence[Any], references: Sequence[Any], params: Any) -> dict[str, Any]:
-        """`{"metrics": {name: float}, "signature": str, "tables": {...}}`; defined for empty predictions."""
+        """`{"metrics": {name: float}, "signature": str, "tables": {...}}`; defined for empty predictions.
+
+        A table `parts` tells of which parts of a split how much is right: rows with `kind` (`class`), `name`, `count`
+        and `value`, of MAIN.
+        """
 
     def weighted(
         self, predictions: Sequence[Any], references: Sequence[Any], params: Any
@@ -344,6 +348,12 @@ class Show(Protocol):
 
     def plots(self, scores: dict[str, Any], folder: Path) -> None:
         """Plots of a score's tables as PNG."""
+
+    def compared(
+        self, inputs: Sequence[Any], references: Sequence[Any], predictions: Mapping[str, Sequence[Any]], folder: Path
+    ) -> None:
+        """Optional: write `examples.html`, what each model (its name -> its predictions) makes of the same inputs; in
+        place of `show`, whose pictures stand side by side."""
 
 
 class Explain(Protocol):

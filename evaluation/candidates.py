@@ -20,8 +20,8 @@ def read(folder: Path, checkpoint: Path, timed: dict[str, Any], variant: str, pr
     `interval`, `test` (the main metric on `test`) and `test_interval`, `metrics` (all of `test`), `size_mb`,
     `latency_ms` and `p99_ms` (batch 1, one thread), `per_second` (batch 8, one thread), `all_cores_ms` (batch 1; None
     where there is one core), `speed`, `speed_8` and `speed_all_cores` (how many times as fast as the reference:
-    `timing.Ratio`), `memory_mb`, `operators_ms` (of one call, by operator), and the variant's `parameters` and `macs`
-    (multiply-adds an input, as it was trained).
+    `timing.Ratio`), `memory_mb`, `operators` (`operators.Cost` of one call, by operator), and the variant's
+    `parameters` and `macs` (multiply-adds an input, as it was trained).
     """
     counts = read_json(checkpoint / "result.json")
     scores, cores = read_json(folder / "metrics.json"), timed.get("batch_1_all_cores")
@@ -42,7 +42,7 @@ def read(folder: Path, checkpoint: Path, timed: dict[str, Any], variant: str, pr
         "speed_8": timed["batch_8"]["speed"],
         "speed_all_cores": cores and cores["speed"],
         "memory_mb": timed["memory_mb"],
-        "operators_ms": timed["operators_ms"],
+        "operators": timed["operators"],
         "parameters": counts["parameters"],
         "macs": counts["macs"],
     }

@@ -8,23 +8,37 @@ from __future__ import annotations
 
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 from core import onnx_session
 from core.files import read_json
-from evaluation import latency
+from evaluation import latency, work
 
 CALLS = 20
 OUTSIDE = "outside of the graph"
 """Reading and scaling of inputs, search, tables: what is neither in a kernel nor in a graph."""
 KERNEL = "_kernel_time"
+NOTHING = {"ms": 0.0, "macs": 0.0, "bytes": 0.0}
+
+Cost = dict[str, float]
+"""Of one call: `ms`, `macs` (multiply-adds) and `bytes` that are read and written."""
 
 
-def profile(load: Callable[[], latency.Predict], inputs: Sequence[Any]) -> dict[str, float]:
-    """Milliseconds of one call at batch 1 by operator, the longest first. load: opens the model, here and now."""
+class Run(NamedTuple):
+    """One run of a kernel."""
+
+    node: str
+    operator: str
+    microseconds: float
+    macs: int = 0
+    bytes: int = 0
+
+
+def profile(load: Callable[[], latency.Predict], inputs: Sequence[Any]) -> dict[str, Cost]:
+    """What one call at batch 1 costs by operator, the longest first. load: opens the model, here and now."""
     with tempfile.TemporaryDirectory(prefix="stillhouse-") as scratch:
         with onnx_session.profiled(Path(scratch)):
             predict = load()
@@ -32,46 +46,90 @@ def profile(load: Callable[[], latency.Predict], inputs: Sequence[Any]) -> dict[
             predict(latency.batch(inputs, 1, number))
         del predict  # its sessions write when they are gone
         files = sorted(Path(scratch).glob("*.json"))
-        return by_operator((event for path in files for event in _kernels(path)), CALLS)
+        return by_operator((run for path in files for run in _kernels(path)), CALLS)
 
 
-def by_operator(kernels: Iterable[tuple[str, str, float]], calls: int) -> dict[str, float]:
-    """kernels: node, operator and microseconds of every run of one. Returns: as `profile`.
+def by_operator(runs: Iterable[Run], calls: int) -> dict[str, Cost]:
+    """As `profile`. The first runs of a kernel reserve memory, so each node counts as often as it ran, with its median
+    time."""
+    taken: dict[tuple[str, str], list[float]] = defaultdict(list)
+    found: dict[str, Cost] = defaultdict(lambda: dict(NOTHING))
+    for run in runs:
+        taken[run.node, run.operator].append(run.microseconds)
+        found[run.operator]["macs"] += run.macs
+        found[run.operator]["bytes"] += run.bytes
+    for (_, operator), each in taken.items():
+        found[operator]["ms"] += median(each) * len(each) / calls / 1000
+    for cost in found.values():
+        cost |= {what: cost[what] / calls for what in ("macs", "bytes")}
+    return dict(sorted(found.items(), key=lambda item: -item[1]["ms"]))
 
-    The first runs of a kernel reserve memory, so each node counts as often as it ran, with its median.
-    """
-    runs: dict[tuple[str, str], list[float]] = defaultdict(list)
-    for node, operator, taken in kernels:
-        runs[node, operator].append(taken)
-    found: dict[str, float] = defaultdict(float)
-    for (_, operator), each in runs.items():
-        found[operator] += median(each) * len(each) / calls / 1000
-    return dict(sorted(found.items(), key=lambda item: -item[1]))
 
-
-def _kernels(path: Path) -> Iterable[tuple[str, str, float]]:
+def _kernels(path: Path) -> Iterable[Run]:
+    """path: `<graph>_<time>.json`, beside the optimised graph."""
+    own = work.weights(onnx_session.optimized(path))
     for event in read_json(path):
-        if event.get("cat") == "Node" and event["name"].endswith(KERNEL):
-            yield f"{path.name}:{event['name']}", event["args"]["op_name"], float(event["dur"])
+        if event.get("cat") != "Node" or not event["name"].endswith(KERNEL):
+            continue
+        arguments, node = event["args"], event["name"].removesuffix(KERNEL)
+        given, made = (
+            [shape for tensor in arguments[side] for shape in tensor.values()]
+            for side in ("input_type_shape", "output_type_shape")
+        )
+        operator, constants = arguments["op_name"], own.get(node, [])
+        yield Run(
+            f"{path.name}:{node}",
+            operator,
+            float(event["dur"]),
+            work.macs(operator, given, made, constants),
+            work.moved(operator, arguments, constants),
+        )
 
 
-def table(profiles: dict[str, dict[str, float]], latencies: dict[str, float], most: int = 10) -> list[dict[str, Any]]:
-    """Lines for people: `operator`, and of each model its milliseconds, of the operators that take longest in any.
+def table(
+    profiles: Mapping[str, Mapping[str, Cost]],
+    latencies: Mapping[str, float],
+    peak: Mapping[str, float],
+    most: int = 10,
+) -> list[dict[str, Any]]:
+    """Lines for people: `operator`, and of each model its cost, of the operators that take longest in any: `ms`,
+    `gflops` (10^9 multiplications and additions a second) and its `share` of the peak, both None of what computes
+    none, and `mb` that are read and written.
 
-    latencies: milliseconds of a call, of each model; what is no operator's is `OUTSIDE`.
+    latencies: milliseconds of a call, of each model; what is no operator's is `OUTSIDE`. peak: `work.peak`.
     """
-    whole = {
-        name: times | {OUTSIDE: max(0.0, latencies[name] - sum(times.values()))} for name, times in profiles.items()
-    }
-    longest = {key: max(times.get(key, 0.0) for times in whole.values()) for times in whole.values() for key in times}
-    ordered = sorted(longest, key=lambda key: -longest[key])
+    whole: dict[str, dict[str, Cost]] = {}
+    for name, costs in profiles.items():
+        inside = sum(cost["ms"] for cost in costs.values())
+        whole[name] = {**costs, OUTSIDE: NOTHING | {"ms": max(0.0, latencies[name] - inside)}}
+    names = {operator for costs in whole.values() for operator in costs}
+    longest = {name: max(costs.get(name, NOTHING)["ms"] for costs in whole.values()) for name in names}
+    ordered = sorted(longest, key=lambda name: (-longest[name], name))
     lines = [
-        {"operator": key, **{name: times.get(key, 0.0) for name, times in whole.items()}} for key in ordered[:most]
+        {"operator": key, **{name: _line(key, costs.get(key, NOTHING), peak) for name, costs in whole.items()}}
+        for key in ordered[:most]
     ]
     rest = ordered[most:]
     if rest:
-        lines.append(
-            {"operator": f"{len(rest)} others"}
-            | {name: sum(times.get(key, 0.0) for key in rest) for name, times in whole.items()}
-        )
+        others = {name: _others(costs, rest) for name, costs in whole.items()}
+        lines.append({"operator": f"{len(rest)} others", **others})
     return lines
+
+
+def _line(operator: str, cost: Cost, peak: Mapping[str, float]) -> dict[str, Any]:
+    rate = 2 * cost["macs"] / (cost["ms"] * 1e6) if cost["macs"] and cost["ms"] else None
+    reached = peak["int8" if work.integer(operator) else "fp32"]
+    return {"ms": cost["ms"], "gflops": rate, "share": rate and rate / reached, "mb": cost["bytes"] / 1e6}
+
+
+def _others(costs: Mapping[str, Cost], rest: Sequence[str]) -> dict[str, Any]:
+    ms, moved = (sum(costs.get(key, NOTHING)[what] for key in rest) for what in ("ms", "bytes"))
+    return {"ms": ms, "gflops": None, "share": None, "mb": moved / 1e6}
+
+
+def untouched(reference: Mapping[str, Cost], shown: Mapping[str, Cost]) -> tuple[float, list[str]]:
+    """Of the time in a model's kernels, the share of those that are as in the reference, and their names, the longest
+    first: what another precision has not changed."""
+    total = sum(cost["ms"] for cost in shown.values())
+    alike = [name for name in shown if name in reference]
+    return sum(shown[name]["ms"] for name in alike) / total if total else 0.0, alike

@@ -15,14 +15,17 @@ from core import lineage, paths
 from core.better import words
 from core.files import read_json
 from core.visible import visible
-from evaluation import gate, operators, tables
+from evaluation import gate, lost, operators, tables
 from ops import pages
 
 TEMPLATES = Path(__file__).parent / "templates"
+PARTS = 20
+"""Rows of the table of what was lost where."""
 
 
-def render(comparison: dict[str, Any], pareto: Path) -> str:
-    """The page as text. comparison: as `stages.compare` writes it; pareto: its picture."""
+def render(comparison: dict[str, Any], pareto: Path, differences: dict[str, Any] | None = None) -> str:
+    """The page as text. comparison: as `stages.compare` writes it; pareto: its picture; differences: of the model that
+    ships and the reference, as `flipped.compare` tells them."""
     task = comparison["task"]
     shown = comparison["chosen"] or [comparison["rows"][0]["variant"], comparison["rows"][0]["precision"]]
     evaluation = paths.evaluation(task, *shown)
@@ -37,12 +40,16 @@ def render(comparison: dict[str, Any], pareto: Path) -> str:
         chosen=_row(comparison, shown) if comparison["chosen"] else None,
         shown=shown,
         pareto=pareto,
+        differences=differences,
+        parts=lost.apart(differences["parts"], PARTS) if differences else [],
+        side_by_side=_fragment(table) if (table := pareto.parent / "flipped" / "examples.html").is_file() else None,
         plots=sorted((evaluation / "plots").glob("*.png")),
         pictures=sorted((evaluation / "samples").glob("*.png")),
         fragments=[_fragment(path) for path in sorted((evaluation / "samples").glob("*.html"))],
         validation=validation,
         splits=splits(validation["clean"]),
         operators=operator_table(comparison, shown),
+        untouched=untouched(comparison, shown),
         contact_sheet=paths.augmented(task) / "contact_sheet.png",
         explanations=explanations(paths.explanation(task, *shown)),
         curves=_curves(comparison),
@@ -56,7 +63,17 @@ def operator_table(comparison: dict[str, Any], shown: list[str]) -> list[dict[st
     """Where the time of the reference goes, and that of the model that is shown, where it is another one."""
     rows = {gate.name(row): row for row in (comparison["rows"][0], _row(comparison, shown))}
     latencies = {name: row["latency_ms"] for name, row in rows.items()}
-    return operators.table({name: row["operators_ms"] for name, row in rows.items()}, latencies)
+    costs = {name: row["operators"] for name, row in rows.items()}
+    return operators.table(costs, latencies, comparison["timing"]["peak_gflops"])
+
+
+def untouched(comparison: dict[str, Any], shown: list[str]) -> tuple[float, list[str]] | None:
+    """What another precision than the reference's has left as it was (`operators.untouched`), of the model that is
+    shown; None of one in the same precision."""
+    reference, row = comparison["rows"][0], _row(comparison, shown)
+    if row["precision"] == reference["precision"]:
+        return None
+    return operators.untouched(reference["operators"], row["operators"])
 
 
 def _row(comparison: dict[str, Any], pair: list[str]) -> dict[str, Any]:

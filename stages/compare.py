@@ -1,8 +1,9 @@
 """Put all variants and precisions of a task side by side and choose one within `compare.budget`, on `val`.
 
-reads   evaluations/<task>/, timings/<task>/, explanations/<task>/ if any, and what validation, augmentation and
-        training left to look at
-writes  reports/<task>/: comparison.json, comparison.md, comparison.csv, pareto.png, report.html
+reads   evaluations/<task>/, timings/<task>/, explanations/<task>/ if any, data/<task>/validated/, and what augmentation
+        and training left to look at
+writes  reports/<task>/: comparison.json, comparison.md, comparison.csv, pareto.png, report.html, flipped/ (inputs that
+        the chosen model and the reference see differently)
 run     python -m stages.compare detection
 """
 
@@ -15,7 +16,7 @@ import numpy as np
 
 from core import matrix, paths, stage
 from core.files import read_json, write_json, write_text
-from evaluation import candidates, gate, pareto, report, tables, timing
+from evaluation import candidates, flipped, gate, pareto, report, tables, timing
 
 
 def compare(ctx: stage.Context) -> None:
@@ -41,7 +42,7 @@ def compare(ctx: stage.Context) -> None:
         "signature": first["signature"],
         "val_inputs": first["val"]["inputs"],
         "test_inputs": first["inputs"],
-        "timing": {key: timed[key] for key in ("reference", "threads", "rounds", "noisy")},
+        "timing": {key: timed[key] for key in ("reference", "threads", "rounds", "noisy", "peak_gflops")},
         "budget": ctx.params.compare.budget.model_dump(),
         "rows": rows,
         "chosen": [chosen["variant"], chosen["precision"]] if chosen else None,
@@ -51,7 +52,11 @@ def compare(ctx: stage.Context) -> None:
     write_text(ctx.out / "comparison.md", tables.markdown(rows))
     write_text(ctx.out / "comparison.csv", tables.comma_separated(rows))
     pareto.picture(rows, first["title"], first["better"], comparison["chosen"], ctx.out / "pareto.png")
-    write_text(ctx.out / "report.html", report.render(comparison, ctx.out / "pareto.png"))
+    differences = None
+    if chosen is not None and chosen is not rows[0]:
+        two = {gate.name(row): (row["variant"], row["precision"]) for row in (rows[0], chosen)}
+        differences = flipped.compare(ctx.task, two, first["better"], ctx.out / "flipped")
+    write_text(ctx.out / "report.html", report.render(comparison, ctx.out / "pareto.png", differences))
     for row in rows:
         name = f"{row['variant']}_{row['precision']}"
         ctx.run.metrics({f"{name}/{key}": row[key] for key in ("quality", "test", "latency_ms", "size_mb")})

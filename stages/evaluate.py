@@ -4,7 +4,8 @@ The figures of `val` are for choosing among candidates; those of `test` are repo
 
 reads   models/<task>/<variant>/<precision>/, data/<task>/validated/dataset/
 writes  evaluations/<task>/<variant>-<precision>/: metrics.json, resamples.json (the metric on resamples of val, which
-        `compare` takes in pairs), predictions.jsonl, samples/, plots/
+        `compare` takes in pairs), predictions.jsonl and each.json (of test: what the model said, and the metric on
+        single inputs), samples/, plots/
 run     python -m stages.evaluate detection base int8
 """
 
@@ -13,7 +14,7 @@ from __future__ import annotations
 from core import gpu, paths, stage, task
 from core.files import write_json, write_jsonl
 from core.spread import spread
-from evaluation import bootstrap, quality
+from evaluation import bootstrap, lost, quality
 from evaluation.quality import Scored
 
 
@@ -51,6 +52,7 @@ def evaluate(ctx: stage.Context) -> None:
     pairs = {"bootstrap": val.drawn[scoring.MAIN], "jackknife": without[scoring.MAIN]}
     write_json(ctx.out / "resamples.json", pairs)
     write_jsonl(ctx.out / "predictions.jsonl", test.predictions)
+    write_json(ctx.out / "each.json", lost.each(test.weighted, len(test.inputs), scoring.MAIN, ctx.seed))
 
     if task.has(ctx.task, "show"):
         show(ctx, test)

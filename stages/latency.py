@@ -18,7 +18,7 @@ from typing import Any
 
 from core import gpu, matrix, paths, stage, task
 from core.files import write_json
-from evaluation import latency, memory, operators, timing
+from evaluation import latency, memory, operators, timing, work
 from evaluation.timing import Seconds
 from ops import tracking
 
@@ -56,10 +56,10 @@ def measure(ctx: stage.Context) -> None:
         name: memory.peak_mb(ctx.task, folder, dataset, MEMORY_INPUTS, 1, provider)
         for name, (folder, provider) in folders.items()
     }
-    found = summary(calls, peaks, ctx.threads)
+    found = summary(calls, peaks, ctx.threads) | {"peak_gflops": work.peak()}
     with tracking.silence():
         for name in folders:
-            found["candidates"][name]["operators_ms"] = operators.profile(partial(predictor, name, 1), inputs)
+            found["candidates"][name]["operators"] = operators.profile(partial(predictor, name, 1), inputs)
     write_json(ctx.out / "timing.json", found)
     kept = {way: {name: exact(seconds) for name, seconds in taken.items()} for way, taken in calls.items()}
     write_json(ctx.out / "calls.json", kept)

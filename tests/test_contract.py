@@ -309,7 +309,12 @@ def test_what_a_task_lacks_is_nowhere(finished: str) -> None:
     for word in ("contact", "augmented", "pruned", "distilled", "int8", "Examples"):
         assert word not in html, word
     evaluation = paths.evaluation(finished, "base", "fp32")
-    assert sorted(path.name for path in evaluation.iterdir()) == ["metrics.json", "predictions.jsonl", "resamples.json"]
+    assert sorted(path.name for path in evaluation.iterdir()) == [
+        "each.json",
+        "metrics.json",
+        "predictions.jsonl",
+        "resamples.json",
+    ]
 
 
 @toy

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import html
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,24 @@ def show(inputs: Iterable[Any], predictions: Iterable[Any], references: Iterable
         folder / "examples.html",
         '<table class="examples">\n<thead><tr><th>source</th><th>reference</th>'
         f"<th>output</th><th>chrF</th></tr></thead>\n{sections}</table>\n",
+    )
+
+
+def compared(
+    inputs: Sequence[Any], references: Sequence[Any], predictions: Mapping[str, Sequence[Any]], folder: Path
+) -> None:
+    """Write `examples.html`: a row for each sentence, with what each model makes of it and its chrF."""
+    metric = CHRF()
+    models = "".join(f"<th>{html.escape(name)}</th>" for name in predictions)
+    rows = []
+    for source, reference, *outputs in zip(inputs, references, *predictions.values(), strict=True):
+        scored = [(output, metric.sentence_score(output, [reference["text"]]).score) for output in outputs]
+        cells = [source, reference["text"], *(f"{output} ({score:.0f})" for output, score in scored)]
+        rows.append("<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in cells) + "</tr>\n")
+    write_text(
+        folder / "examples.html",
+        '<table class="examples">\n<caption>Where they differ most, with the chrF of each output</caption>\n'
+        f"<thead><tr><th>source</th><th>reference</th>{models}</tr></thead>\n<tbody>{''.join(rows)}</tbody></table>\n",
     )
 
 

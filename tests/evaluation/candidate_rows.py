@@ -28,7 +28,7 @@ def row(name: str, quality: float, latency: float, size: float, precision: str =
         **dict.fromkeys(("speed", "speed_8", "speed_all_cores"), EXACT),
         "size_mb": size,
         "memory_mb": 1.0,
-        "operators_ms": {"Conv": latency / 2},
+        "operators": {"Conv": {"ms": latency / 2, "macs": 0, "bytes": 0}},
         "parameters": 4_650_000,
         "macs": 999_600,
         "front": False,

@@ -10,6 +10,7 @@ import toy_package
 
 from core import onnx_session
 from evaluation import operators
+from evaluation.operators import Run
 from tasks.detection.predict import Predictor
 
 
@@ -22,8 +23,8 @@ def test_each_operator_of_the_graph_has_its_time(package: Path) -> None:
     pictures = sorted((package / "golden").glob("*.png"))
     found = operators.profile(lambda: Predictor(package / "model", threads=1), pictures)
     assert "ReduceMean" in found, found
-    assert list(found.values()) == sorted(found.values(), reverse=True)
-    assert all(0 <= taken < 1000 for taken in found.values())
+    assert list(found) == sorted(found, key=lambda name: -found[name]["ms"])
+    assert all(0 <= cost["ms"] < 1000 and cost["bytes"] > 0 for cost in found.values())
 
 
 def test_a_session_that_is_opened_otherwise_leaves_no_profile(
@@ -37,12 +38,33 @@ def test_a_session_that_is_opened_otherwise_leaves_no_profile(
 
 
 def test_the_first_run_of_a_kernel_does_not_count_for_more_than_the_others() -> None:
-    runs = [("a", "Conv", 9000.0), *[("a", "Conv", 100.0)] * 4, *[("b", "Conv", 50.0)] * 10, ("c", "Exp", 2.0)]
-    assert operators.by_operator(runs, 5) == pytest.approx({"Conv": 0.2, "Exp": 0.0004})
+    runs = [Run("a", "Conv", 9000.0, 8, 20), *[Run("a", "Conv", 100.0, 8, 20)] * 4]
+    runs += [*[Run("b", "Conv", 50.0, 1, 2)] * 10, Run("c", "Exp", 2.0)]
+    found = operators.by_operator(runs, 5)
+    assert found == {
+        "Conv": pytest.approx({"ms": 0.2, "macs": 10, "bytes": 24}),
+        "Exp": pytest.approx({"ms": 0.0004, "macs": 0, "bytes": 0}),
+    }
+
+
+def cost(ms: float, macs: float = 0, moved: float = 0) -> operators.Cost:
+    return {"ms": ms, "macs": macs, "bytes": moved}
 
 
 def test_the_table_has_the_longest_of_all_models_and_sums_up() -> None:
-    lines = operators.table({"a": {"Conv": 3.0, "Exp": 0.1, "Add": 0.2}, "b": {"QConv": 1.0}}, {"a": 5.0, "b": 0.5}, 3)
-    assert [line["operator"] for line in lines] == ["Conv", operators.OUTSIDE, "QConv", "2 others"]
-    assert sum(line["a"] for line in lines) == pytest.approx(5.0)
-    assert json.loads(json.dumps(lines[1])) == {"operator": operators.OUTSIDE, "a": pytest.approx(1.7), "b": 0.0}
+    one = {"Conv": cost(3.0, 30e6, 4e6), "Exp": cost(0.1), "Add": cost(0.2, moved=1e6)}
+    other = {"QLinearConv": cost(1.0, 30e6, 1e6)}
+    lines = operators.table({"a": one, "b": other}, {"a": 5.0, "b": 0.5}, {"fp32": 100.0, "int8": 240.0}, 3)
+    assert [line["operator"] for line in lines] == ["Conv", operators.OUTSIDE, "QLinearConv", "2 others"]
+    assert sum(line["a"]["ms"] for line in lines) == pytest.approx(5.0)
+    assert lines[0]["a"] == pytest.approx({"ms": 3.0, "gflops": 20.0, "share": 0.2, "mb": 4.0})
+    assert lines[2]["b"] == pytest.approx({"ms": 1.0, "gflops": 60.0, "share": 0.25, "mb": 1.0})
+    assert json.loads(json.dumps(lines[1]["b"])) == {"ms": 0.0, "gflops": None, "share": None, "mb": 0.0}
+    assert (lines[3]["a"]["ms"], lines[3]["a"]["mb"]) == pytest.approx((0.3, 1.0))
+
+
+def test_what_a_precision_has_not_changed() -> None:
+    reference = {"Conv": cost(3.0), "Softmax": cost(0.5), "Add": cost(0.1)}
+    shown = {"QLinearConv": cost(1.0), "Softmax": cost(0.5), "Add": cost(0.5)}
+    assert operators.untouched(reference, shown) == (0.5, ["Softmax", "Add"])
+    assert operators.untouched(reference, {}) == (0.0, [])

@@ -40,7 +40,9 @@ def read(precision: str, latency: float) -> dict[str, Any]:
     """The row of a candidate that takes so many milliseconds."""
     way = {"median_ms": latency, "p99_ms": latency + 1, "per_second": 1000 / latency, "speed": EXACT}
     timed = {"batch_1": way, "batch_8": way, "batch_1_all_cores": way, "memory_mb": 100.0}
-    timed["operators_ms"] = {"Conv" if precision == "fp32" else "QLinearConv": latency / 2, "Resize": 1.0}
+    network = "Conv" if precision == "fp32" else "QLinearConv"
+    costs = {network: (latency / 2, latency * 1e6, 3e6), "Resize": (1.0, 0, 0)}
+    timed["operators"] = {name: dict(zip(("ms", "macs", "bytes"), cost, strict=True)) for name, cost in costs.items()}
     return candidates.read(
         paths.evaluation("toy", "base", precision), paths.checkpoint("toy", "base"), timed, "base", precision
     )
@@ -64,7 +66,13 @@ def compared() -> dict[str, Any]:
         "test_inputs": 90,
         "budget": BUDGET.model_dump(),
         "rows": rows,
-        "timing": {"reference": "base-fp32", "threads": 2, "rounds": {"batch_1": 200}, "noisy": False},
+        "timing": {
+            "reference": "base-fp32",
+            "threads": 2,
+            "rounds": {"batch_1": 200},
+            "noisy": False,
+            "peak_gflops": {"fp32": 8.0, "int8": 16.0},
+        },
         "chosen": [ships["variant"], ships["precision"]] if ships else None,
         "verdict": gate.verdict(ships, rows, faster),
     }
@@ -119,9 +127,33 @@ def test_the_report_is_one_file_without_foreign_addresses_or_markup() -> None:
     assert "COCO|<b>" not in page
     assert "train 3,400 boxes, 1,200 images; val 40 images; test 90 rows." in page
     assert "mAP@[.5:.95] on test</dt><dd>0.5<" in page
-    assert '<th scope="row">Conv</th><td class="n">20.000</td><td class="n">–</td>' in page
-    assert '<th scope="row">QLinearConv</th><td class="n">–</td><td class="n">10.000</td>' in page
-    assert '<th scope="row">outside of the graph</th><td class="n">19.000</td><td class="n">9.000</td>' in page
+    rate = '<td class="n">4<small>{} %</small></td><td class="n">3.00</td>'
+    none = '<td class="n">–</td><td></td><td></td>'
+    assert f'<th scope="row">Conv</th><td class="n">20.000</td>{rate.format(50)}{none}' in page
+    assert f'<th scope="row">QLinearConv</th>{none}<td class="n">10.000</td>{rate.format(25)}' in page
+    outside = page[page.index('<th scope="row">outside of the graph</th>') :].split("</tr>")[0]
+    assert "19.000" in outside and "9.000" in outside
+    assert "9 % goes to operators that base fp32 has, too, which its precision has not changed: Resize." in page
+
+
+def test_the_report_tells_what_was_lost_and_shows_it() -> None:
+    comparison = compared()
+    leave("toy")
+    pareto.picture(comparison["rows"], comparison["title"], "higher", comparison["chosen"], Path("pareto.png"))
+    for number in range(2):
+        Image.new("RGB", (4, 4), (number, 0, 0)).save(f"{number}.png")
+    part = {"kind": "class", "name": "<i>cat", "count": 1234, "reference": 0.5, "shown": 0.375, "gain": -0.125}
+    differences = {
+        **{"models": ["base fp32", "base int8"], "worse": 3, "better": 2, "compared": 90},
+        **{"parts": [part], "captions": ["0.81 → 0.2"], "pictures": [[Path("0.png"), Path("1.png")]]},
+    }
+    page = report.render(comparison, Path("pareto.png"), differences)
+    assert "of 90 inputs, each scored alone, 3 come out worse and 2 better" in page
+    row = page[page.index("class &lt;i&gt;cat") :].split("</tr>")[0]
+    assert [row.count(text) for text in ("1,234", ">0.5<", ">0.375<", ">-0.12<")] == [1, 1, 1, 1]
+    assert report.picture(Path("0.png")) in page and report.picture(Path("1.png")) in page
+    assert "base int8; mAP@[.5:.95] of this input 0.81 → 0.2</figcaption>" in page
+    assert "What was lost" not in report.render(comparison, Path("pareto.png"))
 
 
 def test_the_report_of_a_failed_gate_shows_the_reason() -> None:

@@ -162,12 +162,13 @@ def comparison() -> dict[str, Any]:
         "test_interval": [0.4, 0.6], "latency_ms": 2.0, "p99_ms": 3.0, "per_second": 9.0, "size_mb": 1.0,
         "memory_mb": 9.0, "parameters": 1, "macs": 1, "front": True, "misses": [EVIL[0]], "verdict": EVIL[0],
         **{key: {"value": 1.0, "low": 1.0, "high": 1.0} for key in ("speed", "speed_8", "speed_all_cores")},
-        "all_cores_ms": 1.0, "operators_ms": {EVIL[0]: 1.0}, "loss": {"value": 0.0, "bound": 0.0},
+        "all_cores_ms": 1.0, "operators": {EVIL[0]: {"ms": 1.0, "macs": 0, "bytes": 0}},
+        "loss": {"value": 0.0, "bound": 0.0},
     }  # fmt: skip
     return {
         "task": "toy", "title": EVIL[0], "better": "higher", "metric": "map",
         "signature": EVIL[1], "val_inputs": 4, "test_inputs": 9,
         "budget": {"max_mb": 9, "max_ms": 9, "max_loss": 0.1, "worst_quality": 0.1}, "rows": [row],
-        "timing": {"threads": 2, "rounds": {"batch_1": 20}, "noisy": True},
+        "timing": {"threads": 2, "rounds": {"batch_1": 20}, "noisy": True, "peak_gflops": {"fp32": 1.0, "int8": 1.0}},
         "chosen": ["base", "fp32"], "verdict": {"passed": True, "why": EVIL[2]},
     }  # fmt: skip

@@ -99,17 +99,24 @@ def _bins(outcomes: Outcomes, weights: NDArray[np.float64]) -> tuple[NDArray[Any
 
 
 def tables(outcomes: Outcomes, names: Sequence[str], several: bool) -> dict[str, Any]:
-    """`classes`, a row for each; `confusion` (None with several labels); `reliability`, of each bin of confidence."""
+    """`classes`, a row for each; `parts`, the accuracy on the images of each class; `confusion` (None with several
+    labels); `reliability`, of each bin of confidence."""
     ones = np.ones(len(outcomes.right))
     true, found, hits = _counts(outcomes, ones)
     figures = {
         "precision": _ratio(hits, found), "recall": _ratio(hits, true), "f1": _ratio(2 * hits, true + found)
     }  # fmt: skip
     count, confidence, correct = _bins(outcomes, ones)
+    right = _ratio(outcomes.right @ outcomes.truth.astype(float), true)
     return {
         "classes": [
             {"class": name, **{k: float(v[i]) for k, v in figures.items()}, "support": int(true[i])}
             for i, name in enumerate(names)
+        ],
+        "parts": [
+            {"kind": "class", "name": name, "count": int(true[i]), "value": float(right[i])}
+            for i, name in enumerate(names)
+            if true[i]
         ],
         "confusion": None if several else _confusion(outcomes, names),
         "reliability": {

@@ -61,10 +61,25 @@ def score(predictions: Sequence[Any], references: Sequence[Any], params: Any) ->
         "signature": signature(evaluation.params),
         "tables": {
             "classes": rows,
+            "parts": parts(rows, metrics, references),
             "precision_recall": {"recall": evaluation.params.recThrs.tolist(), "precision": curves, "iou": 0.5},
             "confusion": confusion(predictions, references, entries),
         },
     }
+
+
+def parts(
+    classes: Sequence[dict[str, Any]], metrics: dict[str, float], references: Sequence[Any]
+) -> list[dict[str, Any]]:
+    """mAP of each class and each size of box that there is; `count`: boxes."""
+    rows = [{"kind": "class", "name": row["class"], "count": row["boxes"], "value": row["map"]} for row in classes]
+    corners = np.array([box for reference in references for box in reference["boxes"]], float).reshape(-1, 4)
+    areas = (corners[:, 2] - corners[:, 0]) * (corners[:, 3] - corners[:, 1])
+    for name, low, high in (("small", 0, 32**2), ("medium", 32**2, 96**2), ("large", 96**2, np.inf)):
+        if f"map_{name}" in metrics:
+            count = int(((areas >= low) & (areas < high)).sum())
+            rows.append({"kind": "size of the box", "name": name, "count": count, "value": metrics[f"map_{name}"]})
+    return [row for row in rows if row["count"]]
 
 
 def weighted(

@@ -39,10 +39,11 @@ def score(predictions: Sequence[str], references: Sequence[Any], params: Any) ->
     """
     parts = _measures(predictions, references)
     metrics = {name: part.total(part.statistics.sum(0)) for name, part in parts.items()}
+    lengths = _by_length(parts["bleu"])
     return {
         "metrics": metrics,
         "signature": "; ".join(f"{name} {part.signature}" for name, part in parts.items()),
-        "tables": {"bleu_by_length": _by_length(parts["bleu"])},
+        "tables": {"bleu_by_length": lengths, "parts": [_part(row) for row in lengths]},
     }
 
 
@@ -139,3 +140,7 @@ def _by_length(measure: _Measure) -> list[dict[str, Any]]:
                 }
             )
     return rows
+
+
+def _part(row: dict[str, Any]) -> dict[str, Any]:
+    return {"kind": "tokens of the reference", "name": row["tokens"], "count": row["sentences"], "value": row["bleu"]}
