@@ -25,22 +25,27 @@ def run(preset: str, data: str | None, folder: Path) -> Path:
 
     data: a local copy of the preset's data. Raises: FileExistsError when there is something at `folder`.
     """
-    if folder.exists():
-        raise FileExistsError(f"{folder} exists, and a run starts in a clone of its own; give another --folder")
-    commit = _told("git", "rev-parse", "HEAD", cwd=ROOT)
-    _do("git", "clone", "--quiet", str(ROOT), str(folder), cwd=ROOT)
-    _do(sys.executable, "-m", "pipelines.preset", preset, *(["--data", data] if data else []), cwd=folder)
+    commit = clone(folder)
+    do(sys.executable, "-m", "pipelines.preset", preset, *(["--data", data] if data else []), cwd=folder)
     (task,) = yaml.safe_load((folder / "presets" / f"{preset}.yaml").read_text(encoding="utf-8"))["tasks"]
-    _do("dvc", "repro", f"validate@{task}", cwd=folder)
+    do("dvc", "repro", f"validate@{task}", cwd=folder)
     started = time.perf_counter()
-    _do("dvc", "repro", f"train@{task}", cwd=folder)
+    do("dvc", "repro", f"train@{task}", cwd=folder)
     seconds = time.perf_counter() - started
-    _do("dvc", "repro", *(f"evaluate@{task}-base-{precision}" for precision in PRECISIONS), cwd=folder)
+    do("dvc", "repro", *(f"evaluate@{task}-base-{precision}" for precision in PRECISIONS), cwd=folder)
     MEASURED.mkdir(exist_ok=True)
     path = MEASURED / f"{preset}.json"
     found = {"commit": commit, "machine": machine(), "training_s": round(seconds), **figures(folder, task)}
     path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     return path
+
+
+def clone(folder: Path) -> str:
+    """Clone this commit, and return its id. Raises: FileExistsError when there is something at `folder`."""
+    if folder.exists():
+        raise FileExistsError(f"{folder} exists, and a run starts in a clone of its own; give another --folder")
+    do("git", "clone", "--quiet", str(ROOT), str(folder), cwd=ROOT)
+    return told("git", "rev-parse", "HEAD", cwd=ROOT)
 
 
 def figures(folder: Path, task: str) -> dict[str, Any]:
@@ -70,7 +75,7 @@ def machine() -> str:
     return f"{len(os.sched_getaffinity(0))} cores of {model}; {libraries}"
 
 
-def _do(*command: str, cwd: Path) -> None:
+def do(*command: str, cwd: Path) -> None:
     """Run a command with this environment's programs, in sight of the user. Raises: CalledProcessError."""
     programs = str(Path(sys.executable).parent)
     subprocess.run(
@@ -81,5 +86,6 @@ def _do(*command: str, cwd: Path) -> None:
     )
 
 
-def _told(*command: str, cwd: Path) -> str:
+def told(*command: str, cwd: Path) -> str:
+    """What a command says."""
     return subprocess.run(command, cwd=cwd, check=True, capture_output=True, text=True).stdout.strip()
