@@ -6,16 +6,18 @@ from typing import Literal
 
 from pydantic import Field
 
-from core.params import Probability, Section
+from core.params import Name, Probability, Section
 
 
 class Taught(Section):
-    """How a smaller model learns from the base, beside its own settings of training."""
+    """How a smaller model learns from another, beside its own settings of training."""
 
+    of: Name = "base"
+    """The variant that it is made of and learns from. So `distill -> prune` is a pruned variant of a distilled one."""
     temperature: float = Field(gt=0)
     """What the logits of both are divided by before they are compared."""
     soft_weight: Probability
-    """Weight of the base's outputs as targets against the labels."""
+    """Weight of the other's outputs as targets against the labels."""
 
 
 class Prune(Taught):
@@ -26,6 +28,6 @@ class Prune(Taught):
 
 
 class Distill(Taught):
-    initial: Literal["base", "weights"]
-    """`base`: layers that the student shares with the base begin with its weights; `weights`: the student begins as the
-    base once did, by `model.weights`."""
+    initial: Literal["teacher", "weights"]
+    """`teacher`: layers that the student shares with its teacher begin with its weights; `weights`: the student begins
+    as the base once did, by `model.weights`."""

@@ -16,7 +16,7 @@ from typing import get_args
 from core import paths, task
 from core.errors import ParamsError
 from core.files import write_json, write_text
-from core.params import TaskParams, parse
+from core.params import TaskParams, made_of, parse
 
 FILE = Path("matrix.yaml")
 HEADING = """\
@@ -51,6 +51,14 @@ def variants(params: TaskParams) -> list[str]:
     return ["base", *pruned(params), *distilled(params)]
 
 
+def ancestry(params: TaskParams, variant: str) -> list[str]:
+    """`base`, the variants over which `variant` is made of it, and itself."""
+    of, chain = made_of(params), [variant]
+    while chain[-1] != "base":
+        chain.append(of[chain[-1]])
+    return chain[::-1]
+
+
 def quantized(params: TaskParams) -> list[str]:
     """Precisions that the stage `quantize` makes of fp32."""
     return [precision for precision in params.precisions if precision != "fp32"]
@@ -77,13 +85,16 @@ AXES = ("variant", "precision")
 
 
 def instances(tasks: Mapping[str, TaskParams]) -> dict[str, dict[str, dict[str, str]]]:
-    """Stage -> key of each instance (`detection-base-int8`) -> its `task`, `variant` and `precision`."""
+    """Stage -> key of each instance (`detection-base-int8`) -> its `task`, `variant` and `precision`, and of which
+    variant it is made, in the stages that make variants."""
     found: dict[str, dict[str, dict[str, str]]] = {}
     for stage, axes in STAGES.items():
         found[stage] = {}
         for name, params in tasks.items():
             for words in product(*lists) if (lists := axes(params)) is not None else ():
                 item = dict(zip(AXES, words, strict=False))
+                if stage in ("prune", "distill"):
+                    item["of"] = made_of(params)[item["variant"]]
                 found[stage]["-".join([name, *words])] = {"task": name, **item}
     return found
 
@@ -122,7 +133,7 @@ def text(tasks: Mapping[str, TaskParams]) -> str:
     for stage, keys in instances(tasks).items():
         lines.append(f"  {stage}:" if keys else f"  {stage}: {{}}")
         for key, item in keys.items():
-            words = "".join(f", {axis}: {item[axis]}" for axis in AXES if axis in item)
+            words = "".join(f", {axis}: {item[axis]}" for axis in (*AXES, "of") if axis in item)
             lines.append(f"    {key}: {{<<: *{item['task']}{words}}}" if words else f"    {key}: *{key}")
     return "\n".join(lines) + "\n"
 

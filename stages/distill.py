@@ -1,6 +1,6 @@
-"""Train a smaller student from the base model: soft targets, and hints where the task has them.
+"""Train a smaller student from the base or another variant: soft targets, and hints where the task has them.
 
-reads   models/<task>/base/checkpoint/, data/<task>/validated/dataset/, data/<task>/augmented/dataset/
+reads   models/<task>/<of>/checkpoint/, data/<task>/validated/dataset/, data/<task>/augmented/dataset/
 writes  models/<task>/<variant>/checkpoint/
 run     python -m stages.distill detection distilled
 """
@@ -19,7 +19,7 @@ from training.fit import fit
 def distill(ctx: stage.Context) -> None:
     assert ctx.variant is not None
     settings = ctx.params.distill[ctx.variant]
-    role, base, teacher, loaders, watched = compress.begin(ctx, settings.train)
+    role, base, teacher, loaders, watched = compress.begin(ctx, settings)
     arch = role.student(base.arch, settings)
     student = role.build(arch, initial=True)
 
@@ -27,10 +27,10 @@ def distill(ctx: stage.Context) -> None:
         return role.loss(network, batch, ctx.params)
 
     counts = results.counts(student, loaders.val, hard)
-    if settings.initial == "base":
+    if settings.initial == "teacher":
         copied = inheritance.inherit(student, teacher)
         statistics.reestimate(student, loaders.train, hard)
-        print(f"{ctx.name}: {copied:,} of the student's {counts['parameters']:,} parameters begin as the base's")
+        print(f"{ctx.name}: {copied:,} of the student's {counts['parameters']:,} parameters begin as the teacher's")
     if hasattr(role, "regress"):
         role.regress(student, teacher)
     loss = compress.taught(role, teacher, settings, ctx.params)

@@ -117,8 +117,10 @@ def initial(ctx: stage.Context) -> dict[str, Any]:
 def makers(ctx: stage.Context, row: dict[str, Any]) -> list[str]:
     """Names of the stage instances that made a candidate, first to last."""
     variant, precision = row["variant"], row["precision"]
-    own = {"prune": matrix.pruned(ctx.params), "distill": matrix.distilled(ctx.params), "export": [variant]}
-    names = [f"train@{ctx.task}", *(f"{s}@{ctx.task}-{variant}" for s, made in own.items() if variant in made)]
+    names = [f"train@{ctx.task}"]
+    for each in matrix.ancestry(ctx.params, variant)[1:]:
+        names.append(f"{'prune' if each in matrix.pruned(ctx.params) else 'distill'}@{ctx.task}-{each}")
+    names.append(f"export@{ctx.task}-{variant}")
     if precision != "fp32":
         names.append(f"quantize@{ctx.task}-{variant}-{precision}")
     return [*names, f"evaluate@{ctx.task}-{variant}-{precision}"]

@@ -32,9 +32,10 @@ def plan() -> None:
     new, gone = matrix.changes(tasks)
     matrix.write(tasks)
     told = [f"{word} {_some(names)}" for word, names in (("new:", new), ("gone:", gone)) if names]
+    why = "; ".join(told) or "they lie elsewhere, or are made of others"
     raise StillhouseError(
-        f"params.yaml asks for other stages than {matrix.FILE} listed ({'; '.join(told) or 'they lie elsewhere'}). "
-        f"{matrix.FILE} is up to date now: run the same command again"
+        f"params.yaml asks for other stages than {matrix.FILE} listed ({why}). {matrix.FILE} is up to date now: run the "
+        "same command again"
     )
 
 

@@ -1,6 +1,6 @@
-"""Prune the base model structurally, then fine-tune what is left, with the unpruned model as its teacher.
+"""Prune a model structurally, the base or another variant, then fine-tune what is left with the whole one as teacher.
 
-reads   models/<task>/base/checkpoint/, data/<task>/validated/dataset/, data/<task>/augmented/dataset/
+reads   models/<task>/<of>/checkpoint/, data/<task>/validated/dataset/, data/<task>/augmented/dataset/
 writes  models/<task>/<variant>/checkpoint/
 run     python -m stages.prune detection pruned
 """
@@ -19,7 +19,7 @@ from training.fit import fit
 def prune(ctx: stage.Context) -> None:
     assert ctx.variant is not None
     settings = ctx.params.prune[ctx.variant]
-    role, base, model, loaders, watched = compress.begin(ctx, settings.train)
+    role, base, model, loaders, watched = compress.begin(ctx, settings)
 
     def hard(network: Any, batch: Any) -> Any:
         return role.loss(network, batch, ctx.params)

@@ -15,29 +15,31 @@ from training.watch import Watched, watched
 
 
 class Base(NamedTuple):
+    """The model that a smaller one is made of."""
+
     role: Any
     """The task's `model`."""
     checkpoint: Checkpoint
     network: nn.Module
-    """With the base's weights."""
+    """With its weights."""
     loaders: Loaders
-    """With the base's tokenizer or classes."""
+    """With its tokenizer or classes."""
     watched: Watched
 
 
-def begin(ctx: stage.Context, train: Any) -> Base:
-    """The base model of the context's task, and loaders for training as `train` (a section of params) says."""
+def begin(ctx: stage.Context, settings: Any) -> Base:
+    """The model that a smaller one is made of, and loaders to train that one; settings: its section of params."""
     hardware.prepare(ctx.threads, ctx.seed)
     role, data = task.load(ctx.task, "model"), task.load(ctx.task, "data")
     learnt = paths.trained_on(ctx.task, matrix.augments(ctx.params))
     ctx.run.dataset("train", learnt)
-    base = checkpoint.load(paths.checkpoint(ctx.task, "base"))
+    base = checkpoint.load(paths.checkpoint(ctx.task, settings.of))
     network = role.build(base.arch)
     network.load_state_dict(base.weights)
-    params = ctx.params.model_copy(update={"train": parts.smaller(train)})
+    params = ctx.params.model_copy(update={"train": parts.smaller(settings.train)})
     clean = paths.clean(ctx.task)
     loaders = data.loaders(clean, learnt, params, ctx.seed, base.assets)
-    return Base(role, base, network, loaders, watched(ctx.task, clean, ctx.params, train, base.assets))
+    return Base(role, base, network, loaders, watched(ctx.task, clean, ctx.params, settings.train, base.assets))
 
 
 def taught(role: Any, teacher: nn.Module, settings: Any, params: Any) -> Callable[[nn.Module, Any], dict[str, Tensor]]:

@@ -99,12 +99,12 @@ def architecture(params: Any, assets: dict[str, bytes]) -> dict[str, Any]:
 
 
 def student(teacher: dict[str, Any], settings: Any) -> dict[str, Any]:
-    """The teacher's task on another backbone; no weight is frozen, and norms where the student begins as the base."""
+    """The teacher's task on another backbone; no weight is frozen, norms where it begins as its teacher."""
     inputs = _example(teacher).shape[1]
     return teacher | {
         "backbone": _backbone(settings.backbone, inputs, teacher["image_size"]),
         "pretrained": teacher["pretrained"] and settings.backbone["name"] in backbones.PACKAGED,
-        "frozen_norm": teacher["frozen_norm"] and settings.initial == "base",
+        "frozen_norm": teacher["frozen_norm"] and settings.initial == "teacher",
         "freeze": "none",
         "hint": settings.hint,
     }

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from core import params, task
+from core import matrix, params, task
 from core.errors import ParamsError
 
 FILE = Path(__file__).resolve().parents[2] / "params.yaml"
@@ -133,6 +133,33 @@ def test_several_faults_of_one_training_are_told_together(values: dict[str, Any]
 def test_a_variant_is_named_once(values: dict[str, Any], name: str) -> None:
     values["detection"]["distill"] = {name: values["detection"]["distill"]["distilled"]}
     assert problems(values) == ["detection: a variant is named once only, in `prune` or in `distill`, and not `base`"]
+
+
+@pytest.mark.parametrize(
+    ("of", "says"),
+    [
+        ({"pruned": "slim"}, "detection: variant pruned is made `of: slim`; valid: base, distilled, pruned"),
+        ({"pruned": "pruned"}, "variants are made of each other: pruned of pruned; one of them must be of `base`"),
+        (
+            {"pruned": "distilled", "distilled": "pruned"},
+            "variants are made of each other: pruned of distilled of pruned; one of them must be of `base`",
+        ),
+    ],
+)
+def test_a_chain_of_variants_ends_in_the_base(values: dict[str, Any], of: dict[str, str], says: str) -> None:
+    for name, parent in of.items():
+        values["detection"]["prune" if name == "pruned" else "distill"][name]["of"] = parent
+    (told,) = problems(values)
+    assert says in told
+
+
+def test_a_pruned_variant_of_a_distilled_one(values: dict[str, Any]) -> None:
+    values["detection"]["prune"]["pruned"]["of"] = "distilled"
+    made = params.check(values)[1]["detection"]
+    assert matrix.ancestry(made, "pruned") == ["base", "distilled", "pruned"]
+    items = matrix.instances({"detection": made})
+    assert items["prune"]["detection-pruned"]["of"] == "distilled"
+    assert items["distill"]["detection-distilled"]["of"] == "base"
 
 
 def test_a_missing_seed_is_refused(values: dict[str, Any]) -> None:

@@ -71,24 +71,43 @@ class Run(toy.Run):
         assert path.exists()
 
 
-def test_regressors_learn_and_stay_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def role(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Role:
     monkeypatch.chdir(tmp_path)
     Path("dvc.yaml").write_text(DVC_YAML)
     Path("params.yaml").write_text("seed: 3\n")
     Path("matrix.yaml").write_text(MATRIX)
+    Path("out").mkdir()
+    return Role()
+
+
+def distilled(role: Role, teacher: Net, monkeypatch: pytest.MonkeyPatch, initial: str, **train: Any) -> Checkpoint:
+    """What the stage leaves."""
     hardware.prepare(1, 3)
-    role, teacher = Role(), Net(6)
-    base = compress.Base(role, Checkpoint({"width": 6}, teacher.state_dict(), {}), teacher, toy.loaders(), toy.WATCHED)
-    monkeypatch.setattr(compress, "begin", lambda ctx, train: base)  # a toy has no folders of data and models
-    (tmp_path / "out").mkdir()
-    settings = SimpleNamespace(train=toy.train(epochs=10, lr=0.02))
+    checkpoint_of = Checkpoint({"width": teacher.width}, teacher.state_dict(), {})
+    base = compress.Base(role, checkpoint_of, teacher, toy.loaders(), toy.WATCHED)
+    monkeypatch.setattr(compress, "begin", lambda ctx, settings: base)  # a toy has no folders of data and models
+    settings = SimpleNamespace(train=toy.train(**train), initial=initial)
     ctx: Any = SimpleNamespace(
-        name="distill@toy-student", variant="student", run=Run(), out=tmp_path / "out",
+        name="distill@toy-student", variant="student", run=Run(), out=Path("out"),
         params=SimpleNamespace(distill={"student": settings}),
     )  # fmt: skip
     distill.distill(ctx)
+    return checkpoint.load(Path("out"))
+
+
+def test_regressors_learn_and_stay_behind(role: Role, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved = distilled(role, Net(6), monkeypatch, "weights", epochs=10, lr=0.02)
     assert role.hints[-1] < 0.7 * role.hints[0]
-    counted = read_json(tmp_path / "out" / "result.json")
+    counted = read_json(Path("out") / "result.json")
     assert counted["parameters"] == results.parameters(Net(3))  # of what ships
-    saved = checkpoint.load(tmp_path / "out")
     Net(3).load_state_dict(saved.weights)  # strict: nothing more, nothing less
+
+
+@pytest.mark.parametrize("initial", ["teacher", "weights"])
+def test_a_student_may_begin_as_its_teacher(role: Role, monkeypatch: pytest.MonkeyPatch, initial: str) -> None:
+    teacher = Net(3)  # as wide as the student: all of it fits
+    before = {name: value.clone() for name, value in teacher.state_dict().items()}
+    saved = distilled(role, teacher, monkeypatch, initial, epochs=1, lr=1e-7)
+    equal = [torch.allclose(saved.weights[name], value, atol=1e-4) for name, value in before.items()]
+    assert all(equal) if initial == "teacher" else not all(equal)

@@ -23,7 +23,13 @@ ROOT = Path(__file__).resolve().parents[2]
 
 SHIPPED = params.load(ROOT / "params.yaml")[1]["detection"]
 PARAMS = SHIPPED.model_copy(
-    update={"prune": {"slim": SHIPPED.prune["pruned"]}, "distill": {"student": SHIPPED.distill["distilled"]}}
+    update={
+        "prune": {
+            "slim": SHIPPED.prune["pruned"],
+            "slimmer": SHIPPED.prune["pruned"].model_copy(update={"of": "student"}),
+        },
+        "distill": {"student": SHIPPED.distill["distilled"]},
+    }
 )
 
 
@@ -33,6 +39,7 @@ PARAMS = SHIPPED.model_copy(
         ("base", "fp32", ["export@toy-base"]),
         ("base", "int8", ["export@toy-base", "quantize@toy-base-int8"]),
         ("slim", "fp32", ["prune@toy-slim", "export@toy-slim"]),
+        ("slimmer", "fp32", ["distill@toy-student", "prune@toy-slimmer", "export@toy-slimmer"]),
         ("student", "int8", ["distill@toy-student", "export@toy-student", "quantize@toy-student-int8"]),
     ],
 )

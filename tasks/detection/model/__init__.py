@@ -57,14 +57,14 @@ def architecture(params: Any, assets: dict[str, bytes]) -> dict[str, Any]:
 
 def student(teacher: dict[str, Any], settings: Any) -> dict[str, Any]:
     """Another width of pyramid and towers, and the first `depth` of each backbone stage; no weight is frozen, and norms
-    only where the student begins as the base: blocks that lose their successors see other statistics than they were
+    only where the student begins as its teacher: blocks that lose their successors see other statistics than they were
     trained for, which are found anew.
     """
     return teacher | {
         "backbone": backbones.describe(teacher["backbone"].get("name", backbones.FIRST), {"depth": settings.depth}),
         "pyramid": {"lateral": settings.width, "smooth": settings.width},
         "towers": {name: [settings.width] * len(widths) for name, widths in teacher["towers"].items()},
-        "frozen_norm": teacher["frozen_norm"] and settings.initial == "base",
+        "frozen_norm": teacher["frozen_norm"] and settings.initial == "teacher",
         "freeze_blocks": 0,
     }
 

@@ -221,8 +221,8 @@ def test_after_pruning_no_weight_is_frozen_and_norms_as_before() -> None:
         )
 
 
-@pytest.mark.parametrize(("initial", "learnt"), [("base", False), ("weights", True)])
-def test_a_student_keeps_norms_where_it_begins_as_the_base(initial: str, learnt: bool) -> None:
+@pytest.mark.parametrize(("initial", "learnt"), [("teacher", False), ("weights", True)])
+def test_a_student_keeps_norms_where_it_begins_as_its_teacher(initial: str, learnt: bool) -> None:
     teacher = architecture(weights="packaged")
     student = role.build(role.student(teacher, SimpleNamespace(depth=0.5, width=8, initial=initial)))
     assert student.backbone.stem_norm.training == learnt
