@@ -47,11 +47,13 @@ def convolutions_int8(
     method: str = "minmax",
     quantized: Sequence[str] = QUANTIZED,
     layers: Collection[str] = LAYERS,
+    weight_bits: Literal[7, 8] = 8,
 ) -> None:
     """Static int8 per channel as quantize-dequantize pairs, up to the last of `layers`; what follows stays in float.
 
     samples: calibration data, a whole number of chunks where there are so many (`sample`); feed: the graph's inputs for
-    one of them, made when it is needed; method: one of `METHODS`; quantized: operators; layers: those with weights.
+    one of them, made when it is needed; method: one of `METHODS`; quantized: operators; layers: those with weights;
+    weight_bits: 7 where processors lack instructions for 8 (`core.cpu`), whose sums would saturate.
     """
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -71,6 +73,7 @@ def convolutions_int8(
                 op_types_to_quantize=list(quantized),
                 nodes_to_exclude=after_layers(onnx.load(prepared).graph, layers),
                 per_channel=True,
+                reduce_range=weight_bits < 8,
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
                 calibrate_method=getattr(CalibrationMethod, METHODS[method]),
@@ -89,17 +92,20 @@ def products_int8(
     target: Path,
     feeds: Sequence[Feed] | None = None,
     scales: Literal["column", "tensor"] = "column",
+    weight_bits: Literal[7, 8] = 8,
 ) -> None:
     """Matrix products by weights in int8, and tables that are read by rows (`lookups`).
 
     feeds: activations have fixed scales, from these inputs; None: uint8 with a scale found at run time. scales: of the
-    weights; one for each column is finer, one for the whole matrix computes faster where few rows are multiplied.
+    weights; one for each column is finer, one for the whole matrix computes faster where few rows are multiplied;
+    weight_bits: as above.
     """
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_dynamic, quantize_static
 
     how: dict[str, Any] = {
         "op_types_to_quantize": ["MatMul"],
         "per_channel": scales == "column",
+        "reduce_range": weight_bits < 8,
         "weight_type": QuantType.QInt8,
         "extra_options": CONSTANT,
     }

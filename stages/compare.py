@@ -42,7 +42,7 @@ def compare(ctx: stage.Context) -> None:
         "signature": first["signature"],
         "val_inputs": first["val"]["inputs"],
         "test_inputs": first["inputs"],
-        "timing": {key: timed[key] for key in ("reference", "threads", "rounds", "noisy", "peak_gflops")},
+        "timing": {key: value for key, value in timed.items() if key != "candidates"},
         "budget": ctx.params.compare.budget.model_dump(),
         "rows": rows,
         "chosen": [chosen["variant"], chosen["precision"]] if chosen else None,

@@ -16,7 +16,7 @@ from functools import partial
 from itertools import product
 from typing import Any
 
-from core import gpu, matrix, paths, stage, task
+from core import cpu, gpu, matrix, paths, stage, task
 from core.files import write_json
 from evaluation import latency, memory, operators, timing, work
 from evaluation.timing import Seconds
@@ -56,7 +56,8 @@ def measure(ctx: stage.Context) -> None:
         name: memory.peak_mb(ctx.task, folder, dataset, MEMORY_INPUTS, 1, provider)
         for name, (folder, provider) in folders.items()
     }
-    found = summary(calls, peaks, ctx.threads) | {"peak_gflops": work.peak()}
+    found = summary(calls, peaks, ctx.threads)
+    found |= {"peak_gflops": work.peak(), "int8_instructions": cpu.int8_instructions()}
     with tracking.silence():
         for name in folders:
             found["candidates"][name]["operators"] = operators.profile(partial(predictor, name, 1), inputs)

@@ -34,8 +34,8 @@ def plan() -> None:
     told = [f"{word} {_some(names)}" for word, names in (("new:", new), ("gone:", gone)) if names]
     why = "; ".join(told) or "they lie elsewhere, or are made of others"
     raise StillhouseError(
-        f"params.yaml asks for other stages than {matrix.FILE} listed ({why}). {matrix.FILE} is up to date now: run the "
-        "same command again"
+        f"params.yaml asks for other stages than {matrix.FILE} listed ({why}). {matrix.FILE} is up to date now: run "
+        "the same command again"
     )
 
 

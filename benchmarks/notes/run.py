@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import subprocess
 import sys
 import time
@@ -13,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
+from core import cpu
 
 ROOT = Path(__file__).parents[2]
 MEASURED = Path(__file__).parent / "measured"
@@ -66,13 +67,8 @@ def figures(folder: Path, task: str) -> dict[str, Any]:
 
 def machine() -> str:
     """Processor, cores and the libraries that compute."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        model = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        model = platform.machine()
     libraries = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
-    return f"{len(os.sched_getaffinity(0))} cores of {model}; {libraries}"
+    return f"{len(os.sched_getaffinity(0))} cores of {cpu.name()}; {libraries}"
 
 
 def do(*command: str, cwd: Path) -> None:

@@ -35,9 +35,10 @@ def quantize(source: Path, folder: Path, precision: str, dataset: Path, params: 
     if precision == "int8":
         images = _calibration(dataset, settings.calibration, model, seed)
         quantization.convolutions_int8(
-            source / graph, folder / graph, images, _feed, settings.method, QUANTIZED, LAYERS
+            source / graph, folder / graph, images, _feed, settings.method, QUANTIZED, LAYERS, settings.weight_bits
         )
-        how = f"static QDQ per channel, {settings.method} over {len(images)} train images"
+        bits = "" if settings.weight_bits == 8 else f", weights of {settings.weight_bits} bits"
+        how = f"static QDQ per channel, {settings.method} over {len(images)} train images{bits}"
     else:
         quantization.convolutions_fp16(source / graph, folder / graph, LAYERS)
         how = "fp16 from the first to the last convolution"

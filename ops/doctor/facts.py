@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from core import gpu
+from core import cpu, gpu
 from core.gpu import driver, libraries
 from ops.doctor import formats
 
@@ -41,15 +41,14 @@ def version(distribution: str) -> str | None:
 
 def machine() -> dict[str, Any]:
     """memory_gib: of the machine, or of this container if it has a limit."""
-    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     with contextlib.suppress(OSError, ValueError):  # no cgroup v2, or "max"
         memory = min(memory, int(Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii")))
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "cpu": names[0] if names else platform.machine(),
+        "cpu": cpu.name(),
+        "int8": cpu.int8_instructions(),
         "cores": len(os.sched_getaffinity(0)),
         "memory_gib": round(memory / 2**30, 1),
     }

@@ -21,6 +21,7 @@ def _machine(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "Python", machine["python"]
     yield "platform", machine["platform"]
     yield "CPU", f"{machine['cpu']}, {machine['cores']} cores"
+    yield "  int8", ", ".join(machine["int8"]) or "no VNNI or AMX: take `quantize.weight_bits: 7`, or sums may saturate"
     yield "memory", f"{machine['memory_gib']} GiB"
     if driver["cuda"]:
         yield "NVIDIA driver", f"{driver['version'] or 'version unknown'}, up to CUDA {driver['cuda']}"

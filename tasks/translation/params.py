@@ -110,6 +110,8 @@ class Quantize(Section):
     """Of the decoder's weights, see `compression.quantization.products_int8`; it multiplies one row at a time."""
     calibration: Positive
     """Train sentences for `static`."""
+    weight_bits: Literal[7, 8]
+    """7: for processors without instructions for 8-bit products, whose sums saturate (`python -m ops.doctor`)."""
     max_loss: float = Field(ge=0)
     """Loss of the main metric on the validation split above which the int8 model is refused as collapsed."""
 

@@ -42,7 +42,8 @@ def quantize(source: Path, folder: Path, precision: str, dataset: Path, params: 
             quantization.products_fp16(graph, target)
         else:
             scales: Any = settings.decoder_scales if name == "step" else "column"
-            quantization.products_int8(graph, target, feeds[name] if feeds else None, scales)
+            calibrated = feeds[name] if feeds else None
+            quantization.products_int8(graph, target, calibrated, scales, settings.weight_bits)
     return {"how": "half precision" if precision == "fp16" else f"{settings.mode} int8"}
 
 

@@ -218,3 +218,19 @@ def test_halving_up_to_an_output_that_others_use_keeps_it_fp32(tmp_path: Path) -
     halved = halve(model, {"trunk", "inner"}).SerializeToString()
     y, a = ort.InferenceSession(halved, providers=["CPUExecutionProvider"]).run(None, {"x": np.ones(2, np.float32)})
     assert y.dtype == np.float32 and y.tolist() == [3.0, 3.0] and a.tolist() == [0.0, 0.0]
+
+
+def test_weights_of_seven_bits(graph: Path, tmp_path: Path) -> None:
+    """For processors whose sums of 8-bit products saturate."""
+    largest = {}
+    for bits in (7, 8):
+        target = tmp_path / f"{bits}.onnx"
+        samples = list(pictures(8)[:, None])
+        quantization.convolutions_int8(
+            graph, target, samples, lambda sample: {"pixels": sample}, layers=LAYERS, weight_bits=bits
+        )
+        tensors = onnx.load(target).graph.initializer
+        weights = [numpy_helper.to_array(t) for t in tensors if t.data_type == t.INT8 and len(t.dims) == 4]
+        largest[bits] = max(np.abs(value.astype(int)).max() for value in weights)
+        assert (run(target, pictures(4)).argmax(1) == run(graph, pictures(4)).argmax(1)).mean() >= 0.75
+    assert largest[7] <= 64 < largest[8] <= 128

@@ -72,6 +72,7 @@ def compared() -> dict[str, Any]:
             "rounds": {"batch_1": 200},
             "noisy": False,
             "peak_gflops": {"fp32": 8.0, "int8": 16.0},
+            "int8_instructions": ["AVX-512 VNNI"],
         },
         "chosen": [ships["variant"], ships["precision"]] if ships else None,
         "verdict": gate.verdict(ships, rows, faster),
@@ -131,6 +132,7 @@ def test_the_report_is_one_file_without_foreign_addresses_or_markup() -> None:
     none = '<td class="n">–</td><td></td><td></td>'
     assert f'<th scope="row">Conv</th><td class="n">20.000</td>{rate.format(50)}{none}' in page
     assert f'<th scope="row">QLinearConv</th>{none}<td class="n">10.000</td>{rate.format(25)}' in page
+    assert "8 in fp32 and 16 in int8 (AVX-512 VNNI)." in page
     outside = page[page.index('<th scope="row">outside of the graph</th>') :].split("</tr>")[0]
     assert "19.000" in outside and "9.000" in outside
     assert "9 % goes to operators that base fp32 has, too, which its precision has not changed: Resize." in page

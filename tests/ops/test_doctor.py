@@ -63,7 +63,7 @@ def test_everything_here_fits_and_is_listed() -> None:
 
 def test_the_json_keeps_its_shape(report: dict[str, Any]) -> None:
     assert {key: sorted(value) for key, value in report.items() if isinstance(value, dict)} == {
-        "machine": ["cores", "cpu", "memory_gib", "platform", "python"],
+        "machine": ["cores", "cpu", "int8", "memory_gib", "platform", "python"],
         "driver": ["advice", "cuda", "error", "gpus", "version"],
         "onnxruntime": sorted(
             ["version", "distributions", "providers", "cuda", "cuda_works", "needs", "missing", "opset", "ir", "error"]

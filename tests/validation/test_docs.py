@@ -169,6 +169,7 @@ def comparison() -> dict[str, Any]:
         "task": "toy", "title": EVIL[0], "better": "higher", "metric": "map",
         "signature": EVIL[1], "val_inputs": 4, "test_inputs": 9,
         "budget": {"max_mb": 9, "max_ms": 9, "max_loss": 0.1, "worst_quality": 0.1}, "rows": [row],
-        "timing": {"threads": 2, "rounds": {"batch_1": 20}, "noisy": True, "peak_gflops": {"fp32": 1.0, "int8": 1.0}},
+        "timing": {"threads": 2, "rounds": {"batch_1": 20}, "noisy": True, "peak_gflops": {"fp32": 1.0, "int8": 1.0},
+                   "int8_instructions": [EVIL[0]]},
         "chosen": ["base", "fp32"], "verdict": {"passed": True, "why": EVIL[2]},
     }  # fmt: skip

@@ -90,5 +90,7 @@ class Quantize(Section):
     calibration: Positive
     """Train images from which activation ranges are taken."""
     method: Literal["minmax", "entropy", "percentile"]
+    weight_bits: Literal[7, 8]
+    """7: for processors without instructions for 8-bit products, whose sums saturate (`python -m ops.doctor`)."""
     max_loss: float = Field(ge=0)
     """Loss of the task's metric on the validation split above which an int8 or fp16 model is refused as collapsed."""
