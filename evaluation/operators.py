@@ -131,5 +131,5 @@ def untouched(reference: Mapping[str, Cost], shown: Mapping[str, Cost]) -> tuple
     """Of the time in a model's kernels, the share of those that are as in the reference, and their names, the longest
     first: what another precision has not changed."""
     total = sum(cost["ms"] for cost in shown.values())
-    alike = [name for name in shown if name in reference]
+    alike = sorted((name for name in shown if name in reference), key=lambda name: -shown[name]["ms"])
     return sum(shown[name]["ms"] for name in alike) / total if total else 0.0, alike

@@ -7,8 +7,6 @@ run     python -m stages.distill detection distilled
 
 from __future__ import annotations
 
-from typing import Any
-
 from compression import distillation, inheritance
 from core import paths, stage
 from core.checkpoint import Checkpoint
@@ -22,10 +20,7 @@ def distill(ctx: stage.Context) -> None:
     role, base, teacher, loaders, watched = compress.begin(ctx, settings)
     arch = role.student(base.arch, settings)
     student = role.build(arch, initial=True)
-
-    def hard(network: Any, batch: Any) -> Any:
-        return role.loss(network, batch, ctx.params)
-
+    hard = compress.labelled(role, ctx.params)
     counts = results.counts(student, loaders.val, hard)
     if settings.initial == "teacher":
         copied = inheritance.inherit(student, teacher)

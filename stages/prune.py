@@ -8,7 +8,6 @@ run     python -m stages.prune detection pruned
 from __future__ import annotations
 
 import copy
-from typing import Any
 
 from core import paths, stage
 from core.checkpoint import Checkpoint
@@ -20,10 +19,7 @@ def prune(ctx: stage.Context) -> None:
     assert ctx.variant is not None
     settings = ctx.params.prune[ctx.variant]
     role, base, model, loaders, watched = compress.begin(ctx, settings)
-
-    def hard(network: Any, batch: Any) -> Any:
-        return role.loss(network, batch, ctx.params)
-
+    hard = compress.labelled(role, ctx.params)
     taught = compress.taught(role, copy.deepcopy(model), settings, ctx.params)
     before = results.counts(model, loaders.val, hard)
     arch = role.prune(model, base.arch, settings)

@@ -65,8 +65,8 @@ def test_how_results_are_shown_trains_nothing_again(copy: Copy) -> None:
     shown = copy.folder / "tasks" / "translation" / "show.py"
     shown.write_text(shown.read_text(encoding="utf-8") + "\n# a comment\n", encoding="utf-8")
     changed = status(copy)
-    assert {name.split("@")[0] for name in changed} == {"evaluate"}
-    assert all("@translation-" in name for name in changed)
+    assert {name.split("@")[0] for name in changed} == {"evaluate", "compare"}  # which shows what it sees otherwise
+    assert all("@translation" in name for name in changed)
 
 
 def test_what_a_task_lacks_is_no_stage(copy: Copy) -> None:
@@ -109,6 +109,19 @@ def test_other_stages_are_told_before_any_other_work(copy: Copy) -> None:
     listed = copy.dvc("stage", "list", "--all", "--name-only").stdout.split()
     assert "prune@detection-small" in listed and "prune@detection-pruned" not in listed
     assert "train@translation" not in listed and "train@detection" in listed
+
+
+def test_a_chain_is_one_for_dvc_too(copy: Copy) -> None:
+    """A pruned variant of the distilled one: a stage that DVC runs behind that one, and the passport names both."""
+    edit(copy, "values['detection']['prune']['pruned']['of'] = 'distilled'")
+    told = copy.dvc("repro", "package@detection", check=False).stderr
+    assert "made of others" in told and "run the same command again" in told
+    graph = copy.dvc("dag", "--dot", "prune@detection-pruned").stdout
+    assert '"distill@detection-distilled" -> "prune@detection-pruned"' in graph
+    assert '"train@detection" -> "prune@detection-pruned"' not in graph
+    changed = status(copy)
+    assert {"prune@detection-pruned", "export@detection-pruned"} & changed == {"prune@detection-pruned"}
+    assert not {"train@detection", "distill@detection-distilled"} & changed
 
 
 def test_a_changed_value_asks_for_no_other_stages(copy: Copy) -> None:

@@ -1,4 +1,4 @@
-"""What every stage that makes a smaller model from the base begins with."""
+"""What every stage that makes a smaller model of another begins with."""
 
 from __future__ import annotations
 
@@ -42,8 +42,17 @@ def begin(ctx: stage.Context, settings: Any) -> Base:
     return Base(role, base, network, loaders, watched(ctx.task, clean, ctx.params, settings.train, base.assets))
 
 
-def taught(role: Any, teacher: nn.Module, settings: Any, params: Any) -> Callable[[nn.Module, Any], dict[str, Tensor]]:
-    """The loss of a smaller network and a batch: the labels', and how far it is from `teacher`.
+Loss = Callable[[nn.Module, Any], dict[str, Tensor]]
+"""Of a network and a batch."""
+
+
+def labelled(role: Any, params: Any) -> Loss:
+    """The loss of the labels alone."""
+    return lambda network, batch: cast("dict[str, Tensor]", role.loss(network, batch, params))
+
+
+def taught(role: Any, teacher: nn.Module, settings: Any, params: Any) -> Loss:
+    """The loss of the labels, and how far a smaller network is from `teacher`.
 
     The teacher lives in what is returned, not in the module that is trained: it is neither optimised nor saved.
     """

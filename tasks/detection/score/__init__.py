@@ -78,7 +78,7 @@ def parts(
     for name, low, high in (("small", 0, 32**2), ("medium", 32**2, 96**2), ("large", 96**2, np.inf)):
         if f"map_{name}" in metrics:
             count = int(((areas >= low) & (areas < high)).sum())
-            rows.append({"kind": "size of the box", "name": name, "count": count, "value": metrics[f"map_{name}"]})
+            rows.append({"kind": "size", "name": name, "count": count, "value": metrics[f"map_{name}"]})
     return [row for row in rows if row["count"]]
 
 
