@@ -106,7 +106,8 @@ def test_the_report(browser: webdriver.Chrome, tmp_path: Path, monkeypatch: pyte
         assert word in text
 
 
-def test_the_model_card(browser: webdriver.Chrome, tmp_path: Path) -> None:
+def test_the_model_card(browser: webdriver.Chrome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     for number, evil in enumerate(EVIL):
         facts = card.Facts(
             comparison=comparison() | {"signature": evil, "title": evil},
