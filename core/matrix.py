@@ -13,10 +13,10 @@ from itertools import product
 from pathlib import Path
 from typing import get_args
 
-from core import paths, task
+from core import chains, paths, task
 from core.errors import ParamsError
 from core.files import write_json, write_text
-from core.params import TaskParams, made_of, parse
+from core.params import TaskParams, parse
 
 FILE = Path("matrix.yaml")
 HEADING = """\
@@ -49,14 +49,6 @@ def explains(params: TaskParams) -> bool:
 def variants(params: TaskParams) -> list[str]:
     """`base`, then what is made of it: each is exported, quantized, evaluated and compared."""
     return ["base", *pruned(params), *distilled(params)]
-
-
-def ancestry(params: TaskParams, variant: str) -> list[str]:
-    """`base`, the variants over which `variant` is made of it, and itself."""
-    of, chain = made_of(params), [variant]
-    while chain[-1] != "base":
-        chain.append(of[chain[-1]])
-    return chain[::-1]
 
 
 def quantized(params: TaskParams) -> list[str]:
@@ -94,7 +86,7 @@ def instances(tasks: Mapping[str, TaskParams]) -> dict[str, dict[str, dict[str, 
             for words in product(*lists) if (lists := axes(params)) is not None else ():
                 item = dict(zip(AXES, words, strict=False))
                 if stage in ("prune", "distill"):
-                    item["of"] = made_of(params)[item["variant"]]
+                    item["of"] = chains.made_of(params)[item["variant"]]
                 found[stage]["-".join([name, *words])] = {"task": name, **item}
     return found
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer, field_validator, model_validator
 
+from core import chains
 from core import task as tasks_module
 from core.address import has_user, public
 from core.errors import ParamsError, suggest
@@ -311,30 +312,10 @@ class TaskParams(Section):
         made = [*(getattr(self, "prune", None) or {}), *(getattr(self, "distill", None) or {})]
         if "base" in made or len(set(made)) < len(made):
             raise ValueError("a variant is named once only, in `prune` or in `distill`, and not `base`")
-        rootless(made_of(self))
+        chains.check(chains.made_of(self))
         if set(self.precisions) - {"fp32"} and getattr(self, "quantize", None) is None:
             raise ValueError(f"precisions: found {self.precisions}, expected ['fp32']: there is no section `quantize`")
         return self
-
-
-def made_of(params: TaskParams) -> dict[str, str]:
-    """Each smaller variant -> the variant that it is made of."""
-    settings = {**(getattr(params, "prune", None) or {}), **(getattr(params, "distill", None) or {})}
-    return {name: getattr(each, "of", "base") for name, each in settings.items()}
-
-
-def rootless(of: dict[str, str]) -> None:
-    """Raises: ValueError naming the first variant that is not made of `base`, over however many others."""
-    for name, parent in of.items():
-        if parent != "base" and parent not in of:
-            raise ValueError(f"variant {name} is made `of: {parent}`; {suggest(parent, ['base', *of])}")
-        chain = [name]
-        while chain[-1] != "base":
-            chain.append(of[chain[-1]])
-            if chain[-1] in chain[:-1]:
-                raise ValueError(
-                    f"variants are made of each other: {' of '.join(chain)}; one of them must be of `base`"
-                )
 
 
 def _unique(value: list[str]) -> list[str]:

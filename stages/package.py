@@ -12,7 +12,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from core import lineage, matrix, onnx_session, paths, stage, task
+from core import chains, lineage, matrix, onnx_session, paths, stage, task
 from core.checkpoint import INITIAL
 from core.errors import GateError
 from core.files import read_json, sha256, write_json, write_text
@@ -118,7 +118,7 @@ def makers(ctx: stage.Context, row: dict[str, Any]) -> list[str]:
     """Names of the stage instances that made a candidate, first to last."""
     variant, precision = row["variant"], row["precision"]
     names = [f"train@{ctx.task}"]
-    for each in matrix.ancestry(ctx.params, variant)[1:]:
+    for each in chains.ancestry(ctx.params, variant)[1:]:
         names.append(f"{'prune' if each in matrix.pruned(ctx.params) else 'distill'}@{ctx.task}-{each}")
     names.append(f"export@{ctx.task}-{variant}")
     if precision != "fp32":

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from core import matrix, params, task
+from core import chains, matrix, params, task
 from core.errors import ParamsError
 
 FILE = Path(__file__).resolve().parents[2] / "params.yaml"
@@ -156,7 +156,7 @@ def test_a_chain_of_variants_ends_in_the_base(values: dict[str, Any], of: dict[s
 def test_a_pruned_variant_of_a_distilled_one(values: dict[str, Any]) -> None:
     values["detection"]["prune"]["pruned"]["of"] = "distilled"
     made = params.check(values)[1]["detection"]
-    assert matrix.ancestry(made, "pruned") == ["base", "distilled", "pruned"]
+    assert chains.ancestry(made, "pruned") == ["base", "distilled", "pruned"]
     items = matrix.instances({"detection": made})
     assert items["prune"]["detection-pruned"]["of"] == "distilled"
     assert items["distill"]["detection-distilled"]["of"] == "base"

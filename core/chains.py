@@ -1,0 +1,36 @@
+"""Which variant is made of which: `base`, smaller ones made of it, and others made `of` these."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from core.errors import suggest
+
+ROOT = "base"
+
+
+def made_of(params: Any) -> dict[str, str]:
+    """Each smaller variant of a task's params -> the variant that it is made of."""
+    settings = {**(getattr(params, "prune", None) or {}), **(getattr(params, "distill", None) or {})}
+    return {name: getattr(each, "of", ROOT) for name, each in settings.items()}
+
+
+def check(of: dict[str, str]) -> None:
+    """Raises: ValueError naming the first variant that is not made of `base`, over however many others."""
+    for name, parent in of.items():
+        if parent != ROOT and parent not in of:
+            raise ValueError(f"variant {name} is made `of: {parent}`; {suggest(parent, [ROOT, *of])}")
+        chain = [name]
+        while chain[-1] != ROOT:
+            chain.append(of[chain[-1]])
+            if chain[-1] in chain[:-1]:
+                told = " of ".join(chain)
+                raise ValueError(f"variants are made of each other: {told}; one of them must be of `{ROOT}`")
+
+
+def ancestry(params: Any, variant: str) -> list[str]:
+    """`base`, the variants over which `variant` is made of it, and itself."""
+    of, chain = made_of(params), [variant]
+    while chain[-1] != ROOT:
+        chain.append(of[chain[-1]])
+    return chain[::-1]
