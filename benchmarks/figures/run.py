@@ -7,9 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.notes.run import clone, do, machine, told
+from benchmarks.clones import clone, do, machine, told
 
-ROOT = Path(__file__).parents[2]
 MEASURED = Path(__file__).parent / "measured"
 COLUMNS = (
     *("variant", "precision", "quality", "test", "test_interval", "loss", "size_mb", "latency_ms", "speed", "speed_8"),

@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks.figures.run import MEASURED, ROOT
+from benchmarks.clones import ROOT
+from benchmarks.figures.run import MEASURED
 from evaluation.tables import short
 
 PAGE = ROOT / "docs" / "figures.md"

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 import time
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from core import cpu
+from benchmarks.clones import clone, do, machine
 
-ROOT = Path(__file__).parents[2]
 MEASURED = Path(__file__).parent / "measured"
-LIBRARIES = ("torch", "onnxruntime")
 PRECISIONS = ("fp32", "int8")
 
 
@@ -41,14 +36,6 @@ def run(preset: str, data: str | None, folder: Path) -> Path:
     return path
 
 
-def clone(folder: Path) -> str:
-    """Clone this commit, and return its id. Raises: FileExistsError when there is something at `folder`."""
-    if folder.exists():
-        raise FileExistsError(f"{folder} exists, and a run starts in a clone of its own; give another --folder")
-    do("git", "clone", "--quiet", str(ROOT), str(folder), cwd=ROOT)
-    return told("git", "rev-parse", "HEAD", cwd=ROOT)
-
-
 def figures(folder: Path, task: str) -> dict[str, Any]:
     """What the stages left of `base` in the checkout `folder`."""
     result = json.loads((folder / "models" / task / "base" / "checkpoint" / "result.json").read_text())
@@ -63,25 +50,3 @@ def figures(folder: Path, task: str) -> dict[str, Any]:
             "size_mb": scores["size_mb"],
         }
     return found | {"metric": main, "val_inputs": scores["val"]["inputs"], "test_inputs": scores["inputs"]}
-
-
-def machine() -> str:
-    """Processor, cores and the libraries that compute."""
-    libraries = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
-    return f"{len(os.sched_getaffinity(0))} cores of {cpu.name()}; {libraries}"
-
-
-def do(*command: str, cwd: Path) -> None:
-    """Run a command with this environment's programs, in sight of the user. Raises: CalledProcessError."""
-    programs = str(Path(sys.executable).parent)
-    subprocess.run(
-        command,
-        cwd=cwd,
-        check=True,
-        env=os.environ | {"PATH": f"{programs}{os.pathsep}{os.environ['PATH']}", "DVC_NO_ANALYTICS": "1"},
-    )
-
-
-def told(*command: str, cwd: Path) -> str:
-    """What a command says."""
-    return subprocess.run(command, cwd=cwd, check=True, capture_output=True, text=True).stdout.strip()

@@ -8,7 +8,8 @@ from typing import Any
 
 import yaml
 
-from benchmarks.notes.run import MEASURED, ROOT
+from benchmarks.clones import ROOT
+from benchmarks.notes.run import MEASURED
 from evaluation.tables import short
 
 PAGE = ROOT / "docs" / "notes.md"

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks import clones
 from benchmarks.figures import run, table
 
 
@@ -56,5 +57,5 @@ def test_figures_are_read_from_a_finished_checkout(tmp_path: Path, monkeypatch: 
 
 
 def test_every_measurement_is_of_a_preset() -> None:
-    assert set(table.PRESETS) <= {path.stem for path in (run.ROOT / "presets").glob("*.yaml")}
+    assert set(table.PRESETS) <= {path.stem for path in (clones.ROOT / "presets").glob("*.yaml")}
     assert {path.stem for path in run.MEASURED.glob("*.json")} <= set(table.PRESETS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from benchmarks import clones
 from benchmarks.notes import run, table
 
 FOUND = {
@@ -31,5 +32,5 @@ def test_a_row_holds_both_figures_and_says_what_is_missing(tmp_path: Path) -> No
 
 def test_every_experiment_is_a_preset_and_every_measurement_an_experiment() -> None:
     names = {experiment["preset"] for experiment in table.experiments()}
-    assert names <= {path.stem for path in (run.ROOT / "presets").glob("*.yaml")}
+    assert names <= {path.stem for path in (clones.ROOT / "presets").glob("*.yaml")}
     assert {path.stem for path in run.MEASURED.glob("*.json")} <= names
