@@ -253,7 +253,7 @@ class Model(Protocol):
         """Like `loss`, for distillation: hard and soft targets (and hints) together."""
 
     def regress(self, student: torch.nn.Module, teacher: torch.nn.Module) -> None:
-        """Optional: give the student what its hints need while it is trained (`compression.distillation.attach`)."""
+        """Optional: give the student what its hints need in training (`compression.networks.distillation.attach`)."""
 
     def predictions(self, model: torch.nn.Module, batch: Any, assets: dict[str, bytes]) -> list[Any]:
         """Of a validation batch, in eval mode: what `Predictor` would return, for the `batch["positions"]` in `val`."""
@@ -278,12 +278,26 @@ class Quantize(Protocol):
     """Role `quantize`: fp32 model folder -> int8 or fp16 model folder."""
 
     def quantize(
-        self, source: Path, folder: Path, precision: str, dataset: Path, params: Any, seed: int
+        self,
+        source: Path,
+        folder: Path,
+        precision: str,
+        dataset: Path,
+        params: Any,
+        seed: int,
+        floats: Mapping[str, tuple[str, ...]] | None = None,
     ) -> dict[str, Any]:
         """Write a model folder of the same form; return notes for the log. Calibration reads the train split only.
 
-        The stage then looks on `val` whether the task's metric has collapsed.
+        floats: file of a graph -> names of its nodes that int8 leaves in float. The stage then looks on `val` what the
+        task's metric has lost; where that is more than `quantize.rescue`, it tries what the next two tell it.
         """
+
+    def feeds(self, source: Path, dataset: Path, params: Any, seed: int) -> dict[str, list[dict[str, np.ndarray]]]:
+        """What each graph of a model folder, by its file, is given of a few train samples."""
+
+    def others(self, params: Any) -> dict[str, Any]:
+        """Other ways to make int8, in words -> params."""
 
 
 class Predict(Protocol):

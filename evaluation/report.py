@@ -50,6 +50,7 @@ def render(comparison: dict[str, Any], pareto: Path, differences: dict[str, Any]
         splits=splits(validation["clean"]),
         operators=operator_table(comparison, shown),
         untouched=untouched(comparison, shown),
+        rescues=rescues(comparison),
         contact_sheet=paths.augmented(task) / "contact_sheet.png",
         explanations=explanations(paths.explanation(task, *shown)),
         curves=_curves(comparison),
@@ -74,6 +75,16 @@ def untouched(comparison: dict[str, Any], shown: list[str]) -> tuple[float, list
     if row["precision"] == reference["precision"]:
         return None
     return operators.untouched(reference["operators"], row["operators"])
+
+
+def rescues(comparison: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Candidate -> what was tried because quantization had lost too much (`compression.graphs.rescue.story`)."""
+    found = {}
+    for row in comparison["rows"]:
+        notes = paths.model(comparison["task"], row["variant"], row["precision"]) / "quantization.json"
+        if notes.is_file() and "rescue" in (noted := read_json(notes)):
+            found[gate.name(row)] = noted["rescue"]
+    return found
 
 
 def _row(comparison: dict[str, Any], pair: list[str]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ run     python -m stages.distill detection distilled
 
 from __future__ import annotations
 
-from compression import distillation, inheritance
+from compression.networks import distillation, inheritance
 from core import paths, stage
 from core.checkpoint import Checkpoint
 from training import compress, results, statistics

@@ -11,7 +11,7 @@ import copy
 
 from core import paths, stage
 from core.checkpoint import Checkpoint
-from training import compress, results, statistics
+from training import compress, gradients, results, statistics
 from training.fit import fit
 
 
@@ -21,6 +21,8 @@ def prune(ctx: stage.Context) -> None:
     role, base, model, loaders, watched = compress.begin(ctx, settings)
     hard = compress.labelled(role, ctx.params)
     taught = compress.taught(role, copy.deepcopy(model), settings, ctx.params)
+    if settings.importance == "taylor":
+        gradients.accumulate(model, loaders.train, hard)
     before = results.counts(model, loaders.val, hard)
     arch = role.prune(model, base.arch, settings)
     after = results.counts(model, loaders.val, hard)

@@ -49,7 +49,7 @@ def settings(**sections: dict[str, Any]) -> Params:
         "model": {"image_size": [64, 96], "width": 8, "tower": 1, "weights": "none", "max_detections": 20},
         "train": {"batch_size": 4, "workers": 0, "freeze_blocks": 0},
         "export": {"samples": 4},
-        "quantize": {"calibration": 8, "max_loss": 1.0},
+        "quantize": {"calibration": 8, "rescue": None, "max_loss": 1.0},
     }
     jitter = {"scale": [0.8, 1.25], "aspect": 0.1, "colour": 0.2, "flip_horizontal": 0.5, "flip_vertical": 0.5}
     values["train"]["jitter"] |= jitter

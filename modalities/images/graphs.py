@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from compression import folding
+from compression.networks import folding
 from core.files import write_json
 from core.onnx_session import session
 from core.task import Graph

@@ -17,41 +17,79 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compression import quantization
+from compression.graphs import calibration, layers, quantization
+from compression.graphs.sensitivity import Floats
 from core.files import read_json
 from modalities.images.inputs.decode import coloured, decode, fit
 from modalities.images.predict.pictures import inputs, network_input
 
 LAYERS = ("Conv", "Gemm")
 """Operators with weights."""
-QUANTIZED = (*quantization.QUANTIZED, "Gemm", "MaxPool")
+QUANTIZED = (*layers.QUANTIZED, "Gemm", "MaxPool")
+MORE = 4
+"""Times as many images calibrate where too few did not do."""
 
 
-def quantize(source: Path, folder: Path, precision: str, dataset: Path, params: Any, seed: int) -> dict[str, Any]:
-    """Write the model folder; calibration reads the train split. Returns: how it was made."""
+def quantize(
+    source: Path,
+    folder: Path,
+    precision: str,
+    dataset: Path,
+    params: Any,
+    seed: int,
+    floats: Floats | None = None,
+) -> dict[str, Any]:
+    """Write the model folder; calibration reads the train split. See `core.task.Quantize`."""
     settings, model = params.quantize, read_json(source / "model.json")
     (graph,) = model["graphs"]
     shutil.copyfile(source / "model.json", folder / "model.json")
     if precision == "int8":
         images = _calibration(dataset, settings.calibration, model, seed)
-        quantization.convolutions_int8(
-            source / graph, folder / graph, images, _feed, settings.method, QUANTIZED, LAYERS, settings.weight_bits
+        count = quantization.convolutions_int8(
+            source / graph,
+            folder / graph,
+            images,
+            _feed,
+            settings.method,
+            QUANTIZED,
+            LAYERS,
+            settings.weight_bits,
+            (floats or {}).get(graph, ()),
         )
         bits = "" if settings.weight_bits == 8 else f", weights of {settings.weight_bits} bits"
-        how = f"static QDQ per channel, {settings.method} over {len(images)} train images{bits}"
+        how = f"static QDQ per channel, {settings.method} over {count} train images{bits}"
     else:
         quantization.convolutions_fp16(source / graph, folder / graph, LAYERS)
         how = "fp16 from the first to the last convolution"
     return {"how": how}
 
 
+def feeds(source: Path, dataset: Path, params: Any, seed: int) -> dict[str, list[calibration.Feed]]:
+    """See `core.task.Quantize`."""
+    model = read_json(source / "model.json")
+    (graph,) = model["graphs"]
+    return {graph: [_feed(image) for image in _calibration(dataset, calibration.CHUNK, model, seed)]}
+
+
+def others(params: Any) -> dict[str, Any]:
+    """See `core.task.Quantize`: more images, and ranges that leave out rare large numbers, or do not."""
+    settings = params.quantize
+    more = settings.model_copy(update={"calibration": MORE * settings.calibration})
+    method = "minmax" if settings.method != "minmax" else "percentile"
+    changed = {
+        f"{MORE} times as many calibration images": more,
+        f"{MORE} times as many, ranges by {method}": more.model_copy(update={"method": method}),
+    }
+    return {told: params.model_copy(update={"quantize": each}) for told, each in changed.items()}
+
+
 def _calibration(dataset: Path, count: int, model: dict[str, Any], seed: int) -> list[NDArray[np.uint8]]:
     """A seeded choice of train images as the network sees them, a whole number of chunks where there are so many."""
     paths = inputs(dataset, "train")
-    chosen = quantization.sample(len(paths), count, seed)
+    chosen = calibration.sample(len(paths), count, seed)
     size, colour = tuple(model["image_size"]), "grey" if model["inputs"]["images"]["shape"][1] == 1 else "rgb"
     return [coloured(fit(decode(paths[index]), (size[0], size[1]))[0], colour) for index in chosen]
 
 
-def _feed(image: NDArray[np.uint8]) -> quantization.Feed:
+def _feed(image: NDArray[np.uint8]) -> calibration.Feed:
     return {"images": network_input([image])}

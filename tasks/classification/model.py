@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from compression import distillation, pruning
+from compression.networks import distillation, pruning
 from core.errors import ParamsError
 from modalities.images import backbones
 from modalities.images.backbones import packaged, tuning
@@ -170,7 +170,8 @@ def prune(model: nn.Module, arch: dict[str, Any], settings: Any) -> dict[str, An
     Returns: the architecture of what is left; no weight is frozen, since every layer must recover. Norms that the base
     keeps are kept here, too, with the statistics that stage `prune` finds anew.
     """
-    pruning.prune(model, _example(arch), settings.ratio, (model.head,), output_transform=lambda given: list(given[:2]))
+    tensors, by = (lambda given: list(given[:2])), settings.importance
+    pruning.prune(model, _example(arch), settings.ratio, (model.head,), output_transform=tensors, importance=by)
     model.arch = arch | {"backbone": backbones.widths(model.backbone), "freeze": "none"}
     return model.arch
 

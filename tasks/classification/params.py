@@ -54,7 +54,7 @@ class Train(TrainParams):
 
 
 class Prune(compression.Prune):
-    """`ratio` is of the channels of every layer but the predicting one, rounded (`compression/pruning.py`)."""
+    """`ratio` is of the channels of every layer but the predicting one, rounded (`compression/networks/pruning.py`)."""
 
     hint: Literal["none", "attention"]
     hint_weight: float = Field(ge=0)

@@ -86,7 +86,7 @@ class Train(TrainParams):
 
 
 class Prune(compression.Prune):
-    """`ratio` is of the channels of every layer but the predicting ones, rounded (`compression/pruning.py`)."""
+    """`ratio` is of the channels of every layer but the predicting ones, rounded: `compression/networks/pruning.py`."""
 
     hint_weight: float = Field(ge=0)
     train: Train

@@ -91,6 +91,8 @@ class Train(TrainParams):
 class Prune(compression.Prune):
     """`ratio` is of feed-forward units and heads."""
 
+    importance: Literal["magnitude", "taylor"]
+    """There is no BatchNorm."""
     train: Train
 
 
@@ -104,16 +106,10 @@ class Distill(compression.Distill):
     train: Train
 
 
-class Quantize(Section):
+class Quantize(compression.Quantize):
     mode: Literal["dynamic", "static"]
     decoder_scales: Literal["column", "tensor"]
-    """Of the decoder's weights, see `compression.quantization.products_int8`; it multiplies one row at a time."""
-    calibration: Positive
-    """Train sentences for `static`."""
-    weight_bits: Literal[7, 8]
-    """7: for processors without instructions for 8-bit products, whose sums saturate (`python -m ops.doctor`)."""
-    max_loss: float = Field(ge=0)
-    """Loss of the main metric on the validation split above which the int8 model is refused as collapsed."""
+    """Of the decoder's weights: `compression.graphs.quantization.products_int8`; it multiplies one row at a time."""
 
 
 class Decode(Section):

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from compression import quantization
+from compression.graphs import calibration, quantization
+from compression.graphs.sensitivity import Floats
 from modalities.text.inputs import languages, tokenizer
 from modalities.text.inputs.tokenizer import EOS
 from modalities.text.predict.search import Arrays, search
@@ -28,23 +29,48 @@ CALIBRATED_TOKENS = 12
 CALIBRATION_BATCH = 16
 
 
-def quantize(source: Path, folder: Path, precision: str, dataset: Path, params: Any, seed: int) -> dict[str, Any]:
+def quantize(
+    source: Path,
+    folder: Path,
+    precision: str,
+    dataset: Path,
+    params: Any,
+    seed: int,
+    floats: Floats | None = None,
+) -> dict[str, Any]:
     """See `core.task.Quantize`."""
     settings = params.quantize
     for name in BESIDE:
         shutil.copyfile(source / name, folder / name)
-    feeds = None
+    calibrated = None
     if precision == "int8" and settings.mode == "static":
-        feeds = _calibration(source, dataset, settings.calibration, seed)
+        calibrated = _calibration(source, dataset, settings.calibration, seed)
     for name in GRAPHS:
         graph, target = source / f"{name}.onnx", folder / f"{name}.onnx"
         if precision == "fp16":
             quantization.products_fp16(graph, target)
         else:
             scales: Any = settings.decoder_scales if name == "step" else "column"
-            calibrated = feeds[name] if feeds else None
-            quantization.products_int8(graph, target, calibrated, scales, settings.weight_bits)
+            feeds = calibrated[name] if calibrated else None
+            kept = (floats or {}).get(graph.name, ())
+            quantization.products_int8(graph, target, feeds, scales, settings.weight_bits, kept)
     return {"how": "half precision" if precision == "fp16" else f"{settings.mode} int8"}
+
+
+def feeds(source: Path, dataset: Path, params: Any, seed: int) -> dict[str, list[calibration.Feed]]:
+    """See `core.task.Quantize`."""
+    return {f"{name}.onnx": fed for name, fed in _calibration(source, dataset, CALIBRATION_BATCH, seed).items()}
+
+
+def others(params: Any) -> dict[str, Any]:
+    """See `core.task.Quantize`: scales of their own for the columns of the decoder's weights, and for each input."""
+    settings, changed = params.quantize, {}
+    if settings.decoder_scales != "column":
+        settings = settings.model_copy(update={"decoder_scales": "column"})
+        changed["a scale for each column of the decoder's weights"] = settings
+    if settings.mode == "static":
+        changed["scales of activations found at run time"] = settings.model_copy(update={"mode": "dynamic"})
+    return {told: params.model_copy(update={"quantize": each}) for told, each in changed.items()}
 
 
 def _calibration(source: Path, dataset: Path, sentences: int, seed: int) -> dict[str, list[Arrays]]:

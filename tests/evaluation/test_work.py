@@ -10,7 +10,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from compression import quantization
+from compression.graphs import quantization
 from core import onnx_session
 from evaluation import operators, work
 from evaluation.work import Weight

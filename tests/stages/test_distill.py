@@ -14,7 +14,7 @@ from torch import Tensor, nn
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "training"))
 import toy
 
-from compression import distillation
+from compression.networks import distillation
 from core import checkpoint
 from core.checkpoint import Checkpoint
 from core.files import read_json

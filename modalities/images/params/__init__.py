@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
+from core import compression
 from core.params import DataParams, Positive, Probability, Section, ValidateParams
 
 Size = Annotated[list[Positive], Field(min_length=2, max_length=2)]
@@ -86,11 +87,5 @@ class Explain(Section):
     """`lime`, `kernel_shap`: so many coverings are tried."""
 
 
-class Quantize(Section):
-    calibration: Positive
-    """Train images from which activation ranges are taken."""
+class Quantize(compression.Quantize):
     method: Literal["minmax", "entropy", "percentile"]
-    weight_bits: Literal[7, 8]
-    """7: for processors without instructions for 8-bit products, whose sums saturate (`python -m ops.doctor`)."""
-    max_loss: float = Field(ge=0)
-    """Loss of the task's metric on the validation split above which an int8 or fp16 model is refused as collapsed."""

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from compression import distillation
+from compression.networks import distillation
 from tasks.detection.model.fcos import Predictions
 from tasks.detection.model.losses import BOX_WEIGHT, GAMMA, detection_loss, giou
 

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from compression import folding
+from compression.networks import folding
 from tasks.detection.model.fcos import FCOS, Tower
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from compression import pruning
+from compression.networks import pruning
 from modalities.images import backbones
 from tasks.detection.model.fcos import FCOS
 
@@ -20,7 +20,8 @@ def prune(model: nn.Module, arch: dict[str, Any], settings: Any) -> dict[str, An
     """
     assert isinstance(model, FCOS)
     heads = (model.class_head, model.box_head, model.scales)
-    pruning.prune(model, torch.zeros(1, 3, 64, 64), settings.ratio, heads, output_transform=_tensors)
+    example = torch.zeros(1, 3, 64, 64)
+    pruning.prune(model, example, settings.ratio, heads, output_transform=_tensors, importance=settings.importance)
     model.arch = arch | widths(model) | {"freeze_blocks": 0}
     return model.arch
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from compression import distillation
+from compression.networks import distillation
 from tasks.translation.model.losses import hard_targets, teacher_forced
 
 

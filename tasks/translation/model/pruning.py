@@ -1,7 +1,8 @@
 """Structured pruning with torch-pruning (Fang et al. 2023): whole heads and feed-forward units leave.
 
 Embeddings, the model's width and the output projection stay, since every layer shares them; a GRU loses readout units.
-What is removed has the smallest weights: L2 norm over everything that belongs to a head or a unit (Li et al. 2017).
+What is removed has the least importance (`compression.networks.pruning.Importance`) over everything that belongs to a
+head or a unit.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import torch
 import torch_pruning
 from torch import nn
 
-from compression.pruning import nothing_left
+from compression.networks.pruning import Importance, importance_of, nothing_left
 from modalities.text.backbones.gru import GRU
 from modalities.text.backbones.transformer import CrossAttention, FeedForward, SelfAttention
 
@@ -25,9 +26,10 @@ def prune(model: nn.Module, arch: dict[str, Any], settings: Any) -> dict[str, An
     Changes `model` in place. Returns: the architecture of what is left.
     Raises: TrainingError when a layer would be left without a unit or a head.
     """
-    arch = copy.deepcopy(arch)
+    arch, by = copy.deepcopy(arch), settings.importance
     if isinstance(model, GRU):
-        arch["readout"] = _units("readout", model.readout, model.output, settings.ratio)
+        arch["readout"] = _units("readout", model.readout, model.output, settings.ratio, by)
+        model.zero_grad(set_to_none=True)
         model.arch = arch
         return arch
     for side in ("encoder", "decoder"):
@@ -35,34 +37,35 @@ def prune(model: nn.Module, arch: dict[str, Any], settings: Any) -> dict[str, An
             name = f"{side} layer {i}"
             feed_forward: FeedForward = layer.feed_forward
             sizes["feed_forward"] = _units(
-                f"{name} feed-forward", feed_forward.expand, feed_forward.contract, settings.ratio
+                f"{name} feed-forward", feed_forward.expand, feed_forward.contract, settings.ratio, by
             )
-            sizes["heads"] = _heads(f"{name} self-attention", layer.attention, settings.ratio)
+            sizes["heads"] = _heads(f"{name} self-attention", layer.attention, settings.ratio, by)
             if side == "decoder":
-                sizes["cross_heads"] = _heads(f"{name} cross-attention", layer.cross, settings.ratio)
+                sizes["cross_heads"] = _heads(f"{name} cross-attention", layer.cross, settings.ratio, by)
+    model.zero_grad(set_to_none=True)
     model.arch = arch
     model.heads = [sizes["heads"] for sizes in arch["decoder"]]
     model.cross_heads = [sizes["cross_heads"] for sizes in arch["decoder"]]
     return arch
 
 
-def _units(name: str, expand: nn.Linear, contract: nn.Linear, ratio: float) -> int:
+def _units(name: str, expand: nn.Linear, contract: nn.Linear, ratio: float, by: Importance) -> int:
     """Prune the units between two linear layers; returns how many are left."""
-    importance = expand.weight.detach().square().sum(1) + contract.weight.detach().square().sum(0)
+    importance = importance_of(expand.weight, by).sum(1) + importance_of(contract.weight, by).sum(0)
     dropped = _weakest(name, "units", importance, ratio)
     torch_pruning.prune_linear_out_channels(expand, dropped)
     torch_pruning.prune_linear_in_channels(contract, dropped)
     return expand.out_features
 
 
-def _heads(name: str, attention: SelfAttention | CrossAttention, ratio: float) -> int:
+def _heads(name: str, attention: SelfAttention | CrossAttention, ratio: float, by: Importance) -> int:
     """Prune whole heads: their rows of every projection and their columns of the output; returns how many are left."""
     width = attention.head_width
     heads = attention.output.in_features // width
     fused = [attention.projection] if isinstance(attention, SelfAttention) else [attention.query, attention.key_value]
-    importance = attention.output.weight.detach().square().sum(0).view(heads, width).sum(1)
+    importance = importance_of(attention.output.weight, by).sum(0).view(heads, width).sum(1)
     for layer in fused:
-        importance += layer.weight.detach().square().sum(1).view(-1, heads, width).sum((0, 2))
+        importance += importance_of(layer.weight, by).sum(1).view(-1, heads, width).sum((0, 2))
     dropped = _weakest(name, "heads", importance, ratio)
     columns = [head * width + i for head in dropped for i in range(width)]
     for layer in fused:

@@ -12,7 +12,7 @@ import torch
 from test_backbones import SMALL, make, pictures
 from torch import nn
 
-from compression.folding import fold
+from compression.networks.folding import fold
 from core.task import Graph
 from stages.export import write_graph
 

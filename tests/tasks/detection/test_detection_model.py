@@ -75,7 +75,7 @@ def test_any_pyramid_carries_a_detector(name: str) -> None:
 def test_a_detector_on_another_backbone_prunes_and_folds(name: str) -> None:
     arch = architecture(backbone=name)
     network = scatter(role.build(arch))
-    left = json.loads(json.dumps(role.prune(network, arch, SimpleNamespace(ratio=0.3))))
+    left = json.loads(json.dumps(role.prune(network, arch, SimpleNamespace(ratio=0.3, importance="magnitude"))))
     again = role.build(left).eval()
     again.load_state_dict(network.state_dict())
     with torch.no_grad():
@@ -112,7 +112,7 @@ def test_a_block_that_pruning_makes_as_wide_as_its_input_gets_no_shortcut() -> N
     """80 and 112 channels of the stages of stride 16 both become 16: the block between them had no shortcut."""
     arch = architecture()
     network = role.build(arch)
-    left = json.loads(json.dumps(role.prune(network, arch, SimpleNamespace(ratio=0.85))))
+    left = json.loads(json.dumps(role.prune(network, arch, SimpleNamespace(ratio=0.85, importance="magnitude"))))
     outs = [block["out"] for block in left["backbone"]["blocks"]]
     assert outs[7] == outs[8] == 16
     again = role.build(left)
@@ -199,7 +199,7 @@ def test_pruning_leaves_what_its_architecture_says() -> None:
     arch = architecture(width=32)
     network = role.build(arch)
     before = sum(parameter.numel() for parameter in network.parameters())
-    left = json.loads(json.dumps(role.prune(network, arch, SimpleNamespace(ratio=0.5))))
+    left = json.loads(json.dumps(role.prune(network, arch, SimpleNamespace(ratio=0.5, importance="magnitude"))))
     assert sum(parameter.numel() for parameter in network.parameters()) < 0.4 * before
     assert left["pyramid"] == {"lateral": 16, "smooth": 16} and left["towers"]["classes"] == [16]
     assert left["backbone"]["blocks"][-1]["out"] == 96 and network.training
@@ -214,7 +214,7 @@ def test_after_pruning_no_weight_is_frozen_and_norms_as_before() -> None:
     for weights in ("packaged", "none"):
         arch = architecture(weights=weights)
         network = role.build(arch)
-        left = role.prune(network, arch, SimpleNamespace(ratio=0.3))
+        left = role.prune(network, arch, SimpleNamespace(ratio=0.3, importance="magnitude"))
         assert all(parameter.requires_grad for parameter in network.parameters())
         assert (
             role.build(left).backbone.stem_norm.training == network.backbone.stem_norm.training == (weights == "none")
@@ -233,7 +233,7 @@ def test_a_fully_pruned_layer_is_refused() -> None:
     """docs/faults.md 75."""
     arch = architecture()
     with pytest.raises(TrainingError, match=r"leaves nothing of layer .* \(8 channels\); the largest ratio .* 0.88"):
-        role.prune(role.build(arch), arch, SimpleNamespace(ratio=0.945))
+        role.prune(role.build(arch), arch, SimpleNamespace(ratio=0.945, importance="magnitude"))
 
 
 def test_nms_by_hand() -> None:

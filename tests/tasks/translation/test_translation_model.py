@@ -16,7 +16,7 @@ from modalities.text.backbones.dropout import Dropout
 from modalities.text.inputs.tokenizer import BOS, EOS, PAD
 from tasks.translation import model
 from tasks.translation.model.losses import hard_targets
-from training import optimizer, watch
+from training import gradients, optimizer, watch
 
 KINDS = [
     {"arch": "transformer", "attention": True},
@@ -110,11 +110,14 @@ def test_adams_constants_are_those_of_the_paper(made: tuple[Any, ...]) -> None:
     assert all((group["betas"], group["eps"], group["lr"]) == ((0.9, 0.98), 1e-9, params.train.lr) for group in groups)
 
 
-def test_pruning_shrinks_every_layer_and_can_be_rebuilt(made: tuple[Any, ...]) -> None:
+@pytest.mark.parametrize("importance", ["magnitude", "taylor"])
+def test_pruning_shrinks_every_layer_and_can_be_rebuilt(made: tuple[Any, ...], importance: str) -> None:
     net, arch, loaders, params = made
     copy = model.build(arch)
     copy.load_state_dict(net.state_dict())
-    pruned = model.prune(copy, arch, SimpleNamespace(ratio=0.5))
+    if importance == "taylor":
+        gradients.accumulate(copy, loaders.train, lambda network, batch: model.loss(network, batch, params), 2)
+    pruned = model.prune(copy, arch, SimpleNamespace(ratio=0.5, importance=importance))
     again = model.build(pruned)
     again.load_state_dict(copy.state_dict())
     count = [sum(p.numel() for p in m.parameters()) for m in (net, again)]
@@ -142,7 +145,7 @@ def test_pruning_removes_what_does_nothing(folder: Path) -> None:
             layer.feed_forward.expand.weight[::4] = 0
         batch = next(iter(loaders.train))
         before = net(batch["source"], batch["target"])
-        model.prune(net, arch, SimpleNamespace(ratio=0.25))
+        model.prune(net, arch, SimpleNamespace(ratio=0.25, importance="magnitude"))
         torch.testing.assert_close(net(batch["source"], batch["target"]), before, atol=1e-5, rtol=1e-4)
 
 
@@ -150,7 +153,7 @@ def test_a_layer_pruned_away_is_an_error(folder: Path) -> None:
     """docs/faults.md 75."""
     net, arch, _ = tiny.trained(folder, tiny.settings())
     with pytest.raises(TrainingError, match=r"leaves nothing of layer encoder layer 0 self-attention \(4 heads\)"):
-        model.prune(net, arch, SimpleNamespace(ratio=0.9))
+        model.prune(net, arch, SimpleNamespace(ratio=0.9, importance="magnitude"))
 
 
 def test_a_student_is_smaller_and_follows_its_teacher(made: tuple[Any, ...]) -> None:

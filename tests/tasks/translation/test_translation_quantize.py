@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import onnx
+import planted
 import pytest
 import translation_tiny as tiny
-from onnx import numpy_helper
 
-from compression import lookups
+from compression.graphs import lookups
+from core import onnx_session
 from core.errors import ModelError
 from stages import quantize as stage
 from tasks.translation.predict import Predictor
@@ -47,25 +51,34 @@ def test_smaller_and_still_right(made: tiny.Exported, tmp_path: Path, precision:
             assert max(math.prod(tensor.dims) for tensor in floats) < lookups.SMALLEST, "no table is left in fp32"
 
 
-def test_collapse_is_refused(made: tiny.Exported, tmp_path: Path) -> None:
-    """docs/faults.md 74: weights that 8 bits cannot hold (one huge value in each column) lose the sentence."""
-    _, source, data, _ = made
-    target, broken = tmp_path / "collapsed", tmp_path / "broken"
-    target.mkdir()
-    broken.mkdir()
-    for path in source.iterdir():
-        (broken / path.name).write_bytes(path.read_bytes())
-    model = onnx.load(broken / "step.onnx")
-    projection = next(t for t in model.graph.initializer if t.name.endswith("projection"))
-    weights = numpy_helper.to_array(projection).copy()
-    weights[0] = 1e4  # the same for every subword, so fp32 ranks them as before; 8 bits have no room for the rest
-    projection.CopyFrom(numpy_helper.from_array(weights, projection.name))
-    onnx.save(model, broken / "step.onnx")
-    params = tiny.settings(quantize={"mode": "dynamic", "max_loss": 1.0})
-    quantize(broken, target, "int8", data, params, 7)
+@pytest.fixture
+def broken(made: tiny.Exported, tmp_path: Path) -> stage.Job:
+    """Weights that 8 bits cannot hold: one huge value in each column, the same for every subword, so fp32 ranks them
+    as before."""
+    source, aside = tmp_path / "broken", tmp_path / "aside"
+    shutil.copytree(made.folder, source)
+    aside.mkdir()
+    planted.huge_row(source / "step.onnx", "projection")
+    onnx_session.seal(source)
+    return stage.Job("translation", "int8", source, made.data, made.params, 7, aside, 1)
 
-    def look(folder: Path) -> float:
-        return stage.quality("translation", folder, data, params, 7)
 
+def job(broken: stage.Job, **settings: Any) -> stage.Job:
+    quantized = broken.params.quantize.model_copy(update=settings)
+    return dataclasses.replace(broken, params=broken.params.model_copy(update={"quantize": quantized}))
+
+
+def test_collapse_is_refused(broken: stage.Job, tmp_path: Path) -> None:
+    """docs/faults.md 74."""
     with pytest.raises(ModelError, match=r"collapses: .* in int8: BLEU on the validation split goes from"):
-        stage.checked("translation", "int8", broken, target, params, look)
+        stage.rescued(job(broken, rescue=None, max_loss=1.0), tmp_path / "out")
+
+
+@pytest.mark.parametrize("mode", ["dynamic", pytest.param("static", marks=pytest.mark.slow)])
+def test_a_huge_row_is_rescued(broken: stage.Job, tmp_path: Path, mode: str) -> None:
+    """docs/faults.md 146: the projection alone stays in float, and BLEU comes back."""
+    notes = stage.rescued(job(broken, mode=mode, calibration=16, rescue=0.5, max_loss=1.0), tmp_path / "out")
+    first, kept = notes["rescue"]["tried"][0], notes["rescue"]["kept"]
+    assert first["loss"] > 1.0 and notes["loss"] <= 0.5
+    assert "projection" in kept[0]["layer"] and len(kept) <= 2
+    assert "channels of its weights reach less than" in kept[0]["why"]

@@ -12,9 +12,10 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from compression import pruning
+from compression.networks import pruning
 from core.errors import TrainingError
 from modalities.images import backbones
+from training import gradients
 
 CASES: list[tuple[str, dict[str, Any]]] = [
     ("mlp", {"widths": [64, 48]}),
@@ -98,3 +99,38 @@ def test_a_layer_of_which_nothing_would_be_left_is_named() -> None:
     with pytest.raises(TrainingError, match=r"leaves nothing of layer backbone.linears.1 \(4 units\).* 0.75"):
         pruning.prune(network, torch.zeros(1, 3, 8, 8), 0.9, [network.head])
     assert network.backbone.linears[0].out_features == 16
+
+
+def half_dead() -> nn.Sequential:
+    """Every second channel has large weights, and is dead behind its bias, its BatchNorm or the ReLU."""
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, 32, 3), nn.BatchNorm2d(32), nn.ReLU(), nn.Conv2d(32, 4, 1)).eval()
+    with torch.no_grad():
+        network[0].weight[::2] *= 10
+        network[1].weight[::2] = 1e-6
+        network[1].bias[::2] = -1
+    return network
+
+
+@pytest.mark.parametrize("importance", ["taylor", "bn_scale"])
+def test_other_importance_sees_channels_that_are_dead_in_spite_of_their_weights(importance: Any) -> None:
+    network = half_dead()
+    x = torch.rand(4, 3, 8, 8)
+    with torch.no_grad():
+        before = network(x)
+    if importance == "taylor":
+        gradients.accumulate(network, [x, -x], lambda model, batch: {"loss": model(batch).square().sum()})
+    pruning.prune(network, x[:1], 0.5, [network[3]], importance=importance)
+    assert network[0].out_channels == 16 and all(parameter.grad is None for parameter in network.parameters())
+    with torch.no_grad():
+        torch.testing.assert_close(network(x), before)
+    by_size = half_dead()
+    pruning.prune(by_size, x[:1], 0.5, [by_size[3]])
+    with torch.no_grad():
+        assert not torch.allclose(by_size(x), before)
+
+
+def test_importance_by_batchnorm_needs_one() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 32, 3), nn.ReLU(), nn.Conv2d(32, 4, 1))
+    with pytest.raises(TrainingError, match="bn_scale needs BatchNorm layers"):
+        pruning.prune(network, torch.zeros(1, 3, 8, 8), 0.5, [network[2]], importance="bn_scale")

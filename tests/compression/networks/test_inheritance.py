@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from compression import inheritance
+from compression.networks import inheritance
 from modalities.images import backbones
 from modalities.text.backbones.gru import GRU
 from modalities.text.backbones.transformer import Transformer

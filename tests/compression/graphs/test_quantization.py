@@ -14,16 +14,16 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-from compression import quantization
-from compression.folding import fold
-from compression.half import halve
+from compression.graphs import calibration, layers, quantization
+from compression.graphs.half import halve
+from compression.networks.folding import fold
 from core.errors import ModelError
 from core.onnx_session import IR_VERSION
 from core.task import Graph
 from modalities.images import backbones
 from stages.export import write_graph
 
-LAYERS = quantization.WEIGHTED
+LAYERS = layers.WEIGHTED
 
 
 class Classifier(nn.Module):
@@ -58,11 +58,11 @@ def run(path: Path, x: np.ndarray) -> np.ndarray:
     return ort.InferenceSession(str(path), providers=["CPUExecutionProvider"]).run(None, {"pixels": x})[0]
 
 
-def feed(sample: Any) -> quantization.Feed:
+def feed(sample: Any) -> calibration.Feed:
     return {"pixels": sample[None]}
 
 
-@pytest.mark.parametrize("method", quantization.METHODS)
+@pytest.mark.parametrize("method", calibration.METHODS)
 def test_static_int8_is_smaller_and_close(graph: Path, tmp_path: Path, method: str) -> None:
     check(graph, tmp_path / "int8.onnx", method)
 
@@ -91,7 +91,7 @@ def test_int8_and_fp16_of_other_networks(name: str, settings: dict[str, Any], tm
 def check(source: Path, target: Path, method: str) -> None:
     """Quantize, and compare with fp32: size, kinds of weights, numbers."""
     x = pictures(16)
-    quantization.convolutions_int8(source, target, list(x), feed, method, quantization.POOLED, LAYERS)
+    quantization.convolutions_int8(source, target, list(x), feed, method, layers.POOLED, LAYERS)
     assert target.stat().st_size < 0.6 * source.stat().st_size
     model = onnx.load(target)
     assert model.ir_version == IR_VERSION
@@ -111,11 +111,11 @@ def test_fp16_is_half_and_close(graph: Path, tmp_path: Path) -> None:
 
 def test_what_follows_the_last_layer_stays_float(graph: Path) -> None:
     nodes = {node.name: node.op_type for node in onnx.load(graph).graph.node}
-    after = {nodes[name] for name in quantization.after_layers(onnx.load(graph).graph, LAYERS)}
+    after = {nodes[name] for name in layers.after_layers(onnx.load(graph).graph, LAYERS)}
     assert after == {"LogSoftmax"}
-    only_convolutions = {nodes[name] for name in quantization.after_layers(onnx.load(graph).graph)}
+    only_convolutions = {nodes[name] for name in layers.after_layers(onnx.load(graph).graph)}
     assert only_convolutions > after and "Conv" not in only_convolutions
-    between = {nodes[name] for name in quantization.between_layers(onnx.load(graph).graph, LAYERS)}
+    between = {nodes[name] for name in layers.between_layers(onnx.load(graph).graph, LAYERS)}
     assert "Sub" not in between and {"Conv", "Relu", "Add"} < between
 
 
@@ -180,10 +180,10 @@ def test_a_collapse_is_refused(before: float, after: float, better: Any) -> None
 
 
 def test_chunks_of_calibration_are_whole() -> None:
-    assert [len(quantization.sample(40, count, 7)) for count in (3, 8, 15, 16)] == [3, 8, 8, 16]
-    assert quantization.sample(5, 8, 7) == [0, 1, 2, 3, 4]
-    assert quantization.sample(40, 8, 7) == sorted(set(quantization.sample(40, 8, 7))) != quantization.sample(40, 8, 8)
-    reader = quantization.Feeds([1, 2, 3], lambda sample: {"x": np.array([sample])})
+    assert [len(calibration.sample(40, count, 7)) for count in (3, 8, 15, 16)] == [3, 8, 8, 16]
+    assert calibration.sample(5, 8, 7) == [0, 1, 2, 3, 4]
+    assert calibration.sample(40, 8, 7) == sorted(set(calibration.sample(40, 8, 7))) != calibration.sample(40, 8, 8)
+    reader = calibration.Feeds([1, 2, 3], lambda sample: {"x": np.array([sample])})
     reader.set_range(1, 3)
     assert [reader.get_next()["x"].item() for _ in range(2)] == [2, 3] and reader.get_next() is None
 
@@ -234,3 +234,32 @@ def test_weights_of_seven_bits(graph: Path, tmp_path: Path) -> None:
         largest[bits] = max(np.abs(value.astype(int)).max() for value in weights)
         assert (run(target, pictures(4)).argmax(1) == run(graph, pictures(4)).argmax(1)).mean() >= 0.75
     assert largest[7] <= 64 < largest[8] <= 128
+
+
+@pytest.mark.parametrize("method", calibration.METHODS)
+def test_a_sample_that_is_not_finite_calibrates_nothing(graph: Path, tmp_path: Path, method: str) -> None:
+    """One NaN in one of 17 pictures: without it there are 16, whose ranges are what they are."""
+    x = pictures(17)
+    x[3, 0, 0, 0] = math.nan
+    spoiled, clean = tmp_path / "spoiled.onnx", tmp_path / "clean.onnx"
+    count = quantization.convolutions_int8(graph, spoiled, list(x), feed, method, layers.POOLED, LAYERS)
+    sound = list(np.delete(x, 3, axis=0))
+    assert count == quantization.convolutions_int8(graph, clean, sound, feed, method, layers.POOLED, LAYERS) == 16
+    np.testing.assert_array_equal(run(spoiled, pictures(4)), run(clean, pictures(4)))
+
+
+def test_samples_none_of_which_is_finite_are_refused(graph: Path, tmp_path: Path) -> None:
+    x = np.full((8, 3, 16, 16), math.nan, np.float32)
+    with pytest.raises(ModelError, match="not finite on each of 8 calibration samples"):
+        quantization.convolutions_int8(graph, tmp_path / "int8.onnx", list(x), feed)
+
+
+def test_nodes_stay_in_float_where_that_is_asked(graph: Path, tmp_path: Path) -> None:
+    whole, part = tmp_path / "whole.onnx", tmp_path / "part.onnx"
+    first = next(node.name for node in onnx.load(graph).graph.node if node.op_type == "Conv")
+    for target, floats in ((whole, ()), (part, (first,))):
+        quantization.convolutions_int8(
+            graph, target, list(pictures(8)), feed, quantized=layers.POOLED, layers=LAYERS, floats=floats
+        )
+    names = [{node for layer in layers.in_int8(graph, target) for node in layer.nodes} for target in (whole, part)]
+    assert first in names[0] and first not in names[1] and len(names[1]) > 10

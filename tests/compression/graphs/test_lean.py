@@ -7,7 +7,7 @@ import onnx
 import onnxruntime as ort
 from onnx import TensorProto, helper, numpy_helper
 
-from compression.lean import lean
+from compression.graphs.lean import lean
 
 
 def graph(zero: int) -> onnx.ModelProto:

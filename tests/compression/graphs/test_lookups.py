@@ -8,7 +8,7 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from compression.lookups import lookups_int8, rounded
+from compression.graphs.lookups import lookups_int8, rounded
 
 ROWS, COLUMNS = 300, 24
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from compression.folding import fold, pairs
+from compression.networks.folding import fold, pairs
 from modalities.images import backbones
 
 

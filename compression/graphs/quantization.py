@@ -6,35 +6,27 @@ inputs of changing size. Every graph that is written has IR version `IR_VERSION`
 
 from __future__ import annotations
 
+import io
 import logging
 import tempfile
+import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
+from onnx import numpy_helper
 
-from compression.half import halve
-from compression.lean import lean
-from compression.lookups import lookups_int8
+from compression.graphs.calibration import CHUNK, METHODS, Feed, Feeds, sound, whole
+from compression.graphs.half import halve
+from compression.graphs.layers import LAYERS, QUANTIZED, after_layers, between_layers
+from compression.graphs.lean import lean
+from compression.graphs.lookups import lookups_int8
 from core.errors import ModelError
 from core.onnx_session import IR_VERSION
 
-Feed = dict[str, NDArray[Any]]
-"""Inputs of a graph by name."""
-LAYERS = ("Conv",)
-"""Operators with weights."""
-QUANTIZED = ("Conv", "Clip", "Relu", "Add")
-"""Activations and sums with the convolutions: alone, each convolution would go back to float and lose by it."""
-WEIGHTED = ("Conv", "Gemm", "MatMul")
-POOLED = (*QUANTIZED, "MaxPool", "AveragePool", "Concat", "Gemm", "MatMul")
-"""`layers` and `quantized` of a network that ends in a linear layer: all of it is computed in int8."""
-CHUNK = 8
-"""Calibration samples held at a time: calibration keeps all intermediate outputs of a chunk in memory."""
-METHODS = {"minmax": "MinMax", "entropy": "Entropy", "percentile": "Percentile"}
-"""How ranges of activations come from calibration -> ONNX Runtime's name."""
 CONSTANT = {"MatMulConstBOnly": True}
 """Products of two activations (attention scores) stay in float: their scales differ from sample to sample."""
 
@@ -48,43 +40,39 @@ def convolutions_int8(
     quantized: Sequence[str] = QUANTIZED,
     layers: Collection[str] = LAYERS,
     weight_bits: Literal[7, 8] = 8,
-) -> None:
+    floats: Sequence[str] = (),
+) -> int:
     """Static int8 per channel as quantize-dequantize pairs, up to the last of `layers`; what follows stays in float.
 
-    samples: calibration data, a whole number of chunks where there are so many (`sample`); feed: the graph's inputs for
-    one of them, made when it is needed; method: one of `METHODS`; quantized: operators; layers: those with weights;
-    weight_bits: 7 where processors lack instructions for 8 (`core.cpu`), whose sums would saturate.
+    samples: calibration data, a whole number of chunks where there are so many (`calibration.sample`); feed: the
+    graph's inputs for one of them, made when it is needed; method: one of `METHODS`; quantized: operators; layers:
+    those with weights; weight_bits: 7 where processors lack instructions for 8 (`core.cpu`), whose sums would
+    saturate; floats: names of nodes that stay in float.
+    Returns: how many samples calibrated; those that lead to numbers that are not finite do not.
+    Raises: ModelError when all do.
     """
-    from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization import CalibrationMethod, QuantType
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     with tempfile.TemporaryDirectory() as aside:
         prepared = Path(aside) / "prepared.onnx"
         # Symbolic shape inference trips over NonMaxSuppression's free dimension; ONNX's own does well enough.
         quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
-        level = logging.getLogger().level
-        logging.getLogger().setLevel(logging.ERROR)  # its advice to pre-process, which was done
-        try:
-            quantize_static(
-                str(prepared),
-                str(target),
-                Feeds(samples, feed),
-                quant_format=QuantFormat.QDQ,
-                op_types_to_quantize=list(quantized),
-                nodes_to_exclude=after_layers(onnx.load(prepared).graph, layers),
-                per_channel=True,
-                reduce_range=weight_bits < 8,
-                activation_type=QuantType.QUInt8,
-                weight_type=QuantType.QInt8,
-                calibrate_method=getattr(CalibrationMethod, METHODS[method]),
-                extra_options={"CalibStridedMinMax": min(CHUNK, len(samples))},
-            )
-        finally:
-            logging.getLogger().setLevel(level)
+        how: dict[str, Any] = {
+            "op_types_to_quantize": list(quantized),
+            "nodes_to_exclude": [*after_layers(onnx.load(prepared).graph, layers), *floats],
+            "per_channel": True,
+            "reduce_range": weight_bits < 8,
+            "activation_type": QuantType.QUInt8,
+            "calibrate_method": getattr(CalibrationMethod, METHODS[method]),
+            "extra_options": {"CalibStridedMinMax": min(CHUNK, len(samples))},
+        }
+        calibrated = _static(str(prepared), target, samples, feed, source, how)
     model = onnx.load(target)
     lean(model)
     onnx.save(model, target)
     stamp(target)
+    return calibrated
 
 
 def products_int8(
@@ -93,31 +81,85 @@ def products_int8(
     feeds: Sequence[Feed] | None = None,
     scales: Literal["column", "tensor"] = "column",
     weight_bits: Literal[7, 8] = 8,
+    floats: Sequence[str] = (),
 ) -> None:
     """Matrix products by weights in int8, and tables that are read by rows (`lookups`).
 
     feeds: activations have fixed scales, from these inputs; None: uint8 with a scale found at run time. scales: of the
     weights; one for each column is finer, one for the whole matrix computes faster where few rows are multiplied;
-    weight_bits: as above.
+    weight_bits, floats: as above.
     """
-    from onnxruntime.quantization import QuantFormat, QuantType, quantize_dynamic, quantize_static
+    from onnxruntime.quantization import QuantType, quantize_dynamic
 
     how: dict[str, Any] = {
         "op_types_to_quantize": ["MatMul"],
         "per_channel": scales == "column",
         "reduce_range": weight_bits < 8,
-        "weight_type": QuantType.QInt8,
+        "nodes_to_exclude": list(floats),
         "extra_options": CONSTANT,
     }
     if feeds is None:
-        quantize_dynamic(bare(source), target, **how)
+        with _quiet():
+            quantize_dynamic(bare(source), target, weight_type=QuantType.QInt8, **how)
     else:
-        quantize_static(bare(source), target, Feeds(feeds), quant_format=QuantFormat.QDQ, **how)
+        _static(bare(source), target, feeds, lambda feed: feed, source, how)
     model = onnx.load(target)
     lookups_int8(model)
     lean(model)
     onnx.save(model, target)
     stamp(target)
+
+
+def _static(
+    model: str | onnx.ModelProto,
+    target: Path,
+    samples: Sequence[Any],
+    feed: Callable[[Any], Feed],
+    source: Path,
+    how: dict[str, Any],
+) -> int:
+    """Quantize `model`, made of the graph at `source`, with ranges from the samples, without those that spoil them.
+
+    how: options of `quantize_static`. Returns: how many samples it took.
+    """
+    from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
+
+    def calibrate(taken: Sequence[Any]) -> bool:
+        """Whether all ranges are numbers."""
+        reader, weights = Feeds(taken, feed), QuantType.QInt8
+        try:
+            with _quiet():
+                quantize_static(model, str(target), reader, QuantFormat.QDQ, weight_type=weights, **how)
+        except (ValueError, AssertionError):  # a histogram, or a scale, of what is no number
+            return False
+        return finite(target)
+
+    if calibrate(samples):
+        return len(samples)
+    kept = whole(sound(source, samples, feed))
+    if not calibrate(kept):
+        raise ModelError(f"{source}: calibration gives scales that are not finite on {len(kept)} samples")
+    return len(kept)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the library's advice to pre-process, which was done, its counts of bins, and what numpy says of numbers
+    that are none, which is told by us."""
+    level = logging.getLogger().level
+    logging.getLogger().setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+            warnings.filterwarnings("ignore", category=RuntimeWarning)
+            yield
+    finally:
+        logging.getLogger().setLevel(level)
+
+
+def finite(path: Path) -> bool:
+    """Whether all floats that a graph holds are numbers, scales among them."""
+    floats = (tensor for tensor in onnx.load(path).graph.initializer if tensor.data_type == tensor.FLOAT)
+    return all(np.isfinite(numpy_helper.to_array(tensor)).all() for tensor in floats)
 
 
 def convolutions_fp16(source: Path, target: Path, layers: Collection[str] = LAYERS) -> None:
@@ -158,36 +200,6 @@ def collapse(
     return loss
 
 
-def sample(total: int, count: int, seed: int) -> list[int]:
-    """Which `count` of `total` samples calibrate: a seeded choice in rising order, and a whole number of chunks where
-    there are so many."""
-    chosen = np.random.default_rng(seed).permutation(total)[:count]
-    return sorted(chosen[: len(chosen) // CHUNK * CHUNK or len(chosen)].tolist())
-
-
-def after_layers(graph: onnx.GraphProto, layers: Collection[str] = LAYERS) -> list[str]:
-    """Names of the nodes that none of `layers` comes after."""
-    reached: set[str] = set()  # tensors from which a layer is reached
-    others = []
-    for node in reversed(graph.node):  # ONNX nodes stand in topological order
-        if node.op_type not in layers and not reached.intersection(node.output):
-            others.append(node.name)
-            continue
-        reached.update(node.input)
-    return others[::-1]
-
-
-def between_layers(graph: onnx.GraphProto, layers: Collection[str] = LAYERS) -> set[str]:
-    """Names of `layers` and of what lies between them: all but normalisation of the inputs, sizes and what follows."""
-    reached: set[str] = set()  # tensors that come from a layer
-    names = set()
-    for node in graph.node:
-        if node.op_type in layers or reached.intersection(node.input):
-            reached.update(node.output)
-            names.add(node.name)
-    return names - set(after_layers(graph, layers))
-
-
 def bare(path: Path) -> onnx.ModelProto:
     """The graph without the exporter's notes on inner shapes, some of which hold for its example only."""
     model = onnx.load(path)
@@ -201,21 +213,3 @@ def stamp(path: Path) -> None:
     if model.ir_version != IR_VERSION:
         model.ir_version = IR_VERSION
         onnx.save(model, path)
-
-
-class Feeds:
-    """Feeds samples to ONNX Runtime's calibration one by one: its `CalibrationDataReader`."""
-
-    def __init__(self, samples: Sequence[Any], feed: Callable[[Any], Feed] = lambda sample: sample):
-        self.samples, self.feed = samples, feed
-        self.rest: Iterator[Any] = iter(samples)
-
-    def __len__(self) -> int:
-        return len(self.samples)
-
-    def get_next(self) -> Feed | None:
-        sample = next(self.rest, None)
-        return None if sample is None else self.feed(sample)
-
-    def set_range(self, start_index: int, end_index: int) -> None:
-        self.rest = iter(self.samples[start_index:end_index])

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from compression import distillation
+from compression.networks import distillation
 from core.errors import TrainingError
 
 

@@ -1,0 +1,69 @@
+"""Samples that tell the ranges of a graph's activations: which they are, how they are fed, and which of them are no
+use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compression.graphs.layers import values
+from core.errors import ModelError
+
+Feed = dict[str, NDArray[Any]]
+"""Inputs of a graph by name."""
+CHUNK = 8
+"""Calibration samples held at a time: calibration keeps all intermediate outputs of a chunk in memory."""
+METHODS = {"minmax": "MinMax", "entropy": "Entropy", "percentile": "Percentile"}
+"""How ranges of activations come from calibration -> ONNX Runtime's name."""
+
+
+def sample(total: int, count: int, seed: int) -> list[int]:
+    """Which `count` of `total` samples calibrate: a seeded choice in rising order, and a whole number of chunks where
+    there are so many."""
+    chosen = np.random.default_rng(seed).permutation(total)[:count]
+    return sorted(whole(chosen.tolist()))
+
+
+def whole(samples: Sequence[Any]) -> list[Any]:
+    """The first of them, a whole number of chunks where there are so many."""
+    return list(samples[: len(samples) // CHUNK * CHUNK or len(samples)])
+
+
+class Feeds:
+    """Feeds samples to ONNX Runtime's calibration one by one: its `CalibrationDataReader`."""
+
+    def __init__(self, samples: Sequence[Any], feed: Callable[[Any], Feed] = lambda sample: sample):
+        self.samples, self.feed = samples, feed
+        self.rest: Iterator[Any] = iter(samples)
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def get_next(self) -> Feed | None:
+        sample = next(self.rest, None)
+        return None if sample is None else self.feed(sample)
+
+    def set_range(self, start_index: int, end_index: int) -> None:
+        self.rest = iter(self.samples[start_index:end_index])
+
+
+def sound(graph: Path, samples: Sequence[Any], feed: Callable[[Any], Feed]) -> list[Any]:
+    """The samples on which every layer of an fp32 graph gives finite numbers: one that does not has no range.
+
+    Raises: ModelError when there is none.
+    """
+    kept = [
+        sample
+        for sample, tensors in zip(samples, values(graph, [feed(sample) for sample in samples]), strict=True)
+        if all(np.isfinite(tensor).all() for tensor in tensors.values())
+    ]
+    if not kept:
+        raise ModelError(
+            f"{graph} gives numbers that are not finite on each of {len(samples)} calibration samples; the training of "
+            "this model went wrong, or its inputs are not finite"
+        )
+    return kept
