@@ -13,7 +13,7 @@ LOCK := cd requirements && uv pip compile --generate-hashes --python-version 3.1
 export DVC_NO_ANALYTICS := 1
 export DO_NOT_TRACK := 1
 
-.PHONY: help setup repro flow flow-ui serve sign deploy repair benchmark image stack-up stack-run stack-logs stack-down \
+.PHONY: help setup repro flow flow-ui search serve sign deploy repair benchmark image stack-up stack-run stack-logs stack-down \
 	test test-servers test-slow test-containers lint ui preset lock clean
 
 help: ## this list
@@ -22,8 +22,8 @@ help: ## this list
 setup: $(STAMP) ## .venv from the lock file
 $(STAMP): requirements/dev.lock requirements/torch.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --require-hashes --no-deps -r requirements/dev.lock
-	$(BIN)/pip install --quiet -r requirements/torch.txt
+	$(BIN)/pip install --quiet --no-compile --require-hashes --no-deps -r requirements/dev.lock
+	$(BIN)/pip install --quiet --no-compile -r requirements/torch.txt
 	$(BIN)/pip check
 	touch $@
 
@@ -32,6 +32,9 @@ repro: $(STAMP) ## the whole pipeline (TARGET=package@detection for a part), the
 
 flow: $(STAMP) ## the same, independent stages side by side, shown in Prefect (ARGS="--jobs 4 --gpus 2 --dry TARGET")
 	$(BIN)/python -m pipelines.flow $(ARGS)
+
+search: $(STAMP) ## smaller or faster variants within the budget (TASK=detection MINUTES=20); the same again goes on
+	$(BIN)/python -m pipelines.search $(or $(TASK),$(error TASK=detection names no task)) --minutes $(or $(MINUTES),20)
 
 flow-ui: $(STAMP) ## Prefect's UI on the flows that ran here
 	$(BIN)/python -m pipelines.flow.server

@@ -14,3 +14,8 @@ def die_with_parent(signum: signal.Signals) -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signum))
     except (AttributeError, OSError):
         return
+
+
+def ends_with_parent() -> None:
+    """For `preexec_fn`: SIGTERM when the parent dies, since an orphan would go on beside its successor."""
+    die_with_parent(signal.SIGTERM)

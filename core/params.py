@@ -11,24 +11,20 @@ import re
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_serializer, field_validator, model_validator
 
-from core import chains
+from core import chains, knobs
 from core import task as tasks_module
 from core.address import has_user, public
 from core.errors import ParamsError, suggest
+from core.knobs import Knobs
+from core.section import Section
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 """A name that becomes part of a DVC stage, a command line and a path: nothing else may stand in a `cmd`. No `-`, which
 joins names in a stage's key."""
 Probability = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1)]
-
-
-class Section(BaseModel):
-    """One mapping in `params.yaml`: unknown keys, text for numbers and the like are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class SourceParams(Section):
@@ -301,6 +297,8 @@ class TaskParams(Section):
     evaluate: EvaluateParams
     timing: TimingParams
     compare: CompareParams
+    search: Knobs | None = None
+    """What `python -m pipelines.search` tries of the smaller variants."""
 
     @field_validator("precisions")
     @classmethod
@@ -313,6 +311,8 @@ class TaskParams(Section):
         if "base" in made or len(set(made)) < len(made):
             raise ValueError("a variant is named once only, in `prune` or in `distill`, and not `base`")
         chains.check(chains.made_of(self))
+        smaller = {**(getattr(self, "prune", None) or {}), **(getattr(self, "distill", None) or {})}
+        knobs.check(self.search or {}, smaller)
         if set(self.precisions) - {"fp32"} and getattr(self, "quantize", None) is None:
             raise ValueError(f"precisions: found {self.precisions}, expected ['fp32']: there is no section `quantize`")
         return self

@@ -1,0 +1,107 @@
+"""What a search shows: the trials on the front, which grows, and what runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from optuna.trial import FrozenTrial, TrialState
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from pipelines.search.space import chosen
+
+WORDS = {
+    TrialState.COMPLETE: "done",
+    TrialState.PRUNED: "stopped early",
+    TrialState.FAIL: "failed",
+    TrialState.RUNNING: "running",
+    TrialState.WAITING: "waiting",
+}
+
+
+def page(trials: Sequence[FrozenTrial], running: str = "") -> RenderableType:
+    """The front as a table, how many trials there are, and a line about the one that runs."""
+    counts = {state: sum(trial.state is state for trial in trials) for state in WORDS}
+    told = ", ".join(f"{count} {WORDS[state]}" for state, count in counts.items() if count)
+    parts: list[RenderableType] = [table(front(trials), base(trials)), Text(f"trials: {told or 'none'}", style="dim")]
+    if running:
+        parts.append(Text(running))
+    return Group(*parts)
+
+
+def table(trials: Sequence[FrozenTrial], base: Mapping[str, Any] | None) -> Table:
+    """The base, and the trials, the fastest last."""
+    grid = Table(header_style="bold", pad_edge=False, collapse_padding=True, box=box.SIMPLE_HEAD)
+    for name in ("trial", "loss on val", "speed", "MB"):
+        grid.add_column(name, justify="right", no_wrap=True)
+    grid.add_column("model")
+    grid.add_column("")
+    if base is not None:
+        grid.add_row("", *_figures(base), f"{base['variant']} {base['precision']}", _within(base))
+    for trial in trials:
+        row, (_, values) = trial.user_attrs["row"], chosen(trial)
+        settings = ", ".join(f"{path} {value}" for path, value in values.items())
+        told = f"{row['variant']} {row['precision']}: {settings}"
+        style = "dim" if row["misses"] else ""
+        grid.add_row(str(trial.number), *_figures(row), told, _within(row), style=style)
+    return grid
+
+
+def _figures(row: Mapping[str, Any]) -> tuple[str, str, str]:
+    speed = row["speed"]
+    interval = f"{speed['value']:.2f} ({speed['low']:.2f} to {speed['high']:.2f})"
+    return f"{row['loss']['value']:.3g}", interval, f"{row['size_mb']:.2f}"
+
+
+def _within(row: Mapping[str, Any]) -> str:
+    return "" if row["misses"] else "within the budget"
+
+
+def base(trials: Sequence[FrozenTrial]) -> dict[str, Any] | None:
+    """The base as the last trial has timed it."""
+    timed = [trial for trial in trials if trial.state is TrialState.COMPLETE]
+    return timed[-1].user_attrs["base"] if timed else None
+
+
+def front(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """Trials that no other one beats in loss and speed, the slowest first."""
+    done = [trial for trial in trials if trial.state is TrialState.COMPLETE]
+    kept = [trial for trial in done if not any(_beats(other, trial) for other in done)]
+    return sorted(kept, key=lambda trial: float(trial.user_attrs["row"]["speed"]["value"]))
+
+
+def _beats(one: FrozenTrial, other: FrozenTrial) -> bool:
+    ours, theirs = (
+        (each.user_attrs["row"]["loss"]["value"], -each.user_attrs["row"]["speed"]["value"]) for each in (one, other)
+    )
+    return all(a <= b for a, b in zip(ours, theirs, strict=True)) and (ours != theirs or one.number < other.number)
+
+
+def advice(trials: Sequence[FrozenTrial], task: str, kinds: Mapping[str, str]) -> str:
+    """What to write into `params.yaml`: the fastest trial within the budget. kinds: variant -> its section."""
+    within = [trial for trial in front(trials) if not trial.user_attrs["row"]["misses"]]
+    if not within:
+        return "no trial keeps every limit of compare.budget yet; search longer, or loosen it"
+    row, whole = within[-1].user_attrs["row"], within[-1].user_attrs["base"]
+    if not whole["misses"] and row["speed"]["value"] <= whole["speed"]["value"]:
+        return f"no trial within compare.budget is faster than base {whole['precision']} yet"
+    variant, values = chosen(within[-1])
+    lines = [f"  {task}.{kinds[variant]}.{variant}.{path}: {value}" for path, value in values.items()]
+    return "\n".join([f"the fastest within compare.budget is trial {within[-1].number}; for params.yaml:", *lines])
+
+
+def line(trial: FrozenTrial, why: str = "") -> str:
+    """One trial that has ended, for a log."""
+    variant, values = chosen(trial)
+    settings = ", ".join(f"{path} {value}" for path, value in values.items())
+    if trial.state is not TrialState.COMPLETE:
+        return f"trial {trial.number}: {variant} ({settings}): {WORDS[trial.state]}: {why}"
+    row: dict[str, Any] = trial.user_attrs["row"]
+    missed = f"; misses {'; '.join(row['misses'])}" if row["misses"] else ""
+    return (
+        f"trial {trial.number}: {variant} ({settings}): {row['precision']} loses {row['loss']['value']:.3g}, "
+        f"{row['speed']['value']:.2f} times as fast, {row['size_mb']:.2f} MB{missed}"
+    )

@@ -1,0 +1,89 @@
+"""The checkout in which trials run: files as they are here, outputs from the cache of this checkout."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from core import paths
+from core.errors import StillhouseError
+from core.family import ends_with_parent
+from core.files import write_text
+from ops import repair
+from ops.tracking.sender import uri
+
+FOLDER = paths.STATE / "search"
+
+
+class Workspace:
+    """A clone of this repository with its tracked files, and those that git does not ignore, as they are now."""
+
+    def __init__(self, task: str) -> None:
+        self.task = task
+        self.folder = (FOLDER / task / "checkout").resolve()
+
+    def refresh(self) -> None:
+        """Make it, or bring it up to date.
+
+        Raises: StillhouseError when git or DVC refuse.
+        """
+        if not (self.folder / ".git").exists():
+            shutil.rmtree(self.folder, ignore_errors=True)
+            self.folder.parent.mkdir(parents=True, exist_ok=True)
+            _run(["git", "clone", "--quiet", "--no-checkout", ".", str(self.folder)], Path())
+        head = _told(["git", "rev-parse", "HEAD"])
+        _run(["git", "fetch", "--quiet", str(Path().resolve()), "HEAD"], self.folder)
+        _run(["git", "reset", "--quiet", "--hard", head], self.folder)
+        here = _told(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]).split("\0")
+        for name in filter(None, here):
+            source, target = Path(name), self.folder / name
+            if not source.is_file():
+                target.unlink(missing_ok=True)
+            elif not target.is_file() or source.read_bytes() != target.read_bytes():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(source, target)
+        _run([sys.executable, "-m", "dvc", "cache", "dir", "--local", str(repair.cache().resolve())], self.folder)
+
+    def write(self, values: dict[str, Any]) -> None:
+        """Its `params.yaml`."""
+        data = values[self.task]["data"]
+        if Path(data["source"]).exists():  # a path, relative to this checkout
+            data["source"] = str(Path(data["source"]).resolve())
+        write_text(self.folder / "params.yaml", yaml.safe_dump(values, sort_keys=False))
+
+    def repro(self, target: str, name: str, log: Path) -> bool:
+        """Run the pipeline up to `target` as execution `name` in MLflow; returns whether it ended well.
+
+        log: what it says is added to it.
+        """
+        environment = {**os.environ, "MLFLOW_TRACKING_URI": uri(), "STILLHOUSE_PIPELINE_NAME": name}
+        with log.open("a", encoding="utf-8") as told:
+            code = subprocess.run(
+                [sys.executable, "-m", "pipelines.repro", target],
+                cwd=self.folder,
+                env=environment,
+                stdout=told,
+                stderr=subprocess.STDOUT,
+                check=False,
+                preexec_fn=ends_with_parent,
+            ).returncode
+        return code == 0
+
+
+def _run(command: list[str], cwd: Path) -> None:
+    found = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+    if found.returncode:
+        raise StillhouseError(f"{' '.join(command)} failed in {cwd.resolve()}: {found.stderr.strip()}")
+
+
+def _told(command: list[str]) -> str:
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    if found.returncode:
+        raise StillhouseError(f"{' '.join(command)} failed: {found.stderr.strip()}; a search needs a git repository")
+    return found.stdout.strip()

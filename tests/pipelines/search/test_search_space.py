@@ -1,0 +1,154 @@
+"""What a trial is asked for, what it writes into params, and what is told of it."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from core import params as params_module
+from core.errors import ParamsError
+from core.knobs import Knob
+from pipelines.search import space, trials, view
+
+ROOT = Path(__file__).resolve().parents[3]
+SPACE = {
+    "pruned": {"ratio": Knob(low=0.1, high=0.5), "train.epochs": Knob(low=1, high=3)},
+    "distilled": {"backbone.widths": Knob(choices=[[16, 32], [16, 48]])},
+}
+
+
+@pytest.fixture
+def values() -> dict[str, Any]:
+    return params_module.read(ROOT / "params.yaml")
+
+
+def study() -> optuna.Study:
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna.create_study(directions=["minimize", "maximize"], sampler=optuna.samplers.RandomSampler(seed=0))
+
+
+def test_a_trial_has_a_variant_and_values_of_its_knobs() -> None:
+    seen: dict[str, list[dict[str, Any]]] = {}
+    made = study()
+    for _ in range(40):
+        variant, found = space.suggest(made.ask(), SPACE)
+        seen.setdefault(variant, []).append(found)
+    assert set(seen) == set(SPACE)
+    assert all(0.1 <= found["ratio"] <= 0.5 for found in seen["pruned"])
+    assert {found["train.epochs"] for found in seen["pruned"]} == {1, 2, 3}
+    assert {tuple(found["backbone.widths"]) for found in seen["distilled"]} == {(16, 32), (16, 48)}
+
+
+def test_params_of_a_trial_are_valid_and_hold_one_variant(values: dict[str, Any]) -> None:
+    _, tasks = params_module.check(values)
+    before = repr(values)
+    found = {"ratio": 0.37, "train.epochs": 9}
+    made = space.params(values, "classification", tasks["classification"], "pruned", found)
+    assert repr(values) == before
+    head, tasks = params_module.check(made)
+    section: Any = tasks["classification"]
+    assert (
+        head.tasks == list(tasks) == ["classification"]
+        and not getattr(section, "distill", None)
+        and section.search is None
+    )
+    pruned = section.prune["pruned"]
+    assert (pruned.ratio, pruned.train.epochs) == (0.37, 9)
+
+
+def test_a_chain_keeps_what_it_is_made_of(values: dict[str, Any]) -> None:
+    values["detection"]["prune"]["pruned"]["of"] = "distilled"
+    _, tasks = params_module.check(values)
+    made = space.params(values, "detection", tasks["detection"], "pruned", {"ratio": 0.3})
+    assert set(made["detection"]["distill"]) == {"distilled"}
+    params_module.check(made)
+
+
+@pytest.mark.parametrize(
+    ("search", "told"),
+    [
+        ({"prund": {"ratio": {"low": 0.1, "high": 0.2}}}, "search.prund: no such variant; did you mean 'pruned'?"),
+        ({"pruned": {"ration": {"low": 0.1, "high": 0.2}}}, "search.pruned.ration: no such setting; did you mean"),
+        ({"pruned": {"train.lr.x": {"low": 0.1, "high": 0.2}}}, "search.pruned.train.lr.x: no such setting"),
+        ({"pruned": {"ratio": {"low": 0.3, "high": 0.2}}}, "found low 0.3 and high 0.2, expected low < high"),
+        ({"pruned": {"ratio": {"low": 0.3}}}, "expected either `low` and `high`, or `choices`"),
+        ({"pruned": {"ratio": {"choices": [0.3]}}}, "expected two or more"),
+        ({"pruned": {"ratio": {"low": 0.1, "high": 0.2, "choices": [0.3, 0.4]}}}, "expected either"),
+    ],
+)
+def test_a_section_that_names_nothing_is_refused(values: dict[str, Any], search: Any, told: str) -> None:
+    values["detection"]["search"] = search
+    with pytest.raises(ParamsError, match=told.replace("?", r"\?")):
+        params_module.check(values)
+
+
+def row(loss: float, speed: float, **other: Any) -> dict[str, Any]:
+    found = {"value": speed, "low": speed - 0.01, "high": speed + 0.01}
+    made = {
+        "variant": "pruned",
+        "precision": "int8",
+        "loss": {"value": loss, "bound": loss + 0.01},
+        "speed": found,
+        "size_mb": 2.0,
+    }
+    return {**made, "quality": 0.5, "latency_ms": 4.0, "misses": [], **other}
+
+
+def searched() -> optuna.Study:
+    made = study()
+    for number, result in enumerate(
+        [row(0.0, 1.0), row(0.01, 2.0), row(0.02, 1.5), row(0.05, 3.0, misses=["max_loss"])]
+    ):
+        trial = made.ask()
+        trial.set_user_attr("variant", "pruned")
+        trial.set_user_attr("values", {"ratio": number / 10})
+        trial.set_user_attr("row", result)
+        trial.set_user_attr("base", row(0.0, 1.2, variant="base"))
+        made.tell(trial, [result["loss"]["value"], result["speed"]["value"]])
+    early = made.ask()
+    early.set_user_attr("variant", "pruned")
+    early.set_user_attr("values", {"ratio": 0.9})
+    made.tell(early, state=TrialState.PRUNED)
+    return made
+
+
+def test_the_front_is_what_no_trial_beats() -> None:
+    found = searched().trials
+    assert [trial.number for trial in view.front(found)] == [0, 1, 3]
+
+
+def test_what_is_told_at_the_end() -> None:
+    found = searched().trials
+    told = view.advice(found, "detection", {"pruned": "prune"})
+    assert told.endswith("trial 1; for params.yaml:\n  detection.prune.pruned.ratio: 0.1"), told
+    assert "faster than base int8 yet" in view.advice(found[:1], "detection", {"pruned": "prune"})
+    assert "search longer" in view.advice(found[3:], "detection", {"pruned": "prune"})
+    assert "loses 0.05, 3.00 times as fast, 2.00 MB; misses max_loss" in view.line(found[3])
+    assert "stopped early: why" in view.line(found[4], "why")
+
+
+def test_the_page_fits_into_a_terminal() -> None:
+    from rich.console import Console
+
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(view.page(searched().trials, "trial 5 runs"))
+    text = console.export_text()
+    assert (
+        "trials: 4 done, 1 stopped early" in text
+        and "base int8" in text
+        and "within the budget" in text
+        and "trial 5 runs" in text
+    )
+
+
+def test_the_row_of_a_trial_keeps_the_budget_where_one_does() -> None:
+    fast, slow = row(0.1, 3.0, misses=["max_loss"]), row(0.0, 1.5)
+    assert trials.best([fast, slow]) is slow and trials.best([fast]) is fast
+    _, tasks = params_module.check(params_module.read(ROOT / "params.yaml"))
+    beyond = trials.excess(row(0.05, 2.0, size_mb=30.0, latency_ms=30.0), tasks["detection"])
+    assert beyond == [pytest.approx(1.0), pytest.approx(0.5), pytest.approx(-0.5)]
