@@ -51,7 +51,14 @@ def settings(**sections: dict[str, Any]) -> Params:
         "export": {"samples": 4},
         "quantize": {"calibration": 8, "rescue": None, "max_loss": 1.0},
     }
-    jitter = {"scale": [0.8, 1.25], "aspect": 0.1, "colour": 0.2, "flip_horizontal": 0.5, "flip_vertical": 0.5}
+    jitter = {
+        "scale": [0.8, 1.25],
+        "shift": 0.0,
+        "aspect": 0.1,
+        "colour": 0.2,
+        "flip_horizontal": 0.5,
+        "flip_vertical": 0.5,
+    }
     values["train"]["jitter"] |= jitter
     for name, override in (*tiny.items(), *sections.items()):
         values[name] |= override

@@ -41,7 +41,14 @@ def detection(folder: Path) -> Path:
     from stages.export import write_graph
     from tasks.detection import data, graphs, model
 
-    still = {"scale": [1.0, 1.0], "aspect": 0.0, "colour": 0.0, "flip_horizontal": 0.0, "flip_vertical": 0.0}
+    still = {
+        "scale": [1.0, 1.0],
+        "shift": 0.0,
+        "aspect": 0.0,
+        "colour": 0.0,
+        "flip_horizontal": 0.0,
+        "flip_vertical": 0.0,
+    }
     train = {"freeze_blocks": 5, "jitter": still}
     params = detection_tiny.settings(model={"weights": "packaged", "width": 16}, train=train)
     dataset = detection_tiny.squares(folder / "data")

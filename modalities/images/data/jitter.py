@@ -44,7 +44,7 @@ def jitter(
 def _window(
     image: NDArray[np.uint8], boxes: NDArray[np.float64], size: tuple[int, int], settings: Any, rng: np.random.Generator
 ) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """Scale the image by a random factor (1: it just fits) and aspect, and place it at random in the view."""
+    """Scale the image by a random factor (1: it just fits) and aspect, place it at random in the view, and shift it."""
     height, width = image.shape[:2]
     low, high = settings.scale
     fitting = min(size[0] / height, size[1] / width)
@@ -54,7 +54,10 @@ def _window(
     view = np.array([size[1], size[0]], float)
     inside = np.array([width, height]) * scales
     origin = rng.uniform(np.minimum(view - inside, 0), np.maximum(view - inside, 0))  # of the image, in the view
-    low_corner = np.maximum(np.round(origin), 0).astype(int)
+    if settings.shift:
+        moved = origin + np.round(rng.uniform(-settings.shift, settings.shift, 2) * view)
+        origin = moved.clip(1 - inside, view - 1)  # some of it stays in view
+    low_corner = np.round(origin).clip(0, view - 1).astype(int)
     high_corner = np.maximum(np.minimum(np.round(origin + inside), view).astype(int), low_corner + 1)
     source = [*((low_corner - origin) / scales), *((high_corner - origin) / scales)]
     limits = (width, height, width, height)

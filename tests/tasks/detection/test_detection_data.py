@@ -57,12 +57,15 @@ def test_a_resumed_run_goes_on_with_its_epoch(squares: Path, settings: Any) -> N
     assert torch.equal(next(iter(resumed))["images"], second)
 
 
+@pytest.mark.parametrize("shift", [0.0, 0.15])
 @pytest.mark.parametrize("seed", range(20))
-def test_boxes_follow_the_pixels(seed: int) -> None:
+def test_boxes_follow_the_pixels(seed: int, shift: float) -> None:
     """A white rectangle on black is found again where its box says, whatever the view."""
     image = np.zeros((120, 160, 3), np.uint8)
     image[30:90, 40:100] = 255
-    settings = SimpleNamespace(scale=[0.6, 1.6], aspect=0.2, colour=0.0, flip_horizontal=0.5, flip_vertical=0.5)
+    settings = SimpleNamespace(
+        scale=[0.6, 1.6], shift=shift, aspect=0.2, colour=0.0, flip_horizontal=0.5, flip_vertical=0.5
+    )
     pixels, boxes = jitter(image, np.array([[40.0, 30, 100, 90]]), (96, 128), settings, np.random.default_rng(seed))
     assert pixels.shape == (96, 128, 3)
     rows, columns = np.nonzero(pixels[..., 0] > 190)
@@ -71,10 +74,39 @@ def test_boxes_follow_the_pixels(seed: int) -> None:
 
 
 def test_a_box_out_of_view_has_no_area() -> None:
-    settings = SimpleNamespace(scale=[4.0, 4.0], aspect=0.0, colour=0.1, flip_horizontal=0.0, flip_vertical=0.0)
+    settings = SimpleNamespace(
+        scale=[4.0, 4.0], shift=0.0, aspect=0.0, colour=0.1, flip_horizontal=0.0, flip_vertical=0.0
+    )
     boxes = np.array([[0.0, 0, 4, 4], [60, 60, 64, 64]])
     _, moved = jitter(np.zeros((64, 64, 3), np.uint8), boxes, (64, 64), settings, np.random.default_rng(3))
     assert ((moved[:, 2:] - moved[:, :2]).prod(1) == 0).any()
+
+
+def test_shifted_pixels_are_those_of_the_image() -> None:
+    """At zoom 1 a shift blurs nothing: each pixel is one of the image's or the grey that comes in."""
+    image = np.random.default_rng(0).integers(0, 256, (32, 32, 3)).astype(np.uint8)
+    settings = SimpleNamespace(
+        scale=[1.0, 1.0], shift=0.125, aspect=0.0, colour=0.0, flip_horizontal=0.0, flip_vertical=0.0
+    )
+    seen = set()
+    for seed in range(40):
+        view, _ = jitter(image, np.zeros((0, 4)), (32, 32), settings, np.random.default_rng(seed))
+        framed = np.pad(image, ((4, 4), (4, 4), (0, 0)), constant_values=FILL)
+        where = [(y, x) for y in range(9) for x in range(9) if np.array_equal(framed[y : y + 32, x : x + 32], view)]
+        assert len(where) == 1
+        seen.update(where)
+    assert {0, 8} <= {y for y, _ in seen} and {0, 8} <= {x for _, x in seen}
+
+
+def test_an_image_shifted_far_is_still_in_view() -> None:
+    settings = SimpleNamespace(
+        scale=[0.2, 0.2], shift=0.5, aspect=0.5, colour=0.0, flip_horizontal=0.0, flip_vertical=0.0
+    )
+    for seed in range(60):
+        view, _ = jitter(
+            np.zeros((64, 64, 3), np.uint8), np.zeros((0, 4)), (64, 64), settings, np.random.default_rng(seed)
+        )
+        assert (view == 0).any()
 
 
 def test_fit_keeps_the_aspect_and_pads_at_the_end() -> None:
