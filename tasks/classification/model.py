@@ -5,8 +5,8 @@ needs no second pass (CAM: Zhou et al. 2016, https://arxiv.org/abs/1512.04150, s
 commute). Channels that dropout takes away are gone at all places, as of a pooled vector.
 
 An architecture holds: `classes` ({"id", "name"} in output order), `image_size` [height, width], `backbone` (see
-`backbones.describe`), `dropout`, `pretrained`, `freeze` and `frozen_norm` (how to train it), `hint` (of a student), and
-what the role `graphs` reads: `task`, `graph`, `outputs`, `told`.
+`backbones.describe`) and its `levels` that are seen, `dropout`, `pretrained`, `freeze` and `frozen_norm` (how to train
+it), `hint` (of a student), and what the role `graphs` reads: `task`, `graph`, `outputs`, `told`.
 
 Shapes: B batch, C colours, H and W height and width, K classes, h and w of the last map.
 """
@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from compression.networks import distillation, pruning
 from core.errors import ParamsError
 from modalities.images import backbones
-from modalities.images.backbones import packaged, tuning
+from modalities.images.backbones import levels, packaged, tuning
 from modalities.images.backbones.tuning import parameter_groups
 from modalities.images.inputs.classes import classes
 from modalities.images.inputs.labels import described, probabilities
@@ -47,7 +47,8 @@ class Classifier(nn.Module):
         self.arch = arch
         self.backbone = backbones.build(arch["backbone"])
         self.dropout = nn.Dropout2d(arch["dropout"])
-        self.head = nn.Conv2d(self.backbone.channels[-1], len(arch["classes"]), 1)
+        seen = levels.width(self.backbone.channels, arch["levels"])
+        self.head = nn.Conv2d(seen, len(arch["classes"]), 1)
         nn.init.normal_(self.head.weight, std=0.01)
         nn.init.zeros_(self.head.bias)
         if arch["freeze"] == "all":
@@ -63,7 +64,7 @@ class Classifier(nn.Module):
     def forward(self, images: Tensor) -> Given:
         """images: (B, C, H, W) float, raw 0-255."""
         maps = self.backbone(images)
-        cam = self.head(self.dropout(maps[-1]))
+        cam = self.head(self.dropout(levels.features(maps, self.arch["levels"])))
         return Given(cam.mean((2, 3)), cam, maps)
 
 
@@ -81,6 +82,7 @@ def architecture(params: Any, assets: dict[str, bytes]) -> dict[str, Any]:
         "classes": classes(assets),
         "image_size": list(settings.image_size),
         "backbone": _backbone(settings.backbone, 1 if settings.colour == "grey" else 3, settings.image_size),
+        "levels": settings.levels,
         "dropout": settings.dropout,
         "pretrained": settings.weights == "packaged",
         "frozen_norm": settings.weights != "none",

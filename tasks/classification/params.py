@@ -26,6 +26,8 @@ class Model(ModelParams):
     image_size: images.Size
     """Of the network's input; images are fitted into it with their aspect kept."""
     colour: Literal["rgb", "grey"]
+    levels: Literal["last", "all"]
+    """What the predicting layer sees: the backbone's last map, or those of all levels, averaged to its size."""
     dropout: float = Field(ge=0, lt=1)
     """Before the predicting layer."""
     label_smoothing: float = Field(ge=0, lt=1)

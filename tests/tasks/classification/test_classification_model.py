@@ -84,6 +84,17 @@ def test_a_frozen_backbone_stays_and_the_head_learns() -> None:
     assert changed == {"head.weight", "head.bias"}
 
 
+def test_a_head_on_all_levels_sees_the_mean_of_each() -> None:
+    net, _ = network(model={"levels": "all"})
+    net.eval()
+    with torch.no_grad():
+        given = net(batch()["images"])
+        means = torch.cat([level.mean((2, 3)) for level in given.maps], 1)
+        wanted = means @ net.head.weight[:, :, 0, 0].T + net.head.bias
+    assert len(given.maps) > 1 and given.cam.shape[2:] == given.maps[-1].shape[2:]
+    torch.testing.assert_close(given.logits, wanted, atol=1e-4, rtol=1e-4)
+
+
 def test_a_random_backbone_is_not_frozen() -> None:
     with pytest.raises(ValueError, match="never learn"):
         tiny.settings(train={"freeze": "all"})
@@ -96,6 +107,7 @@ def test_images_too_small_for_the_backbone_are_told() -> None:
         network(model={"backbone": {"name": "cnn", "widths": [8, 8, 8, 8]}, "image_size": [8, 8]})
 
 
+@pytest.mark.parametrize("levels", ["last", "all"])
 @pytest.mark.parametrize(
     "backbone",
     [
@@ -105,8 +117,8 @@ def test_images_too_small_for_the_backbone_are_told() -> None:
         {"name": "mobilenet_v2", "small": True, "width": 0.5},
     ],
 )
-def test_every_kind_of_backbone_prunes_and_rebuilds(backbone: Any) -> None:
-    net, made = network(model={"backbone": backbone, "colour": "grey", "image_size": [28, 28]})
+def test_every_kind_of_backbone_prunes_and_rebuilds(backbone: Any, levels: str) -> None:
+    net, made = network(model={"backbone": backbone, "colour": "grey", "image_size": [28, 28], "levels": levels})
     settings = made.prune["pruned"].model_copy(update={"ratio": 0.5})
     before = sum(p.numel() for p in net.parameters())
     arch = model.prune(net, net.arch, settings)
