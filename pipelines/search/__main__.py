@@ -41,9 +41,10 @@ def main() -> None:
     parser.add_argument("task")
     parser.add_argument("--minutes", type=float, default=20.0, help="no trial begins after that (20)")
     parser.add_argument("--trials", type=int, default=1_000_000, help="this many at most")
+    parser.add_argument("--jobs", type=int, default=1, help="stages of a trial at once, by pipelines.flow (1)")
     arguments = parser.parse_args()
     try:
-        search(arguments.task, arguments.minutes, arguments.trials)
+        search(arguments.task, arguments.minutes, arguments.trials, arguments.jobs)
     except StillhouseError as error:
         print(f"error: {visible(str(error))}", file=sys.stderr)
         sys.exit(error.exit_code)
@@ -52,7 +53,7 @@ def main() -> None:
         sys.exit(130)
 
 
-def search(task: str, minutes: float, most: int) -> None:
+def search(task: str, minutes: float, most: int, jobs: int = 1) -> None:
     """Run trials until the time is up; print the front and what to write into `params.yaml`.
 
     Raises: StillhouseError where there is nothing to search, or another search of this task runs.
@@ -71,7 +72,7 @@ def search(task: str, minutes: float, most: int) -> None:
         raise StillhouseError(f"search: another search of {task} runs in this checkout") from None
     with lock, tracking.sending():
         ready()
-        workspace = Workspace(task)
+        workspace = Workspace(task, jobs)
         workspace.refresh()
         loop(workspace, tasks[task], studied(folder, task), folder, minutes, most)
 

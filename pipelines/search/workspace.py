@@ -24,8 +24,9 @@ FOLDER = paths.STATE / "search"
 class Workspace:
     """A clone of this repository with its tracked files, and those that git does not ignore, as they are now."""
 
-    def __init__(self, task: str) -> None:
-        self.task = task
+    def __init__(self, task: str, jobs: int = 1) -> None:
+        """jobs: stages of a trial that run at once, through the flow."""
+        self.task, self.jobs = task, jobs
         self.folder = (FOLDER / task / "checkout").resolve()
 
     def refresh(self) -> None:
@@ -62,10 +63,11 @@ class Workspace:
 
         log: what it says is added to it.
         """
+        way = ["pipelines.repro"] if self.jobs == 1 else ["pipelines.flow", "--jobs", str(self.jobs)]
         environment = {**os.environ, "MLFLOW_TRACKING_URI": uri(), "STILLHOUSE_PIPELINE_NAME": name}
         with log.open("a", encoding="utf-8") as told:
             code = subprocess.run(
-                [sys.executable, "-m", "pipelines.repro", target],
+                [sys.executable, "-m", *way, target],
                 cwd=self.folder,
                 env=environment,
                 stdout=told,
