@@ -26,8 +26,8 @@ class Prune(Taught):
     ratio: float = Field(gt=0, lt=1)
     """Share that is removed of each layer."""
     importance: Literal["magnitude", "taylor", "bn_scale"]
-    """By what the weakest are told: the size of their weights; how much the loss would change to first order without
-    them; the scale of the BatchNorm behind them, which leaves layers without one as they are."""
+    """By what the weakest are told: the size of their weights; how much the loss of a batch would change to first order
+    without each of them; the scale of the BatchNorm behind them, which leaves layers without one as they are."""
 
 
 class Distill(Taught):

@@ -38,7 +38,8 @@ def check(search: Knobs, variants: Mapping[str, Any]) -> None:
     """Raises: ValueError naming the first variant or setting that there is not. variants: name -> its section."""
     for name, knobs in search.items():
         if name not in variants:
-            raise ValueError(f"search.{name}: no such variant; {suggest(name, list(variants))}")
+            hint = suggest(name, list(variants)) if variants else "there is none; take it out, too"
+            raise ValueError(f"search.{name}: no such variant; {hint}")
         for path in knobs:
             section: Any = variants[name].model_dump(by_alias=True)
             for step in path.split("."):

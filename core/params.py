@@ -1,7 +1,8 @@
 """`params.yaml` as typed, checked values; every problem is reported at once, with its place and the valid choices.
 
 Each task describes its own section in `tasks/<task>/params.py` as a class `Params(TaskParams)`. The sections here are
-what all tasks share. No field has a default: `params.yaml` shows every knob that there is.
+what all tasks share. No field has a default but `search`, which a task may lack:
+`params.yaml` shows every knob that there is.
 """
 
 from __future__ import annotations

@@ -296,7 +296,7 @@ class Quantize(Protocol):
     def feeds(self, source: Path, dataset: Path, params: Any, seed: int) -> dict[str, list[dict[str, np.ndarray]]]:
         """What each graph of a model folder, by its file, is given of a few train samples."""
 
-    def others(self, params: Any) -> dict[str, Any]:
+    def others(self, dataset: Path, params: Any) -> dict[str, Any]:
         """Other ways to make int8, in words -> params."""
 
 

@@ -78,7 +78,7 @@ class Job:
             return Attempt(how, params, kept, folder, notes | figures, before, after, loss, megabytes(folder))
 
         aim = self.params.quantize.rescue if self.precision == "int8" else None
-        return rescue.attempts(make, self.params, aim, role.others(self.params), self.find)
+        return rescue.attempts(make, self.params, aim, role.others(self.dataset, self.params), self.find)
 
     def find(self, start: Attempt) -> list[Finding]:
         """Layers of an attempt, those first that lose most."""
@@ -86,9 +86,10 @@ class Job:
         few = settings.model_copy(update={"calibration": min(CHUNK, settings.calibration)})
         params = start.params.model_copy(update={"quantize": few})
 
+        folder = self._fresh()
+
         def alone(floats: Floats) -> Path:
-            folder = self._fresh()
-            self._make(folder, params, floats)
+            role.quantize(self.source, folder, self.precision, self.dataset, params, self.seed, floats)
             return folder
 
         feeds = role.feeds(self.source, self.dataset, params, self.seed)

@@ -63,12 +63,14 @@ def _in_float(graph: onnx.GraphProto) -> set[str]:
     integers, and others that do not stand between two pairs."""
     restored = {node.output[0] for node in graph.node if node.op_type == "DequantizeLinear"}
     rounded = {node.input[0] for node in graph.node if node.op_type == "QuantizeLinear"}
+    constants = {tensor.name for tensor in graph.initializer}
     found = set()
     for node in graph.node:
         if node.op_type in WEIGHTED:
-            between = restored.intersection(node.input[1:])
+            between = bool(restored.intersection(node.input[1:]))
         else:
-            between = restored.intersection(node.input) and rounded.intersection(node.output)
+            inner = [name for name in node.input if name and name not in constants]
+            between = restored.issuperset(inner) and not rounded.isdisjoint(node.output)
         if not between:
             found.add(node.name)
     return found
@@ -139,6 +141,9 @@ def values(
     given = {value.name for value in model.graph.input}
     known = {value.name for value in model.graph.output}
     wanted = [name for name in tensors if name not in given]
+    if not wanted:  # of no name ONNX Runtime computes all
+        yield from ({name: feed[name] for name in tensors} for feed in feeds)
+        return
     model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in wanted if name not in known)
     with tempfile.TemporaryDirectory() as aside:
         opened = Path(aside) / path.name

@@ -24,6 +24,8 @@ from compression.graphs.half import halve
 from compression.graphs.layers import LAYERS, QUANTIZED, after_layers, between_layers
 from compression.graphs.lean import lean
 from compression.graphs.lookups import lookups_int8
+from core import better as core_better
+from core.better import Better
 from core.errors import ModelError
 from core.onnx_session import IR_VERSION
 
@@ -65,9 +67,8 @@ def convolutions_int8(
             "reduce_range": weight_bits < 8,
             "activation_type": QuantType.QUInt8,
             "calibrate_method": getattr(CalibrationMethod, METHODS[method]),
-            "extra_options": {"CalibStridedMinMax": min(CHUNK, len(samples))},
         }
-        calibrated = _static(str(prepared), target, samples, feed, source, how)
+        calibrated = _static(str(prepared), target, samples, feed, source, how, strided=True)
     model = onnx.load(target)
     lean(model)
     onnx.save(model, target)
@@ -117,19 +118,27 @@ def _static(
     feed: Callable[[Any], Feed],
     source: Path,
     how: dict[str, Any],
+    strided: bool = False,
 ) -> int:
     """Quantize `model`, made of the graph at `source`, with ranges from the samples, without those that spoil them.
 
-    how: options of `quantize_static`. Returns: how many samples it took.
+    how: options of `quantize_static`; strided: a chunk of samples is held at a time. Returns: how many samples it took.
     """
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 
     def calibrate(taken: Sequence[Any]) -> bool:
         """Whether all ranges are numbers."""
-        reader, weights = Feeds(taken, feed), QuantType.QInt8
+        options = {"extra_options": {"CalibStridedMinMax": min(CHUNK, len(taken))}} if strided else {}
         try:
             with _quiet():
-                quantize_static(model, str(target), reader, QuantFormat.QDQ, weight_type=weights, **how)
+                quantize_static(
+                    model,
+                    str(target),
+                    Feeds(taken, feed),
+                    QuantFormat.QDQ,
+                    weight_type=QuantType.QInt8,
+                    **how | options,
+                )
         except (ValueError, AssertionError):  # a histogram, or a scale, of what is no number
             return False
         return finite(target)
@@ -182,7 +191,7 @@ def collapse(
     before: float,
     after: float,
     max_loss: float,
-    better: Literal["higher", "lower"],
+    better: Better,
     what: str = "quality on the validation split",
     advice: str = "calibrate with more samples, or by another method",
 ) -> float:
@@ -191,7 +200,7 @@ def collapse(
     better: which values of the metric are. what: the model, precision and metric, for the message.
     Raises: ModelError when the loss exceeds `max_loss`, or when it is not a number.
     """
-    loss = before - after if better == "higher" else after - before
+    loss = core_better.loss(after, before, better)
     if not loss <= max_loss:
         raise ModelError(
             f"quantization collapses: {what} goes from {before:.4g} to {after:.4g}, `quantize.max_loss` allows a loss "

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from compression.graphs.sensitivity import Finding, Floats
+from core.errors import ModelError
 
 MOST = 0.5
 """Share of the layers that stay in float at most: with more, fp32 is the honest choice."""
@@ -56,12 +58,19 @@ def attempts(
     tried = [make("as params.yaml says", params, ())]
     if aim is None or tried[0].loss <= aim:
         return tried
-    for told, changed in others.items():
-        if tried[-1].loss <= aim:
-            break
-        tried.append(make(told, changed, ()))
-    if tried[-1].loss <= aim:
-        return tried
+    # The first attempt may do, so an error of a later one ends the attempts, not the stage.
+    with suppress(ModelError):
+        for told, changed in others.items():
+            tried.append(make(told, changed, ()))
+            if tried[-1].loss <= aim:
+                return tried
+    with suppress(ModelError):
+        _in_float(make, tried, aim, find)
+    return tried
+
+
+def _in_float(make: Make, tried: list[Attempt], aim: float, find: Callable[[Attempt], Sequence[Finding]]) -> None:
+    """Add attempts with layers in float to what was tried."""
     start = min(tried, key=_lost)
     if not _lost(start) < CLEARLY * _lost(tried[0]):
         start = tried[0]
@@ -74,12 +83,11 @@ def attempts(
             break
         low, high = high, min(2 * high, most)
     else:
-        return tried
+        return
     while high - low > 1:
         middle = (low + high) // 2
         tried.append(_with(make, start, findings[:middle]))
         low, high = (low, middle) if tried[-1].loss <= aim else (middle, high)
-    return tried
 
 
 def best(tried: Sequence[Attempt], aim: float | None) -> Attempt:
@@ -101,7 +109,7 @@ def story(tried: Sequence[Attempt], chosen: Attempt, aim: float) -> dict[str, An
         "tried": [
             {
                 "how": each.how,
-                "loss": None if math.isnan(each.loss) else each.loss,
+                "loss": each.loss if math.isfinite(each.loss) else None,
                 "mb": each.mb,
                 "chosen": each is chosen,
             }

@@ -16,9 +16,9 @@ ROUND_TO = 16
 1.7 times slower with 24, 120 or 568 channels than with multiples of 16."""
 
 Importance = Literal["magnitude", "taylor", "bn_scale"]
-"""Norms of weights (Li et al. 2017, https://arxiv.org/abs/1608.08710); the first-order change of the loss without a
-channel (Molchanov et al. 2019, https://arxiv.org/abs/1906.10771); BatchNorm's scale (Liu et al. 2017,
-https://arxiv.org/abs/1708.06519)."""
+"""Norms of weights (Li et al. 2017, https://arxiv.org/abs/1608.08710); first-order changes of the loss, weight by
+weight (Molchanov et al. 2019, https://arxiv.org/abs/1906.10771, who take them by gates); BatchNorm's scale (Liu et al.
+2017, https://arxiv.org/abs/1708.06519)."""
 
 
 def prune(
@@ -68,7 +68,8 @@ def prune(
 
 
 def importance_of(parameter: nn.Parameter, importance: Importance) -> Tensor:
-    """Of each number of a parameter, in its shape: the square, or how much the loss would change without it."""
+    """Of each number of a parameter, in its shape: the square, or how much the loss of a batch would change to first
+    order without it."""
     if importance == "taylor":
         assert parameter.grad is not None
         return (parameter.detach() * parameter.grad).abs()

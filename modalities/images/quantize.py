@@ -27,7 +27,7 @@ LAYERS = ("Conv", "Gemm")
 """Operators with weights."""
 QUANTIZED = (*layers.QUANTIZED, "Gemm", "MaxPool")
 MORE = 4
-"""Times as many images calibrate where too few did not do."""
+"""Times as many images calibrate, where there are so many, when too few did not do."""
 
 
 def quantize(
@@ -71,15 +71,15 @@ def feeds(source: Path, dataset: Path, params: Any, seed: int) -> dict[str, list
     return {graph: [_feed(image) for image in _calibration(dataset, calibration.CHUNK, model, seed)]}
 
 
-def others(params: Any) -> dict[str, Any]:
+def others(dataset: Path, params: Any) -> dict[str, Any]:
     """See `core.task.Quantize`: more images, and ranges that leave out rare large numbers, or do not."""
-    settings = params.quantize
-    more = settings.model_copy(update={"calibration": MORE * settings.calibration})
+    settings, changed = params.quantize, {}
+    count = min(MORE * settings.calibration, len(inputs(dataset, "train")))
+    if count > settings.calibration:
+        settings = settings.model_copy(update={"calibration": count})
+        changed[f"{count} calibration images"] = settings
     method = "minmax" if settings.method != "minmax" else "percentile"
-    changed = {
-        f"{MORE} times as many calibration images": more,
-        f"{MORE} times as many, ranges by {method}": more.model_copy(update={"method": method}),
-    }
+    changed[f"{count} calibration images, ranges by {method}"] = settings.model_copy(update={"method": method})
     return {told: params.model_copy(update={"quantize": each}) for told, each in changed.items()}
 
 

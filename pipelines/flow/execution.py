@@ -129,7 +129,8 @@ def _scheduler(options: Options, plan: Plan, key: str) -> Scheduler:
     cores = len(os.sched_getaffinity(0))
     slots = Slots(options.jobs or cores, gpus if options.gpus is None else gpus[: options.gpus])
     here = str(Path(sys.executable).parent)
-    environment = {**QUIET, **os.environ, "STILLHOUSE_PIPELINE_RUN": key, "STILLHOUSE_PIPELINE_NAME": "flow"}
+    named = {"STILLHOUSE_PIPELINE_NAME": "flow"}  # but where a search has named it
+    environment = {**QUIET, **named, **os.environ, "STILLHOUSE_PIPELINE_RUN": key}
     environment["PATH"] = here + os.pathsep + os.environ.get("PATH", "")
     _forget_old_logs()
     return Scheduler(plan, slots, environment, LOGS / key[:12], pull=options.pull)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-import warnings
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import optuna
 from filelock import FileLock, Timeout
@@ -19,17 +18,15 @@ import pipelines.search
 from core import matrix, params
 from core.errors import StillhouseError
 from core.files import write_json
-from core.params import TaskParams
 from core.visible import visible
 from ops import tracking
+from pipelines import sources
 from pipelines.repro import ready
-from pipelines.search import space, trials, view
+from pipelines.search import space, studies, trials, view
 from pipelines.search.workspace import FOLDER, Workspace
 
-DIRECTIONS: list[Literal["minimize", "maximize"]] = ["minimize", "maximize"]
-"""Of the loss on `val` against the base, and of the speed."""
 FAILURES = 3
-"""One after the other, and the search ends: what is wrong is not the settings."""
+"""Trials that fail one after the other, and the search ends: what is wrong is hardly their settings."""
 
 
 def main() -> None:
@@ -63,45 +60,33 @@ def search(task: str, minutes: float, most: int, jobs: int = 1) -> None:
         raise StillhouseError(f"search: task {task!r} is not in `tasks` of params.yaml: {list(tasks)}")
     if not tasks[task].search:
         raise StillhouseError(f"search: {task} has no section `search` in params.yaml that says what to try")
-    folder = FOLDER / task
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / "lock")
+    values = params.read(Path("params.yaml"))
+    place = FOLDER / task
+    place.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(place / "lock")
     try:
         lock.acquire(timeout=0)
     except Timeout:
         raise StillhouseError(f"search: another search of {task} runs in this checkout") from None
     with lock, tracking.sending():
         ready()
-        workspace = Workspace(task, jobs)
+        for told in sources.refresh(tasks):
+            print(told)
+        workspace = Workspace(task, tasks[task], jobs)
         workspace.refresh()
-        loop(workspace, tasks[task], studied(folder, task), folder, minutes, most)
-
-
-def studied(folder: Path, task: str) -> optuna.Study:
-    """The study of earlier searches, or a new one; a trial that was killed comes first again."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)  # of `group`
-    study = optuna.create_study(
-        study_name=task,
-        storage=f"sqlite:///{(folder / 'trials.db').resolve()}",
-        directions=DIRECTIONS,
-        sampler=optuna.samplers.TPESampler(multivariate=True, group=True),
-        load_if_exists=True,
-    )
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        study.enqueue_trial(trial.params)
-        study.tell(trial.number, state=TrialState.FAIL)
-    return study
+        name = studies.key(values, task)
+        folder = place / name
+        folder.mkdir(exist_ok=True)
+        loop(workspace, values, studies.opened(place / "trials.db", name), folder, minutes, most)
 
 
 def loop(
-    workspace: Workspace, settings: TaskParams, study: optuna.Study, folder: Path, minutes: float, most: int
+    workspace: Workspace, values: dict[str, Any], study: optuna.Study, folder: Path, minutes: float, most: int
 ) -> None:
-    task, console, end = workspace.task, Console(), time.monotonic() + 60 * minutes
-    values = params.read(Path("params.yaml"))
+    settings, console, end = workspace.params, Console(), time.monotonic() + 60 * minutes
     assert settings.search is not None
     with Live(view.page(study.trials), console=console, auto_refresh=False, transient=not console.is_terminal) as live:
-        count = 0
+        count = failed = 0
         while time.monotonic() < end and count < most:
             count += 1
             trial = study.ask()
@@ -110,28 +95,29 @@ def loop(
             trial.set_user_attr("values", found)
             doing = f"trial {trial.number} runs: {variant} {found}; {max(0, end - time.monotonic()) / 60:.0f} min left"
             live.update(view.page(study.trials, doing), refresh=True)
-            workspace.write(space.params(values, task, settings, variant, found))
-            told = attempt(workspace, settings, study, trial, variant, folder)
+            workspace.write(space.params(values, workspace.task, variant, found))
+            told = attempt(workspace, study, trial, variant, folder)
             write_json(folder / "front.json", [summary(each) for each in view.front(study.trials)])
-            live.console.print(view.line(study.trials[trial.number], told), highlight=False)
+            ended = study.trials[trial.number]
+            live.console.print(view.line(ended, told), highlight=False)
             live.update(view.page(study.trials), refresh=True)
-            last = [each.state for each in study.trials if each.state.is_finished()][-FAILURES:]
-            if last == [TrialState.FAIL] * FAILURES:
+            failed = failed + 1 if ended.state is TrialState.FAIL else 0
+            if failed == FAILURES:
                 raise StillhouseError(f"search: {FAILURES} trials failed one after the other: {told}")
     if not console.is_terminal:
         console.print(view.page(study.trials))
     kinds = {name: "prune" if name in matrix.pruned(settings) else "distill" for name in settings.search}
-    console.print(view.advice(study.trials, task, kinds), highlight=False)
+    console.print(view.advice(study.trials, workspace.task, kinds), highlight=False)
 
 
-def attempt(
-    workspace: Workspace, settings: TaskParams, study: optuna.Study, trial: optuna.Trial, variant: str, folder: Path
-) -> str:
+def attempt(workspace: Workspace, study: optuna.Study, trial: optuna.Trial, variant: str, folder: Path) -> str:
     """Run a trial and tell the study; returns why it was stopped or failed."""
     log = folder / f"{trial.number}.log"
     try:
-        row, base = trials.run(workspace, workspace.task, settings, variant, str(trial.number), log)
+        row, base = trials.run(workspace, variant, str(trial.number), log)
     except trials.HopelessError as why:
+        for name, beyond in why.excess.items():
+            trial.set_constraint(name, beyond)
         study.tell(trial, state=TrialState.PRUNED)
         return str(why)
     except trials.FailedError as why:
@@ -139,9 +125,9 @@ def attempt(
         return str(why)
     for name, found in (("row", row), ("base", base)):
         trial.set_user_attr(name, {key: value for key, value in found.items() if key != "operators"})
-    for name, beyond in zip(("loss", "mb", "ms"), trials.excess(row, settings), strict=True):
+    for name, beyond in trials.excess(row, workspace.params).items():
         trial.set_constraint(name, beyond)
-    study.tell(trial, [row["loss"]["value"], row["speed"]["value"]])
+    study.tell(trial, [row["loss"]["value"], row["speed"]["value"], row["size_mb"]])
     return ""
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +10,9 @@ import optuna
 
 from core import chains, knobs
 from core.knobs import Knob, Knobs
-from core.params import TaskParams
+
+KINDS = ("prune", "distill")
+"""Sections of smaller variants."""
 
 
 def suggest(trial: optuna.Trial, space: Knobs) -> tuple[str, dict[str, Any]]:
@@ -27,7 +28,8 @@ def _value(trial: optuna.Trial, name: str, knob: Knob) -> Any:
     assert knob.low is not None and knob.high is not None
     if isinstance(knob.low, int) and isinstance(knob.high, int):
         return trial.suggest_int(name, knob.low, knob.high)
-    return round(trial.suggest_float(name, float(knob.low), float(knob.high)), 4)
+    low, high = float(knob.low), float(knob.high)
+    return min(max(float(f"{trial.suggest_float(name, low, high):.4g}"), low), high)
 
 
 def chosen(trial: optuna.trial.FrozenTrial) -> tuple[str, dict[str, Any]]:
@@ -35,18 +37,19 @@ def chosen(trial: optuna.trial.FrozenTrial) -> tuple[str, dict[str, Any]]:
     return trial.user_attrs["variant"], trial.user_attrs["values"]
 
 
-def params(values: Mapping[str, Any], task: str, params: TaskParams, variant: str, found: Mapping[str, Any]) -> Any:
+def params(values: Mapping[str, Any], task: str, variant: str, found: Mapping[str, Any]) -> dict[str, Any]:
     """Plain values of `params.yaml` with this task alone, and of its smaller variants `variant` with what was found for
     its knobs, and those that it is made of."""
-    made = copy.deepcopy(dict(values))
+    made: dict[str, Any] = json.loads(json.dumps(values))  # YAML's anchors share mappings, these may differ now
     made["tasks"] = [task]
-    kept = chains.ancestry(params, variant)
-    for kind in ("prune", "distill"):
-        section = {name: settings for name, settings in (made[task].get(kind) or {}).items() if name in kept}
-        if variant in section:
-            for path, value in found.items():
-                knobs.place(section[variant], path, value)
-        if kind in made[task]:
-            made[task][kind] = section
+    smaller = {name: kind for kind in KINDS for name in made[task].get(kind) or {}}
+    for path, value in found.items():
+        knobs.place(made[task][smaller[variant]][variant], path, value)
+    kept = [variant]
+    while kept[-1] in smaller:
+        kept.append(made[task][smaller[kept[-1]]][kept[-1]].get("of", chains.ROOT))
+    for name, kind in smaller.items():
+        if name not in kept:
+            del made[task][kind][name]
     made[task].pop("search", None)
     return made

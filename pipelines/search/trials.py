@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,42 +14,55 @@ from pipelines.search.workspace import Workspace
 
 HOPELESS = 3.0
 """Times `compare.budget.max_loss` that a model may lose before it is not even timed."""
+WORST = 1e9
+"""What counts for a loss that is no number."""
 
 
 class HopelessError(Exception):
-    """Why a trial was stopped early."""
+    """Why a trial was stopped early; `excess` as the function gives it."""
+
+    def __init__(self, told: str, excess: dict[str, float]) -> None:
+        super().__init__(told)
+        self.excess = excess
 
 
 class FailedError(Exception):
     """Why a trial has no result."""
 
 
-def run(
-    workspace: Workspace, task: str, params: TaskParams, variant: str, number: str, log: Path
-) -> tuple[dict[str, Any], dict[str, Any]]:
+def run(workspace: Workspace, variant: str, number: str, log: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Two rows of `comparison.json`: that of the trial, and that of the base. Each is, of its precisions, the fastest
     of those that keep every limit of the budget, or of all where none does.
 
     workspace: with the trial's `params.yaml`. Raises: HopelessError, FailedError.
     """
+    task, params = workspace.task, workspace.params
     name = f"search_{task}_{number}"
-    cheapest = params.precisions[-1]
-    targets = [(chains.ROOT, params.precisions[0]), (variant, cheapest)]
-    for target in targets:
-        _repro(workspace, f"evaluate@{task}-{'-'.join(target)}", name, log)
-    reference, found = (_scores(workspace, task, *target) for target in targets)
-    loss = better.loss(_main(found), _main(reference), found["better"])
-    budget = params.compare.budget
-    if not loss <= HOPELESS * budget.max_loss:
-        raise HopelessError(f"{variant} {cheapest} loses {loss:.3g}, more than {HOPELESS:g} times max_loss")
-    if found["size_mb"] > budget.max_mb:
-        raise HopelessError(f"{variant} {cheapest} has {found['size_mb']:.2f} MB, more than max_mb")
+    _repro(workspace, evaluation(task, chains.ROOT, params.precisions[0]), name, log)
+    reference = _scores(workspace, chains.ROOT, params.precisions[0])
+    hopes = []
+    for precision in reversed(params.precisions):  # the cheapest ones are named last
+        _repro(workspace, evaluation(task, variant, precision), name, log)
+        hopes.append(hope(_scores(workspace, variant, precision), reference, params))
+        if max(hopes[-1].values()) <= 0:
+            break
+    else:
+        least = min(hopes, key=lambda each: max(each.values()))
+        limits = " and ".join(limit for limit, beyond in least.items() if beyond > 0)
+        raise HopelessError(f"no precision of it is near {limits}", least)
     _repro(workspace, f"compare@{task}", name, log)
     comparison = read_json(workspace.folder / paths.report(task) / "comparison.json")
-    ours, base = (
-        best([row for row in comparison["rows"] if row["variant"] == name]) for name in (variant, chains.ROOT)
-    )
+    rows = [row | {"better": comparison["better"]} for row in comparison["rows"]]
+    ours, base = (best([row for row in rows if row["variant"] == one]) for one in (variant, chains.ROOT))
     return ours, base
+
+
+def hope(scores: dict[str, Any], reference: dict[str, Any], params: TaskParams) -> dict[str, float]:
+    """How far beyond what may still be of use a model is that was not timed, by limit; at most 0 where it may be."""
+    budget = params.compare.budget
+    loss = better.loss(_main(scores), _main(reference), scores["better"])
+    beyond = loss / max(HOPELESS * budget.max_loss, 1e-9) - 1
+    return {"max_loss": beyond if math.isfinite(beyond) else WORST, "max_mb": scores["size_mb"] / budget.max_mb - 1}
 
 
 def best(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -56,14 +70,20 @@ def best(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return max(rows, key=lambda row: (not row["misses"], row["speed"]["value"]))
 
 
-def excess(row: dict[str, Any], params: TaskParams) -> list[float]:
-    """How far beyond each limit of the budget a row is, in units of the limit; at most 0 where it keeps it."""
-    budget = params.compare.budget
-    return [
-        (row["loss"]["bound"] - budget.max_loss) / max(budget.max_loss, 1e-9),
-        row["size_mb"] / budget.max_mb - 1,
-        row["latency_ms"] / budget.max_ms - 1,
-    ]
+def excess(row: dict[str, Any], params: TaskParams) -> dict[str, float]:
+    """How far beyond each limit of the budget a row is, as a share of the limit; at most 0 where it keeps it."""
+    budget, limit = params.compare.budget, params.compare.budget.worst_quality
+    return {
+        "max_loss": (row["loss"]["bound"] - budget.max_loss) / max(budget.max_loss, 1e-9),
+        "max_mb": row["size_mb"] / budget.max_mb - 1,
+        "max_ms": row["latency_ms"] / budget.max_ms - 1,
+        "worst_quality": better.loss(row["quality"], limit, row["better"]) / max(abs(limit), 1e-9),
+    }
+
+
+def evaluation(task: str, variant: str, precision: str) -> str:
+    """The stage's name."""
+    return f"evaluate@{task}-{variant}-{precision}"
 
 
 def _repro(workspace: Workspace, target: str, name: str, log: Path) -> None:
@@ -71,8 +91,10 @@ def _repro(workspace: Workspace, target: str, name: str, log: Path) -> None:
         raise FailedError(f"{target} failed; {log} says why")
 
 
-def _scores(workspace: Workspace, task: str, variant: str, precision: str) -> dict[str, Any]:
-    scores: dict[str, Any] = read_json(workspace.folder / paths.evaluation(task, variant, precision) / "metrics.json")
+def _scores(workspace: Workspace, variant: str, precision: str) -> dict[str, Any]:
+    scores: dict[str, Any] = read_json(
+        workspace.folder / paths.evaluation(workspace.task, variant, precision) / "metrics.json"
+    )
     return scores
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import yaml
 from optuna.trial import FrozenTrial, TrialState
 from rich import box
 from rich.console import Group, RenderableType
@@ -67,30 +68,42 @@ def base(trials: Sequence[FrozenTrial]) -> dict[str, Any] | None:
 
 
 def front(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-    """Trials that no other one beats in loss and speed, the slowest first."""
+    """Trials that no other one beats in loss, speed and size, the slowest first."""
     done = [trial for trial in trials if trial.state is TrialState.COMPLETE]
     kept = [trial for trial in done if not any(_beats(other, trial) for other in done)]
     return sorted(kept, key=lambda trial: float(trial.user_attrs["row"]["speed"]["value"]))
 
 
 def _beats(one: FrozenTrial, other: FrozenTrial) -> bool:
-    ours, theirs = (
-        (each.user_attrs["row"]["loss"]["value"], -each.user_attrs["row"]["speed"]["value"]) for each in (one, other)
-    )
+    rows = (each.user_attrs["row"] for each in (one, other))
+    ours, theirs = ((row["loss"]["value"], -row["speed"]["value"], row["size_mb"]) for row in rows)
     return all(a <= b for a, b in zip(ours, theirs, strict=True)) and (ours != theirs or one.number < other.number)
 
 
 def advice(trials: Sequence[FrozenTrial], task: str, kinds: Mapping[str, str]) -> str:
-    """What to write into `params.yaml`: the fastest trial within the budget. kinds: variant -> its section."""
-    within = [trial for trial in front(trials) if not trial.user_attrs["row"]["misses"]]
+    """What to write into `params.yaml`: the fastest and the smallest trial within the budget, where they beat the base.
+
+    kinds: variant -> its section.
+    """
+    done = [trial for trial in trials if trial.state is TrialState.COMPLETE]
+    within = [trial for trial in done if not trial.user_attrs["row"]["misses"]]
     if not within:
         return "no trial keeps every limit of compare.budget yet; search longer, or loosen it"
-    row, whole = within[-1].user_attrs["row"], within[-1].user_attrs["base"]
-    if not whole["misses"] and row["speed"]["value"] <= whole["speed"]["value"]:
-        return f"no trial within compare.budget is faster than base {whole['precision']} yet"
-    variant, values = chosen(within[-1])
-    lines = [f"  {task}.{kinds[variant]}.{variant}.{path}: {value}" for path, value in values.items()]
-    return "\n".join([f"the fastest within compare.budget is trial {within[-1].number}; for params.yaml:", *lines])
+    told = []
+    for word, least in (("fastest", lambda row: -row["speed"]["value"]), ("smallest", lambda row: row["size_mb"])):
+        best = min(within, key=lambda trial: least(trial.user_attrs["row"]))
+        whole = best.user_attrs["base"]
+        if not whole["misses"] and least(whole) <= least(best.user_attrs["row"]):
+            told.append(f"the {word} within compare.budget is base {whole['precision']} yet")
+            continue
+        variant, values = chosen(best)
+        lines = [f"  {task}.{kinds[variant]}.{variant}.{path}: {_yaml(value)}" for path, value in values.items()]
+        told += [f"the {word} within compare.budget is trial {best.number}; for params.yaml:", *lines]
+    return "\n".join(told)
+
+
+def _yaml(value: Any) -> str:
+    return yaml.safe_dump(value, default_flow_style=True).removesuffix("\n").removesuffix("\n...")
 
 
 def line(trial: FrozenTrial, why: str = "") -> str:

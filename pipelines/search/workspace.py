@@ -15,6 +15,7 @@ from core import paths
 from core.errors import StillhouseError
 from core.family import ends_with_parent
 from core.files import write_text
+from core.params import TaskParams
 from ops import repair
 from ops.tracking.sender import uri
 
@@ -24,9 +25,9 @@ FOLDER = paths.STATE / "search"
 class Workspace:
     """A clone of this repository with its tracked files, and those that git does not ignore, as they are now."""
 
-    def __init__(self, task: str, jobs: int = 1) -> None:
-        """jobs: stages of a trial that run at once, through the flow."""
-        self.task, self.jobs = task, jobs
+    def __init__(self, task: str, params: TaskParams, jobs: int = 1) -> None:
+        """params: of the task here; jobs: stages of a trial that run at once, through the flow."""
+        self.task, self.params, self.jobs = task, params, jobs
         self.folder = (FOLDER / task / "checkout").resolve()
 
     def refresh(self) -> None:
@@ -41,6 +42,7 @@ class Workspace:
         head = _told(["git", "rev-parse", "HEAD"])
         _run(["git", "fetch", "--quiet", str(Path().resolve()), "HEAD"], self.folder)
         _run(["git", "reset", "--quiet", "--hard", head], self.folder)
+        _run(["git", "clean", "--quiet", "-d", "--force"], self.folder)  # what an earlier refresh copied
         here = _told(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]).split("\0")
         for name in filter(None, here):
             source, target = Path(name), self.folder / name
@@ -52,10 +54,12 @@ class Workspace:
         _run([sys.executable, "-m", "dvc", "cache", "dir", "--local", str(repair.cache().resolve())], self.folder)
 
     def write(self, values: dict[str, Any]) -> None:
-        """Its `params.yaml`."""
-        data = values[self.task]["data"]
-        if Path(data["source"]).exists():  # a path, relative to this checkout
-            data["source"] = str(Path(data["source"]).resolve())
+        """Its `params.yaml`; local paths lead from there to where they led from here."""
+        section = values[self.task]
+        if self.params.data.kind == "path":
+            section["data"]["source"] = str(self.params.data.local.resolve())
+        if self.params.model.weights_kind == "path":
+            section["model"]["weights"] = str(Path(self.params.model.weights).expanduser().resolve())
         write_text(self.folder / "params.yaml", yaml.safe_dump(values, sort_keys=False))
 
     def repro(self, target: str, name: str, log: Path) -> bool:

@@ -62,7 +62,7 @@ def feeds(source: Path, dataset: Path, params: Any, seed: int) -> dict[str, list
     return {f"{name}.onnx": fed for name, fed in _calibration(source, dataset, CALIBRATION_BATCH, seed).items()}
 
 
-def others(params: Any) -> dict[str, Any]:
+def others(dataset: Path, params: Any) -> dict[str, Any]:
     """See `core.task.Quantize`: scales of their own for the columns of the decoder's weights, and for each input."""
     settings, changed = params.quantize, {}
     if settings.decoder_scales != "column":

@@ -162,7 +162,7 @@ def test_the_report_tells_what_was_rescued() -> None:
     comparison = compared()
     leave("toy")
     pareto.picture(comparison["rows"], comparison["title"], "higher", comparison["chosen"], Path("pareto.png"))
-    assert "What was rescued" not in report.render(comparison, Path("pareto.png"))
+    assert "Where quantization lost too much" not in report.render(comparison, Path("pareto.png"))
     kept = {
         "graph": "a.onnx",
         "layer": "<i>head",
@@ -177,7 +177,7 @@ def test_the_report_tells_what_was_rescued() -> None:
     notes = {"rescue": {"aim": 0.02, "tried": tried, "kept": [kept]}}
     write_json(paths.model("toy", "base", "int8") / "quantization.json", notes)
     page = report.render(comparison, Path("pareto.png"))
-    told = page[page.index("What was rescued") : page.index("Where the time goes")]
+    told = page[page.index("Where quantization lost too much") : page.index("Where the time goes")]
     assert "base int8, quantized as" in told and "allows, 0.02" in told
     assert [told.count(text) for text in ("no number", ">0.0123<", ">1.62<", "17 %", "7 of 8 channels")] == [1] * 5
     assert "&lt;i&gt;head<small>conv1, relu1</small>" in told

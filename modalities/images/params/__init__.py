@@ -61,7 +61,8 @@ class Jitter(Section):
     scale: Annotated[list[float], Field(min_length=2, max_length=2)]
     """Smallest and largest zoom; 1 just fits the image into the network's input."""
     shift: float = Field(ge=0, le=0.5)
-    """Farthest move along each side, as a share of it, in whole pixels: at zoom 1 no pixel is blurred."""
+    """Farthest move along each side, as a share of it, in whole pixels, which blurs none of a picture that has
+    the size of the network's input."""
     aspect: float = Field(ge=0, le=1)
     """Largest change of the ratio of the sides, as a natural logarithm."""
     colour: float = Field(ge=0, le=1)

@@ -237,14 +237,17 @@ def test_weights_of_seven_bits(graph: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("method", calibration.METHODS)
-def test_a_sample_that_is_not_finite_calibrates_nothing(graph: Path, tmp_path: Path, method: str) -> None:
-    """One NaN in one of 17 pictures: without it there are 16, whose ranges are what they are."""
-    x = pictures(17)
+@pytest.mark.parametrize("total", [17, 8])
+def test_a_sample_that_is_not_finite_calibrates_nothing(graph: Path, tmp_path: Path, method: str, total: int) -> None:
+    """One NaN in one picture: the ranges are those of the others."""
+    x = pictures(total)
     x[3, 0, 0, 0] = math.nan
     spoiled, clean = tmp_path / "spoiled.onnx", tmp_path / "clean.onnx"
     count = quantization.convolutions_int8(graph, spoiled, list(x), feed, method, layers.POOLED, LAYERS)
     sound = list(np.delete(x, 3, axis=0))
-    assert count == quantization.convolutions_int8(graph, clean, sound, feed, method, layers.POOLED, LAYERS) == 16
+    assert (
+        count == quantization.convolutions_int8(graph, clean, sound, feed, method, layers.POOLED, LAYERS) == total - 1
+    )
     np.testing.assert_array_equal(run(spoiled, pictures(4)), run(clean, pictures(4)))
 
 

@@ -13,6 +13,7 @@ from compression.graphs import rescue
 from compression.graphs.layers import Layer
 from compression.graphs.rescue import Attempt
 from compression.graphs.sensitivity import Finding
+from core.errors import ModelError
 
 FINDINGS = [Finding(Layer("a.onnx", f"layer{i}", (f"conv{i}", f"relu{i}")), 1 / (i + 1), "why") for i in range(12)]
 
@@ -100,3 +101,24 @@ def test_advice_says_what_was_tried() -> None:
     tried: list[Any] = [SimpleNamespace()] * 3
     assert "2 other ways" in rescue.advice("detection", "int8", tried)
     assert "other ways" not in rescue.advice("detection", "int8", tried[:1])
+
+
+def test_an_attempt_that_fails_leaves_the_others() -> None:
+    """The first may do, and ships."""
+    model = Model({"first": 0.05, "broken": 0.0})
+
+    def make(how: str, params: str, kept: tuple[Finding, ...]) -> Attempt:
+        if params == "broken":
+            raise ModelError("no sample is finite")
+        return model.make(how, params, kept)
+
+    def find(start: Attempt) -> list[Finding]:
+        raise ModelError("no sample is finite")
+
+    tried = rescue.attempts(make, "first", 0.02, {"other": "broken"}, find)
+    assert [each.params for each in tried] == ["first"] and rescue.best(tried, 0.02) is tried[0]
+
+
+def test_an_infinite_loss_is_told_as_none() -> None:
+    tried = Model({"first": math.inf, "more": 0.0}).attempts(0.02)
+    assert rescue.story(tried, rescue.best(tried, 0.02), 0.02)["tried"][0]["loss"] is None

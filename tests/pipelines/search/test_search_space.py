@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,11 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+from core import knobs
 from core import params as params_module
 from core.errors import ParamsError
 from core.knobs import Knob
-from pipelines.search import space, trials, view
+from pipelines.search import space, studies, trials, view
 
 ROOT = Path(__file__).resolve().parents[3]
 SPACE = {
@@ -29,7 +32,7 @@ def values() -> dict[str, Any]:
 
 def study() -> optuna.Study:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    return optuna.create_study(directions=["minimize", "maximize"], sampler=optuna.samplers.RandomSampler(seed=0))
+    return optuna.create_study(directions=studies.DIRECTIONS, sampler=optuna.samplers.RandomSampler(seed=0))
 
 
 def test_a_trial_has_a_variant_and_values_of_its_knobs() -> None:
@@ -45,10 +48,9 @@ def test_a_trial_has_a_variant_and_values_of_its_knobs() -> None:
 
 
 def test_params_of_a_trial_are_valid_and_hold_one_variant(values: dict[str, Any]) -> None:
-    _, tasks = params_module.check(values)
     before = repr(values)
     found = {"ratio": 0.37, "train.epochs": 9}
-    made = space.params(values, "classification", tasks["classification"], "pruned", found)
+    made = space.params(values, "classification", "pruned", found)
     assert repr(values) == before
     head, tasks = params_module.check(made)
     section: Any = tasks["classification"]
@@ -63,10 +65,43 @@ def test_params_of_a_trial_are_valid_and_hold_one_variant(values: dict[str, Any]
 
 def test_a_chain_keeps_what_it_is_made_of(values: dict[str, Any]) -> None:
     values["detection"]["prune"]["pruned"]["of"] = "distilled"
-    _, tasks = params_module.check(values)
-    made = space.params(values, "detection", tasks["detection"], "pruned", {"ratio": 0.3})
+    made = space.params(values, "detection", "pruned", {"ratio": 0.3})
     assert set(made["detection"]["distill"]) == {"distilled"}
     params_module.check(made)
+
+
+def test_a_chain_may_be_searched(values: dict[str, Any]) -> None:
+    """What a variant is made of is a setting as any other."""
+    chained = space.params(values, "detection", "pruned", {"of": "distilled"})
+    assert set(chained["detection"]["distill"]) == {"distilled"}
+    single = space.params(values, "detection", "pruned", {"of": "base"})
+    assert not single["detection"]["distill"]
+    params_module.check(single)
+
+
+def test_a_nested_setting_of_one_variant_is_not_that_of_the_base(values: dict[str, Any]) -> None:
+    """In YAML both may be one mapping, by an anchor."""
+    made = space.params(values, "detection", "pruned", {"train.optimizer.name": "sgd"})
+    assert made["detection"]["prune"]["pruned"]["train"]["optimizer"]["name"] == "sgd"
+    assert made["detection"]["train"]["optimizer"]["name"] == "adamw"
+
+
+def test_small_numbers_keep_their_digits_and_stay_in_range() -> None:
+    knob = {"pruned": {"lr": Knob(low=0.00001, high=0.0001)}}
+    made = study()
+    found = [space.suggest(made.ask(), knob)[1]["lr"] for _ in range(50)]
+    assert all(0.00001 <= value <= 0.0001 for value in found) and len(set(found)) > 40
+
+
+def test_other_params_or_data_begin_another_study(values: dict[str, Any]) -> None:
+    one = studies.key(values, "detection")
+    assert studies.key(values, "detection") == one
+    values["translation"]["seed"] = 1
+    assert studies.key(values, "detection") == one
+    for path, value in (("train.epochs", 9), ("compare.budget.max_mb", 1.0), ("search.pruned.ratio.low", 0.01)):
+        before = json.loads(json.dumps(values))
+        knobs.place(before["detection"], path, value)
+        assert studies.key(before, "detection") != one
 
 
 @pytest.mark.parametrize(
@@ -109,7 +144,7 @@ def searched() -> optuna.Study:
         trial.set_user_attr("values", {"ratio": number / 10})
         trial.set_user_attr("row", result)
         trial.set_user_attr("base", row(0.0, 1.2, variant="base"))
-        made.tell(trial, [result["loss"]["value"], result["speed"]["value"]])
+        made.tell(trial, [result["loss"]["value"], result["speed"]["value"], result["size_mb"]])
     early = made.ask()
     early.set_user_attr("variant", "pruned")
     early.set_user_attr("values", {"ratio": 0.9})
@@ -123,13 +158,28 @@ def test_the_front_is_what_no_trial_beats() -> None:
 
 
 def test_what_is_told_at_the_end() -> None:
-    found = searched().trials
-    told = view.advice(found, "detection", {"pruned": "prune"})
-    assert told.endswith("trial 1; for params.yaml:\n  detection.prune.pruned.ratio: 0.1"), told
-    assert "faster than base int8 yet" in view.advice(found[:1], "detection", {"pruned": "prune"})
-    assert "search longer" in view.advice(found[3:], "detection", {"pruned": "prune"})
+    found, kinds = searched().trials, {"pruned": "prune"}
+    told = view.advice(found, "detection", kinds)
+    assert (
+        "the fastest within compare.budget is trial 1; for params.yaml:\n  detection.prune.pruned.ratio: 0.1\n" in told
+    )
+    assert told.endswith("the smallest within compare.budget is base int8 yet")
+    assert "fastest within compare.budget is base int8 yet" in view.advice(found[:1], "detection", kinds)
+    assert "search longer" in view.advice(found[3:], "detection", kinds)
     assert "loses 0.05, 3.00 times as fast, 2.00 MB; misses max_loss" in view.line(found[3])
     assert "stopped early: why" in view.line(found[4], "why")
+
+
+def test_what_keeps_the_budget_is_told_beside_a_better_one_that_does_not() -> None:
+    made = searched()
+    trial = made.ask()
+    trial.set_user_attr("variant", "distilled")
+    trial.set_user_attr("values", {"layers": None})
+    for name, found in (("row", row(0.0, 9.0, misses=["max_mb"])), ("base", row(0.0, 1.2))):
+        trial.set_user_attr(name, found)
+    made.tell(trial, [0.0, 9.0, 2.0])
+    assert [each.number for each in view.front(made.trials)] == [trial.number]
+    assert "trial 1;" in view.advice(made.trials, "detection", {"pruned": "prune"})
 
 
 def test_the_page_fits_into_a_terminal() -> None:
@@ -150,5 +200,21 @@ def test_the_row_of_a_trial_keeps_the_budget_where_one_does() -> None:
     fast, slow = row(0.1, 3.0, misses=["max_loss"]), row(0.0, 1.5)
     assert trials.best([fast, slow]) is slow and trials.best([fast]) is fast
     _, tasks = params_module.check(params_module.read(ROOT / "params.yaml"))
-    beyond = trials.excess(row(0.05, 2.0, size_mb=30.0, latency_ms=30.0), tasks["detection"])
-    assert beyond == [pytest.approx(1.0), pytest.approx(0.5), pytest.approx(-0.5)]
+    beyond = trials.excess(row(0.05, 2.0, size_mb=30.0, latency_ms=30.0, better="higher"), tasks["detection"])
+    assert beyond == {
+        **{"max_loss": pytest.approx(1.0), "max_mb": pytest.approx(0.5), "max_ms": pytest.approx(-0.5)},
+        "worst_quality": pytest.approx(-9.0),
+    }
+
+
+def test_what_may_still_be_of_use() -> None:
+    _, tasks = params_module.check(params_module.read(ROOT / "params.yaml"))
+
+    def scores(quality: float, mb: float) -> dict[str, Any]:
+        return {"main": "map", "better": "higher", "size_mb": mb, "val": {"metrics": {"map": quality}}}
+
+    def hope(quality: float, mb: float = 2.0) -> dict[str, float]:
+        return trials.hope(scores(quality, mb), scores(0.5, 10.0), tasks["detection"])
+
+    assert max(hope(0.42).values()) <= 0 < hope(0.40)["max_loss"]
+    assert hope(0.5, 21.0)["max_mb"] > 0 and hope(math.nan)["max_loss"] == trials.WORST
