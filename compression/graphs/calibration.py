@@ -51,19 +51,33 @@ class Feeds:
         self.rest = iter(self.samples[start_index:end_index])
 
 
+def given(samples: Sequence[Any], feed: Callable[[Any], Feed]) -> list[Any]:
+    """The samples whose inputs are finite: what ONNX Runtime takes for the range of others hangs on the processor.
+
+    Raises: ModelError when there is none.
+    """
+    return _some("what is given to it", samples, [sample for sample in samples if _finite(feed(sample))])
+
+
 def sound(graph: Path, samples: Sequence[Any], feed: Callable[[Any], Feed]) -> list[Any]:
     """The samples on which every layer of an fp32 graph gives finite numbers: one that does not has no range.
 
     Raises: ModelError when there is none.
     """
-    kept = [
-        sample
-        for sample, tensors in zip(samples, values(graph, [feed(sample) for sample in samples]), strict=True)
-        if all(np.isfinite(tensor).all() for tensor in tensors.values())
-    ]
+    inside = values(graph, (feed(sample) for sample in samples))
+    kept = [sample for sample, tensors in zip(samples, inside, strict=True) if _finite(tensors)]
+    return _some(f"{graph}: what its layers give", samples, kept)
+
+
+def _finite(tensors: Feed) -> bool:
+    return all(np.isfinite(tensor).all() for tensor in tensors.values() if np.issubdtype(tensor.dtype, np.floating))
+
+
+def _some(what: str, samples: Sequence[Any], kept: list[Any]) -> list[Any]:
+    """Those that are kept, a whole number of chunks where one had to go."""
     if not kept:
         raise ModelError(
-            f"{graph} gives numbers that are not finite on each of {len(samples)} calibration samples; the training of "
-            "this model went wrong, or its inputs are not finite"
+            f"{what} is not finite on each of {len(samples)} calibration samples; the training of this model went "
+            "wrong, or its data hold what is no number"
         )
-    return kept
+    return list(samples) if len(kept) == len(samples) else whole(kept)

@@ -19,7 +19,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from compression.graphs.calibration import CHUNK, METHODS, Feed, Feeds, sound, whole
+from compression.graphs.calibration import CHUNK, METHODS, Feed, Feeds, given, sound
 from compression.graphs.half import halve
 from compression.graphs.layers import LAYERS, QUANTIZED, after_layers, between_layers
 from compression.graphs.lean import lean
@@ -143,9 +143,10 @@ def _static(
             return False
         return finite(target)
 
+    samples = given(samples, feed)
     if calibrate(samples):
         return len(samples)
-    kept = whole(sound(source, samples, feed))
+    kept = sound(source, samples, feed)
     if not calibrate(kept):
         raise ModelError(f"{source}: calibration gives scales that are not finite on {len(kept)} samples")
     return len(kept)

@@ -245,15 +245,14 @@ def test_a_sample_that_is_not_finite_calibrates_nothing(graph: Path, tmp_path: P
     spoiled, clean = tmp_path / "spoiled.onnx", tmp_path / "clean.onnx"
     count = quantization.convolutions_int8(graph, spoiled, list(x), feed, method, layers.POOLED, LAYERS)
     sound = list(np.delete(x, 3, axis=0))
-    assert (
-        count == quantization.convolutions_int8(graph, clean, sound, feed, method, layers.POOLED, LAYERS) == total - 1
-    )
+    wanted = quantization.convolutions_int8(graph, clean, sound, feed, method, layers.POOLED, LAYERS)
+    assert count == wanted == total - 1
     np.testing.assert_array_equal(run(spoiled, pictures(4)), run(clean, pictures(4)))
 
 
 def test_samples_none_of_which_is_finite_are_refused(graph: Path, tmp_path: Path) -> None:
     x = np.full((8, 3, 16, 16), math.nan, np.float32)
-    with pytest.raises(ModelError, match="not finite on each of 8 calibration samples"):
+    with pytest.raises(ModelError, match="what is given to it is not finite on each of 8 calibration samples"):
         quantization.convolutions_int8(graph, tmp_path / "int8.onnx", list(x), feed)
 
 
@@ -266,3 +265,22 @@ def test_nodes_stay_in_float_where_that_is_asked(graph: Path, tmp_path: Path) ->
         )
     names = [{node for layer in layers.in_int8(graph, target) for node in layer.nodes} for target in (whole, part)]
     assert first in names[0] and first not in names[1] and len(names[1]) > 10
+
+
+def test_a_sample_from_which_a_graph_makes_no_numbers_calibrates_nothing(tmp_path: Path) -> None:
+    """A logarithm of what is negative, within the graph."""
+    weight = numpy_helper.from_array(np.eye(3, dtype=np.float32)[:, :, None, None], "w")
+    nodes = [
+        helper.make_node("Log", ["pixels"], ["l"], name="log"),
+        helper.make_node("Conv", ["l", "w"], ["y"], name="c"),
+    ]
+    names = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 3, 4, 4]) for name in ("pixels", "y")]
+    graph = helper.make_graph(nodes, "g", names[:1], names[1:], [weight])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    onnx.save(model, tmp_path / "log.onnx")
+    x = np.random.default_rng(0).uniform(1, 9, (9, 3, 4, 4)).astype(np.float32)
+    x[2] *= -1
+    kept = calibration.sound(tmp_path / "log.onnx", list(x), feed)
+    assert len(kept) == 8 and all((sample > 0).all() for sample in kept)
+    with pytest.raises(ModelError, match=r"log\.onnx: what its layers give is not finite on each of 1 calibration"):
+        calibration.sound(tmp_path / "log.onnx", [x[2]], feed)
