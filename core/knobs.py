@@ -35,12 +35,10 @@ Knobs = dict[str, dict[str, Knob]]
 
 
 def check(search: Knobs, variants: Mapping[str, Any]) -> None:
-    """Raises: ValueError naming the first variant or setting that there is not. variants: name -> its section."""
-    for name, knobs in search.items():
-        if name not in variants:
-            hint = suggest(name, list(variants)) if variants else "there is none; take it out, too"
-            raise ValueError(f"search.{name}: no such variant; {hint}")
-        for path in knobs:
+    """Raises: ValueError naming the first setting that there is not. variants: name -> its section; of a variant that
+    there is not, `pipelines.search` tells, since it is for a search alone."""
+    for name in set(search) & set(variants):
+        for path in search[name]:
             section: Any = variants[name].model_dump(by_alias=True)
             for step in path.split("."):
                 if not isinstance(section, Mapping) or step not in section:

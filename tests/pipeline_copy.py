@@ -101,7 +101,7 @@ class Copy:
         shared = {
             name: {key: values["translation"][name][key] for key in field.annotation.model_fields}
             for name, field in params_module.TaskParams.model_fields.items()
-            if name in values["translation"] and isinstance(values["translation"][name], dict)
+            if name in values["translation"] and hasattr(field.annotation, "model_fields")
         }
         values[TOY] = own | {name: section | own.get(name, {}) for name, section in shared.items()}
         path.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")

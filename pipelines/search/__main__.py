@@ -16,7 +16,7 @@ from rich.live import Live
 
 import pipelines.search
 from core import matrix, params
-from core.errors import StillhouseError
+from core.errors import StillhouseError, suggest
 from core.files import write_json
 from core.visible import visible
 from ops import tracking
@@ -60,6 +60,10 @@ def search(task: str, minutes: float, most: int, jobs: int = 1) -> None:
         raise StillhouseError(f"search: task {task!r} is not in `tasks` of params.yaml: {list(tasks)}")
     if not tasks[task].search:
         raise StillhouseError(f"search: {task} has no section `search` in params.yaml that says what to try")
+    made = [*matrix.pruned(tasks[task]), *matrix.distilled(tasks[task])]
+    if unknown := [name for name in tasks[task].search or {} if name not in made]:
+        known = suggest(unknown[0], made) if made else "there is none"
+        raise StillhouseError(f"search: {task}.search.{unknown[0]} is of no variant of {task}; {known}")
     values = params.read(Path("params.yaml"))
     place = FOLDER / task
     place.mkdir(parents=True, exist_ok=True)

@@ -10,13 +10,15 @@ from typing import Any
 
 import optuna
 import pytest
+import yaml
 from optuna.trial import TrialState
 
 from core import knobs
 from core import params as params_module
-from core.errors import ParamsError
+from core.errors import ParamsError, StillhouseError
 from core.knobs import Knob
 from pipelines.search import space, studies, trials, view
+from pipelines.search.__main__ import search
 
 ROOT = Path(__file__).resolve().parents[3]
 SPACE = {
@@ -105,9 +107,8 @@ def test_other_params_or_data_begin_another_study(values: dict[str, Any]) -> Non
 
 
 @pytest.mark.parametrize(
-    ("search", "told"),
+    ("section", "told"),
     [
-        ({"prund": {"ratio": {"low": 0.1, "high": 0.2}}}, "search.prund: no such variant; did you mean 'pruned'?"),
         ({"pruned": {"ration": {"low": 0.1, "high": 0.2}}}, "search.pruned.ration: no such setting; did you mean"),
         ({"pruned": {"train.lr.x": {"low": 0.1, "high": 0.2}}}, "search.pruned.train.lr.x: no such setting"),
         ({"pruned": {"ratio": {"low": 0.3, "high": 0.2}}}, "found low 0.3 and high 0.2, expected low < high"),
@@ -116,10 +117,23 @@ def test_other_params_or_data_begin_another_study(values: dict[str, Any]) -> Non
         ({"pruned": {"ratio": {"low": 0.1, "high": 0.2, "choices": [0.3, 0.4]}}}, "expected either"),
     ],
 )
-def test_a_section_that_names_nothing_is_refused(values: dict[str, Any], search: Any, told: str) -> None:
-    values["detection"]["search"] = search
+def test_a_section_that_names_nothing_is_refused(values: dict[str, Any], section: Any, told: str) -> None:
+    values["detection"]["search"] = section
     with pytest.raises(ParamsError, match=told.replace("?", r"\?")):
         params_module.check(values)
+
+
+def test_a_variant_that_is_gone_stops_a_search_and_nothing_else(
+    values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del values["detection"]["prune"]["pruned"]
+    params_module.check(values)
+    monkeypatch.chdir(tmp_path)
+    Path("params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    with pytest.raises(StillhouseError, match=r"detection\.search\.pruned is of no variant of detection; valid: dist"):
+        search("detection", 1, 1)
+    with pytest.raises(StillhouseError, match="task 'x' is not in `tasks`"):
+        search("x", 1, 1)
 
 
 def row(loss: float, speed: float, **other: Any) -> dict[str, Any]:
