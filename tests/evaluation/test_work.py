@@ -10,7 +10,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from compression.graphs import quantization
+from compression.graphs import layers, quantization
 from core import onnx_session
 from evaluation import operators, work
 from evaluation.work import Weight
@@ -70,8 +70,8 @@ def test_in_int8_as_many_multiplications_and_fewer_bytes(graph: Path, tmp_path: 
         target,
         samples,
         lambda sample: {"x": sample},
-        quantized=quantization.POOLED,
-        layers=quantization.WEIGHTED,
+        quantized=layers.POOLED,
+        layers=layers.WEIGHTED,
     )
     before, after = costs(graph), costs(target)
     total = [sum(cost["macs"] for cost in found.values()) for found in (before, after)]
