@@ -19,6 +19,7 @@ export DO_NOT_TRACK := 1
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
+# Nothing is compiled that nobody imports: Python does it at the first import.
 setup: $(STAMP) ## .venv from the lock file
 $(STAMP): requirements/dev.lock requirements/torch.txt
 	$(PYTHON) -m venv .venv
