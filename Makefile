@@ -19,13 +19,14 @@ export DO_NOT_TRACK := 1
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
-# Nothing is compiled that nobody imports: Python does it at the first import.
+# pip compiles on one core, compileall on all of them. It fails for templates, which are no modules.
 setup: $(STAMP) ## .venv from the lock file
 $(STAMP): requirements/dev.lock requirements/torch.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --no-compile --require-hashes --no-deps -r requirements/dev.lock
 	$(BIN)/pip install --quiet --no-compile -r requirements/torch.txt
 	$(BIN)/pip check
+	-@$(BIN)/python -m compileall -qq -j 0 .venv/lib
 	touch $@
 
 repro: $(STAMP) ## the whole pipeline (TARGET=package@detection for a part), then a table of the results
