@@ -18,6 +18,7 @@ import numpy as np
 
 from compression.graphs import quantization, rescue, sensitivity
 from compression.graphs.calibration import CHUNK
+from compression.graphs.layers import Layer
 from compression.graphs.rescue import Attempt
 from compression.graphs.sensitivity import Finding, Floats
 from core import better, onnx_session, paths, stage, task
@@ -95,6 +96,17 @@ class Job:
         feeds = role.feeds(self.source, self.dataset, params, self.seed)
         return sensitivity.ranked(self.source, start.folder, alone, feeds)
 
+    def why(self, layer: Layer) -> str:
+        """What makes 8 bits few for a layer."""
+        role, params = task.load(self.task, "quantize"), self._few(self.params)
+        feeds = role.feeds(self.source, self.dataset, params, self.seed)[layer.graph]
+        return sensitivity.why(self.source / layer.graph, layer, feeds)
+
+    def _few(self, params: Any) -> Any:
+        """Params with a chunk of calibration samples, which tell enough of single layers."""
+        few = params.quantize.model_copy(update={"calibration": min(CHUNK, params.quantize.calibration)})
+        return params.model_copy(update={"quantize": few})
+
     def _make(self, folder: Path, params: Any, floats: Floats) -> dict[str, Any]:
         role, predict = task.load(self.task, "quantize"), task.load(self.task, "predict")
         notes: dict[str, Any] = role.quantize(
@@ -128,7 +140,7 @@ def rescued(job: Job, out: Path) -> dict[str, Any]:
     )
     shutil.copytree(chosen.folder, out, dirs_exist_ok=True)
     notes = chosen.notes | {"loss": loss}
-    return notes if len(tried) == 1 else notes | {"rescue": rescue.story(tried, chosen, settings.rescue)}
+    return notes if len(tried) == 1 else notes | {"rescue": rescue.story(tried, chosen, settings.rescue, job.why)}
 
 
 def megabytes(folder: Path) -> float:

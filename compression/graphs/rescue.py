@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from compression.graphs.layers import Layer
 from compression.graphs.sensitivity import Finding, Floats
 from core.errors import ModelError
 
@@ -102,7 +103,7 @@ def _lost(attempt: Attempt) -> float:
     return math.inf if math.isnan(attempt.loss) else attempt.loss
 
 
-def story(tried: Sequence[Attempt], chosen: Attempt, aim: float) -> dict[str, Any]:
+def story(tried: Sequence[Attempt], chosen: Attempt, aim: float, why: Callable[[Layer], str]) -> dict[str, Any]:
     """For `quantization.json` and the report: what was tried, and which layers stay in float, why, and at what cost."""
     return {
         "aim": aim,
@@ -121,7 +122,7 @@ def story(tried: Sequence[Attempt], chosen: Attempt, aim: float) -> dict[str, An
                 "layer": found.layer.name,
                 "nodes": list(found.layer.nodes),
                 "noise": found.noise,
-                "why": found.why,
+                "why": why(found.layer),
             }
             for found in chosen.kept
         ],

@@ -33,7 +33,6 @@ class Finding:
     layer: Layer
     noise: float
     """Power of the noise that it brings to the end of the network, relative to the signal; at most 1."""
-    why: str
 
 
 def ranked(
@@ -53,7 +52,7 @@ def ranked(
             others = {each: named(layers[each], but=layer) for each in layers}
             made = values(alone(others) / name, feeds[name], ends)
             noises = [noise(mine, theirs) for mine, theirs in zip(wanted, made, strict=True)]
-            found.append(Finding(layer, float(np.mean(noises)), why(source / name, layer, feeds[name])))
+            found.append(Finding(layer, float(np.mean(noises))))
     return sorted(found, key=lambda finding: -finding.noise)
 
 

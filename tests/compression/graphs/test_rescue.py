@@ -15,7 +15,7 @@ from compression.graphs.rescue import Attempt
 from compression.graphs.sensitivity import Finding
 from core.errors import ModelError
 
-FINDINGS = [Finding(Layer("a.onnx", f"layer{i}", (f"conv{i}", f"relu{i}")), 1 / (i + 1), "why") for i in range(12)]
+FINDINGS = [Finding(Layer("a.onnx", f"layer{i}", (f"conv{i}", f"relu{i}")), 1 / (i + 1)) for i in range(12)]
 
 
 class Model:
@@ -77,20 +77,21 @@ def test_it_goes_on_from_other_params_only_where_they_are_clearly_better() -> No
 def test_what_is_told() -> None:
     model = Model({"first": 0.5}, 2, 0.25)
     tried = model.attempts(0.02)
-    told = rescue.story(tried, rescue.best(tried, 0.02), 0.02)
+    told = rescue.story(tried, rescue.best(tried, 0.02), 0.02, lambda layer: f"of {layer.name}")
     assert [each["chosen"] for each in told["tried"]].count(True) == 1 and len(told["kept"]) == 2
+    assert [each["why"] for each in told["kept"]] == ["of layer0", "of layer1"]
     assert rescue.words(told) == (
         "it lost 0.5, more than quantize.rescue, 0.02, allows; as params.yaml says, 2 layers in float: 0, +2.00 MB "
         "(layer0, layer1)"
     )
     tried = Model({"first": math.nan}).attempts(0.02)
-    told = rescue.story(tried, rescue.best(tried, 0.02), 0.02)
+    told = rescue.story(tried, rescue.best(tried, 0.02), 0.02, lambda layer: f"of {layer.name}")
     assert told["tried"][0]["loss"] is None
     assert rescue.words(told).startswith("nothing of ")
 
 
 def test_nodes_in_float_by_graph() -> None:
-    other = Finding(Layer("b.onnx", "x", ("matmul",)), 0.1, "why")
+    other = Finding(Layer("b.onnx", "x", ("matmul",)), 0.1)
     assert rescue.floats([*FINDINGS[:2], other]) == {
         "a.onnx": ("conv0", "relu0", "conv1", "relu1"),
         "b.onnx": ("matmul",),
@@ -121,4 +122,7 @@ def test_an_attempt_that_fails_leaves_the_others() -> None:
 
 def test_an_infinite_loss_is_told_as_none() -> None:
     tried = Model({"first": math.inf, "more": 0.0}).attempts(0.02)
-    assert rescue.story(tried, rescue.best(tried, 0.02), 0.02)["tried"][0]["loss"] is None
+    assert (
+        rescue.story(tried, rescue.best(tried, 0.02), 0.02, lambda layer: f"of {layer.name}")["tried"][0]["loss"]
+        is None
+    )

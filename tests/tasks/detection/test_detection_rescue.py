@@ -123,6 +123,7 @@ def test_one_black_calibration_picture(run: Run, seen: Path, tmp_path: Path) -> 
     assert not notes["rescue"]["kept"]
 
 
+@pytest.mark.slow
 def test_what_nothing_helps_against_is_refused(run: Run, seen: Path, tmp_path: Path) -> None:
     """All pictures to calibrate with are black."""
     dataset = tmp_path / "black"
