@@ -38,27 +38,25 @@ def table(trials: Sequence[FrozenTrial], base: Mapping[str, Any] | None) -> Tabl
     grid = Table(header_style="bold", pad_edge=False, collapse_padding=True, box=box.SIMPLE_HEAD)
     for name in ("trial", "loss on val", "speed", "MB"):
         grid.add_column(name, justify="right", no_wrap=True)
-    grid.add_column("model")
-    grid.add_column("")
+    grid.add_column("budget", no_wrap=True)
+    grid.add_column("model", overflow="fold")
     if base is not None:
-        grid.add_row("", *_figures(base), f"{base['variant']} {base['precision']}", _within(base))
+        grid.add_row("", *_figures(base), _within(base), f"{base['variant']} {base['precision']}")
     for trial in trials:
         row, (_, values) = trial.user_attrs["row"], chosen(trial)
         settings = ", ".join(f"{path} {value}" for path, value in values.items())
         told = f"{row['variant']} {row['precision']}: {settings}"
         style = "dim" if row["misses"] else ""
-        grid.add_row(str(trial.number), *_figures(row), told, _within(row), style=style)
+        grid.add_row(str(trial.number), *_figures(row), _within(row), told, style=style)
     return grid
 
 
 def _figures(row: Mapping[str, Any]) -> tuple[str, str, str]:
-    speed = row["speed"]
-    interval = f"{speed['value']:.2f} ({speed['low']:.2f} to {speed['high']:.2f})"
-    return f"{row['loss']['value']:.3g}", interval, f"{row['size_mb']:.2f}"
+    return f"{row['loss']['value']:.3g}", f"{row['speed']['value']:.2f}", f"{row['size_mb']:.2f}"
 
 
 def _within(row: Mapping[str, Any]) -> str:
-    return "" if row["misses"] else "within the budget"
+    return "missed" if row["misses"] else "kept"
 
 
 def base(trials: Sequence[FrozenTrial]) -> dict[str, Any] | None:
