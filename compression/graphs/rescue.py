@@ -145,7 +145,7 @@ def _loss(each: dict[str, Any]) -> str:
 
 def advice(task: str, precision: str, tried: Sequence[Attempt]) -> str:
     """What to do about a collapse."""
-    ways = "" if len(tried) == 1 else f"; {len(tried) - 1} other ways, at last with layers in float, lost no less"
+    ways = "" if len(tried) == 1 else f"; {len(tried) - 1} other ways were tried, and none lost little enough"
     return (
         f"calibrate with more samples or another way ({task}.quantize), or take {precision} out of {task}.precisions"
         f"{ways}"
