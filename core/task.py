@@ -286,11 +286,13 @@ class Quantize(Protocol):
         params: Any,
         seed: int,
         floats: Mapping[str, tuple[str, ...]] | None = None,
+        ranges: Path | None = None,
     ) -> dict[str, Any]:
         """Write a model folder of the same form; return notes for the log. Calibration reads the train split only.
 
-        floats: file of a graph -> names of its nodes that int8 leaves in float. The stage then looks on `val` what the
-        task's metric has lost; where that is more than `quantize.rescue`, it tries what the next two tell it.
+        floats: file of a graph -> names of its nodes that int8 leaves in float; ranges: a folder in which the ranges of
+        activations may be kept for a call that differs in `floats` alone. The stage then looks on `val` what the task's
+        metric has lost; where that is more than `quantize.rescue`, it tries what the next two tell it.
         """
 
     def feeds(self, source: Path, dataset: Path, params: Any, seed: int) -> dict[str, list[dict[str, np.ndarray]]]:

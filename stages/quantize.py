@@ -83,14 +83,11 @@ class Job:
 
     def find(self, start: Attempt) -> list[Finding]:
         """Layers of an attempt, those first that lose most."""
-        role, settings = task.load(self.task, "quantize"), start.params.quantize
-        few = settings.model_copy(update={"calibration": min(CHUNK, settings.calibration)})
-        params = start.params.model_copy(update={"quantize": few})
-
-        folder = self._fresh()
+        role, params = task.load(self.task, "quantize"), self._few(start.params)
+        folder, ranges = self._fresh(), self._fresh()
 
         def alone(floats: Floats) -> Path:
-            role.quantize(self.source, folder, self.precision, self.dataset, params, self.seed, floats)
+            role.quantize(self.source, folder, self.precision, self.dataset, params, self.seed, floats, ranges)
             return folder
 
         feeds = role.feeds(self.source, self.dataset, params, self.seed)

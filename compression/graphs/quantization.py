@@ -43,13 +43,15 @@ def convolutions_int8(
     layers: Collection[str] = LAYERS,
     weight_bits: Literal[7, 8] = 8,
     floats: Sequence[str] = (),
+    ranges: Path | None = None,
 ) -> int:
     """Static int8 per channel as quantize-dequantize pairs, up to the last of `layers`; what follows stays in float.
 
     samples: calibration data, a whole number of chunks where there are so many (`calibration.sample`); feed: the
     graph's inputs for one of them, made when it is needed; method: one of `METHODS`; quantized: operators; layers:
     those with weights; weight_bits: 7 where processors lack instructions for 8 (`core.cpu`), whose sums would
-    saturate; floats: names of nodes that stay in float.
+    saturate; floats: names of nodes that stay in float; ranges: a folder that keeps what calibration found for the next
+    call that differs in `floats` alone.
     Returns: how many samples calibrated; those that lead to numbers that are not finite do not.
     Raises: ModelError when all do.
     """
@@ -68,7 +70,7 @@ def convolutions_int8(
             "activation_type": QuantType.QUInt8,
             "calibrate_method": getattr(CalibrationMethod, METHODS[method]),
         }
-        calibrated = _static(str(prepared), target, samples, feed, source, how, strided=True)
+        calibrated = _static(str(prepared), target, samples, feed, source, how, ranges, strided=True)
     model = onnx.load(target)
     lean(model)
     onnx.save(model, target)
@@ -83,12 +85,13 @@ def products_int8(
     scales: Literal["column", "tensor"] = "column",
     weight_bits: Literal[7, 8] = 8,
     floats: Sequence[str] = (),
+    ranges: Path | None = None,
 ) -> None:
     """Matrix products by weights in int8, and tables that are read by rows (`lookups`).
 
     feeds: activations have fixed scales, from these inputs; None: uint8 with a scale found at run time. scales: of the
     weights; one for each column is finer, one for the whole matrix computes faster where few rows are multiplied;
-    weight_bits, floats: as above.
+    weight_bits, floats, ranges: as above.
     """
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
@@ -103,7 +106,7 @@ def products_int8(
         with _quiet():
             quantize_dynamic(bare(source), target, weight_type=QuantType.QInt8, **how)
     else:
-        _static(bare(source), target, feeds, lambda feed: feed, source, how)
+        _static(bare(source), target, feeds, lambda feed: feed, source, how, ranges)
     model = onnx.load(target)
     lookups_int8(model)
     lean(model)
@@ -118,6 +121,7 @@ def _static(
     feed: Callable[[Any], Feed],
     source: Path,
     how: dict[str, Any],
+    ranges: Path | None,
     strided: bool = False,
 ) -> int:
     """Quantize `model`, made of the graph at `source`, with ranges from the samples, without those that spoil them.
@@ -125,6 +129,8 @@ def _static(
     how: options of `quantize_static`; strided: a chunk of samples is held at a time. Returns: how many samples it took.
     """
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
+
+    known = ranges / f"{source.stem}.json" if ranges else None
 
     def calibrate(taken: Sequence[Any]) -> bool:
         """Whether all ranges are numbers."""
@@ -137,11 +143,15 @@ def _static(
                     Feeds(taken, feed),
                     QuantFormat.QDQ,
                     weight_type=QuantType.QInt8,
+                    calibration_cache_path=known,
                     **how | options,
                 )
+            sure = finite(target)
         except (ValueError, AssertionError):  # a histogram, or a scale, of what is no number
-            return False
-        return finite(target)
+            sure = False
+        if known and not sure:
+            known.unlink(missing_ok=True)
+        return sure
 
     samples = given(samples, feed)
     if calibrate(samples):

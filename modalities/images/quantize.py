@@ -38,6 +38,7 @@ def quantize(
     params: Any,
     seed: int,
     floats: Floats | None = None,
+    ranges: Path | None = None,
 ) -> dict[str, Any]:
     """Write the model folder; calibration reads the train split. See `core.task.Quantize`."""
     settings, model = params.quantize, read_json(source / "model.json")
@@ -55,6 +56,7 @@ def quantize(
             LAYERS,
             settings.weight_bits,
             (floats or {}).get(graph, ()),
+            ranges,
         )
         bits = "" if settings.weight_bits == 8 else f", weights of {settings.weight_bits} bits"
         how = f"static QDQ per channel, {settings.method} over {count} train images{bits}"

@@ -37,6 +37,7 @@ def quantize(
     params: Any,
     seed: int,
     floats: Floats | None = None,
+    ranges: Path | None = None,
 ) -> dict[str, Any]:
     """See `core.task.Quantize`."""
     settings = params.quantize
@@ -53,7 +54,7 @@ def quantize(
             scales: Any = settings.decoder_scales if name == "step" else "column"
             feeds = calibrated[name] if calibrated else None
             kept = (floats or {}).get(graph.name, ())
-            quantization.products_int8(graph, target, feeds, scales, settings.weight_bits, kept)
+            quantization.products_int8(graph, target, feeds, scales, settings.weight_bits, kept, ranges)
     return {"how": "half precision" if precision == "fp16" else f"{settings.mode} int8"}
 
 

@@ -267,6 +267,24 @@ def test_nodes_stay_in_float_where_that_is_asked(graph: Path, tmp_path: Path) ->
     assert first in names[0] and first not in names[1] and len(names[1]) > 10
 
 
+@pytest.mark.parametrize("method", calibration.METHODS)
+def test_kept_ranges_give_what_ranges_found_anew_give(graph: Path, tmp_path: Path, method: str) -> None:
+    """Where a call differs in `floats` alone; and nothing is calibrated for it."""
+    first, second = [node.name for node in onnx.load(graph).graph.node if node.op_type == "Conv"][:2]
+    ranges, pixels = tmp_path / "ranges", list(pictures(8))
+    ranges.mkdir()
+
+    def int8(name: str, node: str, samples: list[Any], kept: Path | None) -> bytes:
+        quantization.convolutions_int8(
+            graph, tmp_path / name, samples, feed, method, layers.POOLED, LAYERS, floats=[node], ranges=kept
+        )
+        return (tmp_path / name).read_bytes()
+
+    int8("first.onnx", first, pixels, ranges)
+    anew = int8("anew.onnx", second, pixels, None)
+    assert int8("again.onnx", second, [100 * pixels[0]], ranges) == anew
+
+
 def test_a_sample_from_which_a_graph_makes_no_numbers_calibrates_nothing(tmp_path: Path) -> None:
     """A logarithm of what is negative, within the graph."""
     weight = numpy_helper.from_array(np.eye(3, dtype=np.float32)[:, :, None, None], "w")
