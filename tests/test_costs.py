@@ -34,7 +34,10 @@ def run(folder: Path, cases: str, *arguments: str) -> tuple[subprocess.Completed
     """pytest in a process of its own, with the plugin alone; what it kept of the run."""
     (folder / "test_it.py").write_text(cases)
     command = [sys.executable, "-m", "pytest", "-p", "budget", "--budget", "quick", "-c", "/dev/null", *arguments]
+    if "-n" in arguments:
+        command += ["-p", "xdist.plugin"]
     environment = {
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # others take a second to import
         "PATH": "/usr/bin:/bin",
         "PYTHONPATH": str(Path(budget.__file__).parent),
         "XDG_CACHE_HOME": str(folder / "cache"),

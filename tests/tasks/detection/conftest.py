@@ -1,4 +1,4 @@
-"""The tiny dataset, its settings, and a tiny untrained detector exported once for all tests."""
+"""The tiny dataset, its settings, and a tiny detector, trained and exported once for all tests."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ from typing import Any
 
 import detection_tiny
 import pytest
+from packages_tiny import one_thread
+
+EPOCHS = 60
+"""After which the detector finds what it has seen."""
 
 
 @pytest.fixture(scope="session")
@@ -21,21 +25,26 @@ def settings() -> Any:
 
 
 @pytest.fixture(scope="session")
+@one_thread()
 def tiny(squares: Path, settings: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
-    """An untrained detector that finds much, and its exported fp32 model folder."""
+    """A detector that has learned its ten pictures, and its exported fp32 model folder."""
     import torch
 
     from stages.export import write_graph
     from tasks.detection import data, graphs, model
 
     torch.manual_seed(1)
-    assets = data.loaders(squares, squares, settings, 7, None).assets
-    arch = model.architecture(settings, assets)
-    network = model.build(arch).eval()
-    torch.nn.init.normal_(network.class_head.weight, std=0.3)
-    torch.nn.init.constant_(network.class_head.bias, -1.0)
+    loaders = data.loaders(squares, squares, settings, 7, None)
+    arch = model.architecture(settings, loaders.assets)
+    network = model.build(arch).train()
+    optimizer = torch.optim.AdamW(network.parameters(), 0.003)
+    for _ in range(EPOCHS):
+        for batch in loaders.train:
+            optimizer.zero_grad()
+            model.loss(network, batch, settings)["loss"].backward()
+            optimizer.step()
     folder = tmp_path_factory.mktemp("fp32")
-    for graph in graphs.graphs(network, arch, settings):
+    for graph in graphs.graphs(network.eval(), arch, settings):
         write_graph(graph, folder / f"{graph.name}.onnx", 18)
-    graphs.describe(folder, arch, assets, settings)
+    graphs.describe(folder, arch, loaders.assets, settings)
     return network, folder

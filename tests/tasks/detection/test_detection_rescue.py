@@ -11,7 +11,6 @@ from typing import Any
 import detection_tiny
 import planted
 import pytest
-from packages_tiny import one_thread
 from PIL import Image
 
 from compression.graphs.calibration import sample
@@ -22,33 +21,6 @@ from tasks.detection.predict import inputs
 
 CLOSE = 0.02
 """mAP."""
-EPOCHS = 100
-
-
-@pytest.fixture(scope="module")
-@one_thread()
-def trained(squares: Path, settings: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The fp32 model folder of a detector that has learned its ten pictures."""
-    import torch
-
-    from stages.export import write_graph
-    from tasks.detection import data, graphs, model
-
-    torch.manual_seed(1)
-    loaders = data.loaders(squares, squares, settings, 7, None)
-    arch = model.architecture(settings, loaders.assets)
-    network = model.build(arch).train()
-    optimizer = torch.optim.AdamW(network.parameters(), 0.003)
-    for _ in range(EPOCHS):
-        for batch in loaders.train:
-            optimizer.zero_grad()
-            model.loss(network, batch, settings)["loss"].backward()
-            optimizer.step()
-    folder: Path = tmp_path_factory.mktemp("trained")
-    for graph in graphs.graphs(network.eval(), arch, settings):
-        write_graph(graph, folder / f"{graph.name}.onnx", 18)
-    graphs.describe(folder, arch, loaders.assets, settings)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +48,7 @@ Run = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture
-def run(trained: Path, seen: Path, tmp_path: Path) -> Run:
+def run(tiny: tuple[Any, Path], seen: Path, tmp_path: Path) -> Run:
     """The stage's work on the tiny detector, with a fault planted in its graph or in its data."""
 
     def quantize(
@@ -85,7 +57,7 @@ def run(trained: Path, seen: Path, tmp_path: Path) -> Run:
         **settings: Any,
     ) -> dict[str, Any]:
         source, out, aside = (tmp_path / name for name in ("source", "out", "aside"))
-        shutil.copytree(trained, source)
+        shutil.copytree(tiny[1], source)
         graph(source / "detector.onnx")
         onnx_session.seal(source)
         out.mkdir()
