@@ -53,7 +53,7 @@ deploy: $(STAMP) ## register pipelines/deployments.yaml with the Prefect server 
 repair: $(STAMP) ## mend what a killed DVC left (make repro and make flow do it by themselves)
 	$(BIN)/python -m ops.repair
 
-benchmark: $(STAMP) ## NAME=parallel|overhead|planning|sample: the flow against dvc repro
+benchmark: $(STAMP) ## NAME=parallel|overhead|planning|sample|warm: the flow against dvc repro
 	$(BIN)/python -m benchmarks.flow $(NAME)
 
 image: ## NAME=serve|serve-gpu|train|train-cpu: build it with docker or podman (ARGS="--base IMAGE")

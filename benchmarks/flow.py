@@ -1,10 +1,11 @@
-"""The flow against `dvc repro`: `python -m benchmarks.flow parallel|overhead|planning|sample`.
+"""The flow against `dvc repro`: `python -m benchmarks.flow parallel|overhead|planning|sample|warm`.
 
 parallel   40 stages in 5 layers of 8 (seeded sleeps and a little work, each stage after two of the layer before), with
            --jobs 8: wall time over the critical path, and `dvc repro` over the flow
 overhead   12 stages that do nothing, one after another: seconds a stage more than bare `dvc repro`, and where they go
 planning   a DAG of 1,000 stages: seconds to plan, and memory against that of 40 stages
 sample     this repository's pipeline in two clones: `make flow` against `dvc repro`, and whether they make the same
+warm       the preset tiny in clones, three times in turn: plain `dvc repro` against `make repro`, and the same question
 """
 
 from __future__ import annotations
@@ -92,6 +93,7 @@ def critical(jobs: Mapping[str, Job], seconds: Mapping[str, float]) -> float:
 def run(folder: Path, *arguments: str) -> float:
     """Wall seconds of a Python module's run in `folder`."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "DVC_NO_ANALYTICS": "1", "DO_NOT_TRACK": "1"}
+    environment["PATH"] = str(Path(sys.executable).parent) + os.pathsep + os.environ.get("PATH", "")
     start = time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-m", *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False
@@ -189,8 +191,25 @@ def sample(scratch: Path) -> Iterator[str]:
     yield f"{count - len(other)} of {count} stages made the same, times apart; others: {other or 'none'}"
 
 
+def warm(scratch: Path) -> Iterator[str]:
+    ratios = []
+    for number in range(3):
+        seconds = {}
+        for kind in ("dvc", "make") if number % 2 else ("make", "dvc"):
+            folder = scratch / f"{kind}{number}"
+            subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
+            run(folder, "pipelines.preset", "tiny")
+            run(folder, "pipelines.sources")
+            seconds[kind] = run(folder, "dvc", "repro") if kind == "dvc" else run(folder, "pipelines.repro")
+        ratios.append(seconds["dvc"] / seconds["make"])
+        yield f"dvc repro {seconds['dvc']:.0f} s, make repro {seconds['make']:.0f} s: {ratios[-1]:.2f}"
+    yield f"median: plain dvc repro takes {sorted(ratios)[1]:.2f} times as long"
+    other = same.different(scratch / "make0", scratch / "dvc0")
+    yield f"stages that made something else, times apart: {other or 'none'}"
+
+
 def main() -> None:
-    kinds = {"parallel": parallel, "overhead": overhead, "planning": planning, "sample": sample}
+    kinds = {"parallel": parallel, "overhead": overhead, "planning": planning, "sample": sample, "warm": warm}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("kind", choices=kinds)
     chosen = parser.parse_args().kind

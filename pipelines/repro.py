@@ -83,7 +83,7 @@ def repro(targets: list[str], key: str) -> int:
     here = str(Path(sys.executable).parent)
     environment = {**QUIET, **os.environ, "STILLHOUSE_PIPELINE_RUN": key}
     environment["PATH"] = here + os.pathsep + os.environ.get("PATH", "")
-    command = [sys.executable, "-m", "dvc", "repro", *targets]
+    command = [sys.executable, "-m", "pipelines.dvc", "repro", *targets]
     return subprocess.run(command, env=environment, check=False, preexec_fn=ends_with_parent).returncode
 
 

@@ -52,6 +52,7 @@ class Groups(LoadScopeScheduling):
         return str(Path(file).parent) if file.startswith(TOGETHER) else file
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Groups:
     return Groups(config, log)
 

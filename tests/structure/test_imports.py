@@ -30,7 +30,7 @@ ONLY_IN = {
     "prefect": ("pipelines",),
     "great_expectations": ("validation",),
     "lightning": ("training",),
-    "dvc": ("pipelines/flow",),  # elsewhere a subprocess, never a library
+    "dvc": ("pipelines/flow", "pipelines/dvc"),  # elsewhere a subprocess, never a library
 }
 WITHOUT_TORCH = ("params", "prepare", "checks", "quantize", "predict", "score", "serve")
 
