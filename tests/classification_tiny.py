@@ -39,7 +39,8 @@ def edges(folder: Path, several: bool = False) -> Path:
 
 
 def settings(**changes: Any) -> Params:
-    """Those of params.yaml, of a tiny network; changes: sections, of which these keys differ."""
+    """Those of params.yaml, of a tiny network; changes: sections, of which these keys differ; without any
+    keys an empty one."""
     values = params.read(PARAMS)["classification"]
     tiny: dict[str, Any] = {
         "model": {"backbone": {"name": "cnn", "widths": [8, 16]}, "image_size": [16, 20], "dropout": 0.0},
@@ -47,7 +48,7 @@ def settings(**changes: Any) -> Params:
         "quantize": {"calibration": 8},
     }
     for section, keys in [*tiny.items(), *changes.items()]:
-        values[section] |= keys
+        values[section] = keys and values[section] | keys
     return Params.model_validate(values)
 
 

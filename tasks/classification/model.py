@@ -26,6 +26,7 @@ from modalities.images.backbones import levels, packaged, tuning
 from modalities.images.backbones.tuning import parameter_groups
 from modalities.images.inputs.classes import classes
 from modalities.images.inputs.labels import described, probabilities
+from modalities.images.params.backbones import Levels
 
 __all__ = ["packaged", "parameter_groups"]  # of the role
 
@@ -81,7 +82,9 @@ def architecture(params: Any, assets: dict[str, bytes]) -> dict[str, Any]:
         "told": {"multilabel": params.data.multilabel, "temperature": 1.0},
         "classes": classes(assets),
         "image_size": list(settings.image_size),
-        "backbone": _backbone(settings.backbone, 1 if settings.colour == "grey" else 3, settings.image_size),
+        "backbone": _backbone(
+            settings.backbone, 1 if settings.colour == "grey" else 3, settings.image_size, settings.levels
+        ),
         "levels": settings.levels,
         "dropout": settings.dropout,
         "pretrained": settings.weights == "packaged",
@@ -104,7 +107,7 @@ def student(teacher: dict[str, Any], settings: Any) -> dict[str, Any]:
     """The teacher's task on another backbone; no weight is frozen, norms where it begins as its teacher."""
     inputs = _example(teacher).shape[1]
     return teacher | {
-        "backbone": _backbone(settings.backbone, inputs, teacher["image_size"]),
+        "backbone": _backbone(settings.backbone, inputs, teacher["image_size"], teacher["levels"]),
         "pretrained": teacher["pretrained"] and settings.backbone["name"] in backbones.PACKAGED,
         "frozen_norm": teacher["frozen_norm"] and settings.initial == "teacher",
         "freeze": "none",
@@ -178,8 +181,8 @@ def prune(model: nn.Module, arch: dict[str, Any], settings: Any) -> dict[str, An
     return model.arch
 
 
-def _backbone(settings: Any, inputs: int, size: list[int]) -> dict[str, Any]:
-    return backbones.describe(settings["name"], settings, inputs, size)
+def _backbone(settings: Any, inputs: int, size: list[int], levels: Levels) -> dict[str, Any]:
+    return backbones.describe(settings["name"], settings, inputs, size, levels)
 
 
 def _example(arch: dict[str, Any]) -> Tensor:

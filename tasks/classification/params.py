@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from core import compression
 from core.params import ExportParams, ModelParams, Name, TaskParams, TrainParams
 from modalities.images import params as images
-from modalities.images.params.backbones import PACKAGED, Backbone
+from modalities.images.params.backbones import Backbone, Levels, fits
 
 MODALITY = "images"
 
@@ -26,20 +26,16 @@ class Model(ModelParams):
     image_size: images.Size
     """Of the network's input; images are fitted into it with their aspect kept."""
     colour: Literal["rgb", "grey"]
-    levels: Literal["last", "all"]
-    """What the predicting layer sees: the backbone's last map, or those of all levels, averaged to its size."""
+    levels: Levels
+    """Maps other than the last are averaged to its size."""
     dropout: float = Field(ge=0, lt=1)
     """Before the predicting layer."""
     label_smoothing: float = Field(ge=0, lt=1)
     """Share of the target that is spread over all classes (Szegedy et al. 2016, arXiv:1512.00567, section 7)."""
 
     @model_validator(mode="after")
-    def _packaged(self) -> Model:
-        if self.weights == "packaged" and self.backbone["name"] not in PACKAGED:
-            raise ValueError(
-                f"`weights: packaged`, but no weights are packaged for backbone {self.backbone['name']}, only for "
-                f"{', '.join(PACKAGED)}; set `weights: none` or give a file, or take that one"
-            )
+    def _fitting(self) -> Model:
+        fits(self.backbone["name"], self.weights, self.levels)
         return self
 
 
@@ -87,4 +83,6 @@ class Params(TaskParams):
     def _learning(self) -> Params:
         if self.train.freeze == "all" and self.model.weights == "none":
             raise ValueError("train.freeze is `all`, and model.weights `none`: a random backbone would never learn")
+        for student in (self.distill or {}).values():
+            fits(student.backbone["name"], "none", self.model.levels)
         return self

@@ -17,6 +17,7 @@ from core.params import (
     TrainParams,
 )
 from modalities.images import params as images
+from modalities.images.params.backbones import fits
 
 MODALITY = "images"
 
@@ -68,12 +69,8 @@ class Model(ModelParams):
     max_detections: Positive
 
     @model_validator(mode="after")
-    def _packaged(self) -> Model:
-        if self.weights == "packaged" and self.backbone != "efficientnet_lite0":
-            raise ValueError(
-                f"`weights: packaged`, but no weights are packaged for backbone {self.backbone}, only for "
-                "efficientnet_lite0; set `weights: none` or give a file, or take that one"
-            )
+    def _fitting(self) -> Model:
+        fits(self.backbone, self.weights)
         return self
 
 

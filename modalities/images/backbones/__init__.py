@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.errors import ModelError, ParamsError
-from modalities.images.params.backbones import NAMES, PACKAGED, PYRAMIDS, checked
+from modalities.images.params.backbones import NAMES, PACKAGED, PYRAMIDS, Levels, checked
 
 if TYPE_CHECKING:
     from torch import nn
@@ -25,10 +25,15 @@ FIRST = "efficientnet_lite0"
 
 
 def describe(
-    name: str, settings: Mapping[str, Any] | None = None, inputs: int = 3, size: Sequence[int] | None = None
+    name: str,
+    settings: Mapping[str, Any] | None = None,
+    inputs: int = 3,
+    size: Sequence[int] | None = None,
+    levels: Levels = "last",
 ) -> dict[str, Any]:
     """The description of backbone `name` with `settings` (see `modalities.images.params.backbones`) for pictures of
-    `inputs` colours (1: grey, 3: RGB) and of `size` [H, W] pixels, which only a perceptron must know.
+    `inputs` colours (1: grey, 3: RGB) and of `size` [H, W] pixels, which only a perceptron must know. It gives
+    a map of each block where `levels` is `blocks`, else of the last at each resolution.
 
     Raises: ParamsError with everything that is wrong in the settings.
     """
@@ -43,7 +48,8 @@ def describe(
         values["size"] = size
     if sum(other is module for other in _modules().values()) == 1:
         del values["name"]  # the module holds one network
-    return {"name": name, **module.description(**values, inputs=inputs)}
+    every = {"every": True} if levels == "blocks" else {}
+    return {"name": name, **module.description(**values, inputs=inputs), **every}
 
 
 def build(description: Mapping[str, Any]) -> nn.Module:

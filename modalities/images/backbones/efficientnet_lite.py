@@ -98,7 +98,7 @@ class Backbone(nn.Module):
         for block in description["blocks"]:
             self.blocks.append(Block(channels, **block))
             channels = block["out"]
-        self.taps = layers.taps([block["stride"] for block in description["blocks"]], 2)
+        self.taps = layers.taps(description, 2)
         self.channels = [description["blocks"][i]["out"] for i in self.taps]
         if description.get("head"):
             self.head = nn.Conv2d(channels, description["head"], 1, bias=False)

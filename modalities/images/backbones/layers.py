@@ -6,7 +6,7 @@ Shapes: B batch, C channels, H and W height and width of the network's input, h 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -107,14 +107,18 @@ def common(description: dict[str, Any]) -> tuple[str, str]:
     return description["norm"], description["activation"]
 
 
-def taps(strides: Sequence[int], first: int) -> dict[int, int]:
-    """Index of the last block at each resolution -> its stride; first: the stride before the first block."""
-    last: dict[int, int] = {}
+def taps(description: Mapping[str, Any], first: int) -> dict[int, int]:
+    """Index of a block that gives a map -> its stride: of each where the description says `every`, else of the last at
+    each resolution. first: the stride before the first block."""
+    found: dict[int, int] = {}
     total = first
-    for i, stride in enumerate(strides):
-        total *= stride
-        last[total] = i
-    return {index: stride for stride, index in last.items()}
+    for i, block in enumerate(description["blocks"]):
+        total *= block["stride"]
+        found[i] = total
+    if description.get("every"):
+        return found
+    last = {stride: i for i, stride in found.items()}
+    return {i: stride for stride, i in last.items()}
 
 
 def share(count: int, depth: float) -> int:

@@ -1,15 +1,14 @@
-"""What a predicting layer sees of a backbone: its last map, or the maps of all levels side by side."""
+"""What a predicting layer sees of a backbone: its last map, or several maps side by side."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-Levels = Literal["last", "all"]
+from modalities.images.params.backbones import Levels
 
 
 def width(channels: Sequence[int], levels: Levels) -> int:

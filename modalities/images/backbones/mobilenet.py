@@ -115,7 +115,7 @@ class Backbone(nn.Module):
         for block in description["blocks"]:
             self.blocks.append(Block(channels, **block, kinds=kinds))
             channels = block["out"]
-        self.taps = layers.taps([block["stride"] for block in description["blocks"]], stride)
+        self.taps = layers.taps(description, stride)
         self.channels = [description["blocks"][i]["out"] for i in self.taps]
         if description["head"]:
             self.head = layers.convolution(channels, description["head"], 1, bias=bias)

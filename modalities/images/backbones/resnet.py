@@ -121,7 +121,7 @@ class Backbone(nn.Module):
             channels = block["out"]
         if self.preactivation:
             self.last_norm, self.last_activation = layers.norm(kinds[0], channels), layers.activation(kinds[1])
-        self.taps = layers.taps([block["stride"] for block in description["blocks"]], 1 if self.small else 4)
+        self.taps = layers.taps(description, 1 if self.small else 4)
         self.channels = [description["blocks"][i]["out"] for i in self.taps]
         self.strides = list(self.taps.values())
         layers.initialise(self, description["init"], kinds[1])

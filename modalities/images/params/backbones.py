@@ -109,6 +109,10 @@ PYRAMIDS = tuple(name for name in NAMES if name != "mlp")
 """Those whose default settings give maps of strides 8, 16 and 32."""
 PACKAGED = ("efficientnet_lite0",)
 """Those with ImageNet weights in a package that is installed."""
+BLOCKS = ("resnet18", "resnet34", "resnet50", "mobilenet_v1", "mobilenet_v2", "efficientnet_lite0")
+"""Those made of blocks in a row, each of which gives a map."""
+Levels = Literal["last", "all", "blocks"]
+"""What a predicting layer sees of a backbone: its last map; the last map of each resolution; those of all blocks."""
 
 
 def checked(name: str, settings: dict[str, Any], problems: list[str], place: str = "backbone") -> Section | None:
@@ -118,6 +122,19 @@ def checked(name: str, settings: dict[str, Any], problems: list[str], place: str
         return None
     section: Section | None = typed(SECTIONS[name], {**settings, "name": name}, place, problems)
     return section
+
+
+def fits(name: str, weights: str, levels: Levels = "last") -> None:
+    """Whether a backbone has what it is asked for. Raises: ValueError."""
+    if weights == "packaged" and name not in PACKAGED:
+        raise ValueError(
+            f"`weights: packaged`, but no weights are packaged for backbone {name}, only for {', '.join(PACKAGED)}; "
+            "set `weights: none` or give a file, or take that one"
+        )
+    if levels == "blocks" and name not in BLOCKS:
+        raise ValueError(
+            f"`levels: blocks`, but backbone {name} is not made of blocks; take `levels: all`, or {', '.join(BLOCKS)}"
+        )
 
 
 def _whole(value: dict[str, Any]) -> dict[str, Any]:

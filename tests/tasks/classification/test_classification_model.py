@@ -84,14 +84,16 @@ def test_a_frozen_backbone_stays_and_the_head_learns() -> None:
     assert changed == {"head.weight", "head.bias"}
 
 
-def test_a_head_on_all_levels_sees_the_mean_of_each() -> None:
-    net, _ = network(model={"levels": "all"})
+@pytest.mark.parametrize(("levels", "maps"), [("all", 4), ("blocks", 8)])
+def test_a_head_on_several_maps_sees_the_mean_of_each(levels: str, maps: int) -> None:
+    backbone = {"name": "resnet18", "small": True, "width": 0.125}
+    net, _ = network(model={"backbone": backbone, "image_size": [32, 32], "levels": levels}, distill={})
     net.eval()
     with torch.no_grad():
-        given = net(batch()["images"])
+        given = net(batch((32, 32))["images"])
         means = torch.cat([level.mean((2, 3)) for level in given.maps], 1)
         wanted = means @ net.head.weight[:, :, 0, 0].T + net.head.bias
-    assert len(given.maps) > 1 and given.cam.shape[2:] == given.maps[-1].shape[2:]
+    assert len(given.maps) == maps and given.cam.shape[2:] == given.maps[-1].shape[2:]
     torch.testing.assert_close(given.logits, wanted, atol=1e-4, rtol=1e-4)
 
 
@@ -102,23 +104,33 @@ def test_a_random_backbone_is_not_frozen() -> None:
         tiny.settings(model={"weights": "packaged"})
 
 
+def test_a_map_of_each_block_needs_blocks() -> None:
+    with pytest.raises(ValueError, match=r"backbone cnn is not made of blocks; take `levels: all`, or resnet18, "):
+        tiny.settings(model={"levels": "blocks"})
+    with pytest.raises(ValueError, match="backbone cnn is not made of blocks"):  # that of the student
+        tiny.settings(model={"levels": "blocks", "backbone": {"name": "resnet18"}})
+
+
 def test_images_too_small_for_the_backbone_are_told() -> None:
     with pytest.raises(ParamsError, match=r"backbone cnn cannot take images of \[8, 8\]"):
         network(model={"backbone": {"name": "cnn", "widths": [8, 8, 8, 8]}, "image_size": [8, 8]})
 
 
-@pytest.mark.parametrize("levels", ["last", "all"])
 @pytest.mark.parametrize(
-    "backbone",
+    ("backbone", "levels"),
     [
-        {"name": "mlp", "widths": [32, 24]},
-        {"name": "cnn", "widths": [16, 24]},
-        {"name": "resnet18", "small": True, "width": 0.25},
-        {"name": "mobilenet_v2", "small": True, "width": 0.5},
+        ({"name": "mlp", "widths": [32, 24]}, "last"),
+        ({"name": "cnn", "widths": [16, 24]}, "last"),
+        ({"name": "cnn", "widths": [16, 24]}, "all"),
+        ({"name": "resnet18", "small": True, "width": 0.25}, "last"),
+        ({"name": "resnet18", "small": True, "width": 0.25}, "blocks"),
+        ({"name": "mobilenet_v2", "small": True, "width": 0.5}, "all"),
+        ({"name": "mobilenet_v2", "small": True, "width": 0.5}, "blocks"),
     ],
 )
 def test_every_kind_of_backbone_prunes_and_rebuilds(backbone: Any, levels: str) -> None:
-    net, made = network(model={"backbone": backbone, "colour": "grey", "image_size": [28, 28], "levels": levels})
+    changes = {"backbone": backbone, "colour": "grey", "image_size": [28, 28], "levels": levels}
+    net, made = network(model=changes, distill={})
     settings = made.prune["pruned"].model_copy(update={"ratio": 0.5})
     before = sum(p.numel() for p in net.parameters())
     arch = model.prune(net, net.arch, settings)
