@@ -222,6 +222,10 @@ class Data(Protocol):
     def loaders(self, clean: Path, augmented: Path, params: Any, seed: int, assets: dict[str, bytes] | None) -> Loaders:
         """`assets` of an existing checkpoint are used as they are; None makes them from the train split."""
 
+    def relabelled(self, loaders: Loaders, teacher: torch.nn.Module, settings: Any, params: Any, seed: int) -> Loaders:
+        """Optional: loaders for a student whose targets are the teacher's outputs, where `settings` of the student ask
+        for them; `loaders` as they are where they do not."""
+
 
 class Model(Protocol):
     """Role `model`: architecture and what it learns from."""

@@ -29,6 +29,7 @@ def distill(ctx: stage.Context) -> None:
     if hasattr(role, "regress"):
         role.regress(student, teacher)
     loss = compress.taught(role, teacher, settings, ctx.params)
+    loaders = compress.relabelled(ctx, teacher, loaders, settings)
     fitted = fit(ctx, role, student, loaders, loss, settings.train, watched)
     weights = distillation.shipped(fitted.weights)
     results.write(ctx, Checkpoint(arch, weights, base.assets), fitted, counts)

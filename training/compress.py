@@ -42,6 +42,17 @@ def begin(ctx: stage.Context, settings: Any) -> Base:
     return Base(role, base, network, loaders, watched(ctx.task, clean, ctx.params, settings.train, base.assets))
 
 
+def relabelled(ctx: stage.Context, teacher: nn.Module, loaders: Loaders, settings: Any) -> Loaders:
+    """Loaders whose targets come from `teacher`, where the task has such and its settings ask for them."""
+    data = task.load(ctx.task, "data")
+    if not hasattr(data, "relabelled"):
+        return loaders
+    params = ctx.params.model_copy(update={"train": parts.smaller(settings.train)})
+    device = hardware.accelerator()
+    found: Loaders = data.relabelled(loaders, teacher.to(device).eval(), settings, params, ctx.seed)
+    return found
+
+
 Loss = Callable[[nn.Module, Any], dict[str, Tensor]]
 """Of a network and a batch."""
 

@@ -15,7 +15,10 @@ from torch import nn
 def inherit(student: nn.Module, teacher: nn.Module) -> int:
     """Copy the teacher's tensors into the student, in place, wherever modules of one name have tensors of one name and
     shape. In a list of which the student has fewer modules, runs of modules alike are matched in order, and of a run of
-    n the student's k begin as the teacher's 0, n // k, 2 n // k, ... Returns: how many of its parameters were copied.
+    n the student's k begin as the teacher's 0, n // k, 2 n // k, ... A module of another form may know how to begin as
+    the teacher's of its name: `begin_as(module)`, which says how many parameters it has set.
+
+    Returns: how many of its parameters were copied, or set.
     """
     copied = 0
     parameters = {name for name, _ in student.named_parameters()}
@@ -23,6 +26,10 @@ def inherit(student: nn.Module, teacher: nn.Module) -> int:
     for name, origin in origins(student, teacher).items():
         mine[name].copy_(other[origin])
         copied += mine[name].numel() if name in parameters else 0
+    theirs = dict(teacher.named_modules())
+    for name, module in student.named_modules():
+        if name in theirs and hasattr(module, "begin_as"):
+            copied += module.begin_as(theirs[name])
     return copied
 
 

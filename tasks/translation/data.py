@@ -8,6 +8,7 @@ validation also have `positions`, those of the B pairs in the split.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,11 @@ from core.errors import DataError
 from core.task import Loaders
 from modalities.text.inputs import languages, tokenizer
 from modalities.text.inputs.tokenizer import BOS, EOS, PAD, Tokenizer
+from tasks.translation.model.decode import greedy
 
 Pair = tuple[list[int], list[int]]
+TOGETHER = 128
+"""Sentences that a teacher translates side by side."""
 SLACK = 1.05
 """Room for sentences that BPE-dropout makes longer, when the number of batches is set."""
 
@@ -58,6 +62,30 @@ def loaders(clean: Path, augmented: Path, params: Any, seed: int, assets: dict[s
         val=DataLoader(Padded(), sampler=Fixed(fixed), batch_size=None, num_workers=workers),
         assets=assets,
     )
+
+
+def relabelled(loaders: Loaders, teacher: Any, settings: Any, params: Any, seed: int) -> Loaders:
+    """Sequence-level knowledge distillation (Kim and Rush 2016, https://arxiv.org/abs/1606.07947, section 3.2): what
+    the teacher says is more alike from sentence to sentence than what people wrote. See `core.task.Data`.
+
+    Decoding is greedy, sentences of like length side by side.
+    """
+    sampler = loaders.train.sampler
+    if not settings.sequences or not isinstance(sampler, Batches):
+        return loaders
+    coder, table, most = sampler.coder, sampler.table, teacher.arch["max_tokens"]
+    device = next(teacher.parameters()).device
+    texts = sorted(set(table["source"]), key=len)
+    said: dict[str, str] = {}
+    for first in range(0, len(texts), TOGETHER):
+        several = texts[first : first + TOGETHER]
+        source = pad([[*ids[: most - 1], EOS] for ids in coder.encode(several)]).to(device)
+        limit = min(most, 2 * source.shape[1] + 20)
+        said |= zip(several, coder.decode(greedy(teacher, source, limit)), strict=True)
+    print(f"the teacher has translated {len(texts):,} sentences for its student")
+    train = Batches(coder, table.assign(target=table["source"].map(said)), params, seed)
+    workers = params.train.workers
+    return replace(loaders, train=DataLoader(Padded(), sampler=train, batch_size=None, num_workers=workers))
 
 
 def encode(coder: Tokenizer, table: pd.DataFrame, dropout: float = 0.0, seed: int = 0) -> list[Pair]:

@@ -123,12 +123,15 @@ class _Step(nn.Module):
     def __init__(self, model: Any):
         super().__init__()
         self.model = model
-        # Its own, transposed: a weight shared with an embedding look-up cannot be quantized as a MatMul's.
-        self.register_buffer("projection", model.target_embedding.weight.detach().t().contiguous())
+        # Their own, transposed: a weight shared with an embedding look-up cannot be quantized as a MatMul's.
+        *narrow, projection = model.target_embedding.matrices()
+        self.register_buffer("narrow", narrow[0] if narrow else None)
+        self.register_buffer("projection", projection)
 
     def advance(self, tokens: Tensor, memory: dict[str, Tensor], cache: dict[str, Tensor]) -> tuple[Tensor, ...]:
         hidden, attention, present = self.model.decode(tokens, memory, cache)
-        log_probs = torch.log_softmax(hidden[:, 0] @ self.projection, -1)
+        last = hidden[:, 0] if self.narrow is None else hidden[:, 0] @ self.narrow
+        log_probs = torch.log_softmax(last @ self.projection, -1)
         return (log_probs, attention[:, 0], *present.values())
 
 

@@ -63,6 +63,8 @@ class Model(ModelParams):
     """For `gru`; a Transformer has it always."""
     vocabulary: Annotated[int, Field(ge=64, le=64000)]
     """Subwords of the joint SentencePiece BPE."""
+    embedding: Positive | None
+    """Inner width of the tables of subwords, which are then the product of two matrices; null: as wide as the model."""
     width: Positive
     feed_forward: Positive
     heads: Positive
@@ -97,6 +99,10 @@ class Prune(compression.Prune):
 
 
 class Distill(compression.Distill):
+    sequences: bool
+    """Whether it learns from what its teacher says to each sentence, in place of the data's translation."""
+    embedding: Positive | None
+    """As in `model`."""
     width: Positive
     feed_forward: Positive
     heads: Positive

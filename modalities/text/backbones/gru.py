@@ -11,12 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from modalities.text.backbones.dropout import Dropout
+from modalities.text.backbones.table import Table
 from modalities.text.backbones.transformer import MASKED
 from modalities.text.inputs.tokenizer import PAD
 
 
 class GRU(nn.Module):
-    """`arch`: vocabulary, width, readout (units), layers, attention, dropout."""
+    """`arch`: vocabulary, width, readout (units), layers, attention, dropout, and perhaps `embedding`, the inner width
+    of its tables."""
 
     MEMORY = ("mask", "memory")
     CACHE = ("hidden",)
@@ -26,8 +28,9 @@ class GRU(nn.Module):
         super().__init__()
         self.arch = arch
         width, layers = arch["width"], arch["layers"]
-        self.source_embedding = nn.Embedding(arch["vocabulary"], width, padding_idx=PAD)
-        self.target_embedding = nn.Embedding(arch["vocabulary"], width, padding_idx=PAD)
+        self.source_embedding, self.target_embedding = (
+            Table(arch["vocabulary"], width, arch.get("embedding")) for _ in range(2)
+        )
         self.forward_encoder = nn.ModuleList(_gru(width, width) for _ in range(layers))
         self.backward_encoder = nn.ModuleList(_gru(width, width) for _ in range(layers))
         self.merge = nn.ModuleList(nn.Linear(2 * width, width) for _ in range(layers))
@@ -40,9 +43,8 @@ class GRU(nn.Module):
         self.readout = nn.Linear(2 * width, arch["readout"])
         self.output = nn.Linear(arch["readout"], width)
         self.dropout = Dropout(arch["dropout"])
-        for embedding in (self.source_embedding, self.target_embedding):
-            nn.init.normal_(embedding.weight, std=width**-0.5)
-            nn.init.zeros_(embedding.weight[PAD])
+        self.source_embedding.initialise()
+        self.target_embedding.initialise()
 
     def encode(self, source: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """source: int64 [B, S], padded with PAD at the end.
@@ -90,15 +92,15 @@ class GRU(nn.Module):
         return hidden, weights, {"hidden": torch.stack(last, 1)}
 
     def project(self, hidden: Tensor) -> Tensor:
-        """[..., D] -> logits [..., V], with the target embedding (Press and Wolf 2017)."""
-        return nn.functional.linear(hidden, self.target_embedding.weight)
+        """[..., D] -> logits [..., V]."""
+        return self.target_embedding.project(hidden)
 
     def forward(self, source: Tensor, target: Tensor) -> Tensor:
         """Hidden states [B, T, D] under teacher forcing; source: [B, S], target: [B, T] from BOS on."""
         return self.decode(target, *self.encode(source))[0]
 
-    def _embed(self, embedding: nn.Embedding, ids: Tensor) -> Tensor:
-        return self.dropout(embedding(ids) * embedding.embedding_dim**0.5)
+    def _embed(self, table: Table, ids: Tensor) -> Tensor:
+        return self.dropout(table(ids))
 
 
 def _gru(inputs: int, width: int) -> nn.GRU:

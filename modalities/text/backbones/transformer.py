@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from modalities.text.backbones.dropout import Dropout
+from modalities.text.backbones.table import Table
 from modalities.text.inputs.tokenizer import PAD
 
 MASKED = -1e4
@@ -120,7 +121,8 @@ class DecoderLayer(nn.Module):
 
 
 class Transformer(nn.Module):
-    """`arch`: vocabulary, width, head_width, dropout, max_tokens, and a list of sizes for each layer."""
+    """`arch`: vocabulary, width, head_width, dropout, max_tokens, a list of sizes for each layer, and perhaps
+    `embedding`, the inner width of its tables."""
 
     MEMORY = ("mask", "memory_key", "memory_value")
     CACHE = ("key", "value")
@@ -130,8 +132,9 @@ class Transformer(nn.Module):
         super().__init__()
         self.arch = arch
         width, head_width, dropout = arch["width"], arch["head_width"], arch["dropout"]
-        self.source_embedding = nn.Embedding(arch["vocabulary"], width, padding_idx=PAD)
-        self.target_embedding = nn.Embedding(arch["vocabulary"], width, padding_idx=PAD)
+        self.source_embedding, self.target_embedding = (
+            Table(arch["vocabulary"], width, arch.get("embedding")) for _ in range(2)
+        )
         self.encoder = nn.ModuleList(
             EncoderLayer(width, head_width, layer["heads"], layer["feed_forward"], dropout) for layer in arch["encoder"]
         )
@@ -144,18 +147,16 @@ class Transformer(nn.Module):
         self.register_buffer("positions", sinusoids(arch["max_tokens"] + 2, width), persistent=False)
         self.cross_heads = [layer["cross_heads"] for layer in arch["decoder"]]
         self.heads = [layer["heads"] for layer in arch["decoder"]]
-        for embedding in (self.source_embedding, self.target_embedding):
-            nn.init.normal_(embedding.weight, std=width**-0.5)
-            nn.init.zeros_(embedding.weight[PAD])
-        for module in self.modules():
+        self.source_embedding.initialise()
+        self.target_embedding.initialise()
+        for module in (*self.encoder.modules(), *self.decoder.modules()):
             if isinstance(module, nn.Linear):
                 nn.init.xavier_uniform_(module.weight)
                 nn.init.zeros_(module.bias)
 
-    def embed(self, embedding: nn.Embedding, ids: Tensor, start: int = 0) -> Tensor:
+    def embed(self, table: Table, ids: Tensor, start: int = 0) -> Tensor:
         """ids: [B, T] at positions from `start`. Returns: [B, T, D]."""
-        scaled = embedding(ids) * math.sqrt(embedding.embedding_dim)
-        return self.dropout(scaled + self.positions[start : start + ids.shape[1]])
+        return self.dropout(table(ids) + self.positions[start : start + ids.shape[1]])
 
     def encode(self, source: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """source: int64 [B, S], padded with PAD.
@@ -202,8 +203,8 @@ class Transformer(nn.Module):
         return self.decoder_norm(x), weights.mean(1), cache or {}
 
     def project(self, hidden: Tensor) -> Tensor:
-        """[..., D] -> logits [..., V], with the target embedding (Press and Wolf 2017)."""
-        return nn.functional.linear(hidden, self.target_embedding.weight)
+        """[..., D] -> logits [..., V]."""
+        return self.target_embedding.project(hidden)
 
     def forward(self, source: Tensor, target: Tensor) -> Tensor:
         """Hidden states [B, T, D] under teacher forcing; source: [B, S], target: [B, T] from BOS on."""

@@ -35,15 +35,17 @@ def architecture(params: Any, assets: dict[str, bytes]) -> dict[str, Any]:
         "dropout": model.dropout,
         "max_tokens": model.max_tokens,
     }
-    return {**arch, **(_transformer(**sizes) if model.arch == "transformer" else _gru(model.attention, **sizes))}
+    kind = _transformer(**sizes) if model.arch == "transformer" else _gru(model.attention, **sizes)
+    return {**arch, **kind, **_tables(model)}
 
 
 def student(teacher: dict[str, Any], settings: Any) -> dict[str, Any]:
     """The teacher's kind of network and vocabulary with the sizes of `settings`."""
     sizes = {name: getattr(settings, name) for name in ("width", "feed_forward", "heads", "layers")}
+    shared = {name: value for name, value in teacher.items() if name != "embedding"}
     if teacher["arch"] == "transformer":
-        return {**teacher, **_transformer(**sizes, decoder_layers=settings.decoder_layers)}
-    return {**teacher, **_gru(teacher["attention"], **sizes)}
+        return {**shared, **_transformer(**sizes, decoder_layers=settings.decoder_layers), **_tables(settings)}
+    return {**shared, **_gru(teacher["attention"], **sizes), **_tables(settings)}
 
 
 def build(arch: dict[str, Any], initial: bool = False) -> nn.Module:
@@ -71,6 +73,10 @@ def predictions(model: nn.Module, batch: Any, assets: dict[str, bytes]) -> list[
     arch: dict[str, Any] = model.arch
     limit = min(arch["max_tokens"], 2 * batch["source"].shape[1] + 20)
     return Tokenizer(assets[tokenizer.ASSET]).decode(greedy(model, batch["source"], limit))
+
+
+def _tables(sizes: Any) -> dict[str, Any]:
+    return {} if sizes.embedding is None else {"embedding": sizes.embedding}
 
 
 def _transformer(

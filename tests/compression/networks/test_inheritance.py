@@ -79,6 +79,24 @@ def test_a_decoder_of_fewer_layers_takes_every_other_one() -> None:
     assert torch.equal(student.target_embedding.weight, teacher.target_embedding.weight)
 
 
+def test_a_factorised_table_begins_as_the_best_approximation_of_a_whole_one() -> None:
+    """Whose error is what the singular values that are left out amount to (Eckart and Young 1936)."""
+    torch.manual_seed(1)
+    teacher = Transformer(TRANSFORMER)
+    student = Transformer(TRANSFORMER | {"embedding": 3})
+    copied = inheritance.inherit(student, teacher)
+    assert copied == sum(parameter.numel() for parameter in student.parameters())
+    whole, table = teacher.target_embedding.weight.detach(), student.target_embedding
+    product = (table.weight @ table.expand.weight.T).detach()
+    left_out = torch.linalg.svdvals(whole)[3:].square().sum().sqrt()
+    torch.testing.assert_close((product - whole).norm(), left_out)
+    ids, hidden = torch.arange(5)[None], torch.randn(2, whole.shape[1])
+    torch.testing.assert_close(table(ids), product[ids] * whole.shape[1] ** 0.5)
+    torch.testing.assert_close(table.project(hidden), hidden @ product.T)
+    matrices = table.matrices()
+    torch.testing.assert_close(hidden @ matrices[0] @ matrices[1], table.project(hidden))
+
+
 def test_what_has_another_shape_stays_as_it_was() -> None:
     narrow: dict[str, Any] = {
         "arch": "gru",

@@ -10,6 +10,8 @@ import pytest
 import translation_tiny as tiny
 
 KINDS = {"transformer": ("transformer", True), "gru-attention": ("gru", True), "gru": ("gru", False)}
+TABLES = {"transformer": 32, "gru-attention": 32}
+"""Inner width of factorised tables; whole ones of a Transformer go through `tests/test_contract.py`."""
 
 
 @pytest.fixture(scope="session")
@@ -21,6 +23,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tiny.E
         arch, attention = KINDS[kind]
         folder: Path = tmp_path_factory.mktemp(kind)
         model = {"arch": arch, "attention": attention, "width": 64, "feed_forward": 128, "dropout": 0.1}
+        model |= {"embedding": TABLES.get(kind)}
         params = tiny.settings(model=model, train={"lr": 0.003})
         data = tiny.dataset(folder / "data")
         net, architecture, loaders = tiny.trained(data, params, epochs=16)

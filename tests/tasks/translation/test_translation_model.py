@@ -159,13 +159,21 @@ def test_a_layer_pruned_away_is_an_error(folder: Path) -> None:
 def test_a_student_is_smaller_and_follows_its_teacher(made: tuple[Any, ...]) -> None:
     teacher, arch, loaders, params = made
     sizes = SimpleNamespace(
-        width=16, feed_forward=32, heads=2, layers=1, decoder_layers=None, temperature=2.0, soft_weight=0.7
+        embedding=8,
+        width=16,
+        feed_forward=32,
+        heads=2,
+        layers=1,
+        decoder_layers=None,
+        temperature=2.0,
+        soft_weight=0.7,
     )
     student = model.build(model.student(arch, sizes))
     assert sum(p.numel() for p in student.parameters()) < sum(p.numel() for p in teacher.parameters())
     batch = next(iter(loaders.train))
     model.soft_targets(student, teacher.eval(), batch, sizes, params)["loss"].backward()
-    assert student.target_embedding.weight.grad is not None
+    assert student.target_embedding.weight.shape == (arch["vocabulary"], 8)
+    assert student.target_embedding.weight.grad is not None and student.target_embedding.expand.weight.grad is not None
     assert all(p.grad is None for p in teacher.parameters())
 
 
