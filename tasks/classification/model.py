@@ -48,8 +48,8 @@ class Classifier(nn.Module):
         self.arch = arch
         self.backbone = backbones.build(arch["backbone"])
         self.dropout = nn.Dropout2d(arch["dropout"])
-        seen = levels.width(self.backbone.channels, arch["levels"])
-        self.head = nn.Conv2d(seen, len(arch["classes"]), 1)
+        self.seen = levels.Seen(self.backbone.channels, arch["levels"])
+        self.head = nn.Conv2d(self.seen.width, len(arch["classes"]), 1)
         nn.init.normal_(self.head.weight, std=0.01)
         nn.init.zeros_(self.head.bias)
         if arch["freeze"] == "all":
@@ -65,7 +65,7 @@ class Classifier(nn.Module):
     def forward(self, images: Tensor) -> Given:
         """images: (B, C, H, W) float, raw 0-255."""
         maps = self.backbone(images)
-        cam = self.head(self.dropout(levels.features(maps, self.arch["levels"])))
+        cam = self.head(self.dropout(self.seen(maps)))
         return Given(cam.mean((2, 3)), cam, maps)
 
 

@@ -6,22 +6,29 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from modalities.images.params.backbones import Levels
 
 
-def width(channels: Sequence[int], levels: Levels) -> int:
-    """Channels of `features`. channels: of each level."""
-    return channels[-1] if levels == "last" else sum(channels)
+class Seen(nn.Module):
+    """The last of a backbone's maps; or all of them, each averaged to the size of the last.
 
-
-def features(maps: Sequence[Tensor], levels: Levels) -> Tensor:
-    """maps: (B, C_i, h_i, w_i), finest first.
-
-    Returns: the last one, or (B, sum of C_i, h, w), in which each is averaged to the size of the last.
+    Maps from unlike depths have unlike sizes of numbers, so each channel is brought to mean 0 and variance 1: without
+    that the largest decide what is learnt, and take all steps of an int8 scale. channels: of each map, finest first.
     """
-    if levels == "last":
-        return maps[-1]
-    size = maps[-1].shape[2:]
-    return torch.cat([F.adaptive_avg_pool2d(level, size) for level in maps[:-1]] + [maps[-1]], 1)
+
+    def __init__(self, channels: Sequence[int], levels: Levels):
+        super().__init__()
+        self.several = levels != "last"
+        self.width = sum(channels) if self.several else channels[-1]
+        """Channels of what is seen."""
+        if self.several:
+            self.norm = nn.BatchNorm2d(self.width, affine=False)
+
+    def forward(self, maps: Sequence[Tensor]) -> Tensor:
+        """maps: (B, C_i, h_i, w_i). Returns: (B, `width`, h, w), h and w of the last."""
+        if not self.several:
+            return maps[-1]
+        size = maps[-1].shape[2:]
+        return self.norm(torch.cat([F.adaptive_avg_pool2d(each, size) for each in maps[:-1]] + [maps[-1]], 1))

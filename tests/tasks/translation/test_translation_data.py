@@ -72,24 +72,24 @@ def test_sentences_beyond_the_limit_leave_training(tmp_path: Path) -> None:
 
 def test_targets_of_a_student_are_what_its_teacher_says(tmp_path: Path) -> None:
     folder = tiny.dataset(tmp_path / "data")
-    teacher, _, loaders = tiny.trained(folder, tiny.settings(), epochs=4)
-    params = tiny.settings(
-        distill={"distilled": tiny.settings().distill["distilled"].model_dump() | {"sequences": True}}
-    )
-    said = data.relabelled(loaders, teacher.eval(), params.distill["distilled"], params, 7)
-    assert len(said.train) > 0 and said.val is loaders.val and said.assets is loaders.assets
+    params = tiny.settings()
+    teacher, _, loaders = tiny.trained(folder, params, epochs=4)
+    student = params.distill["distilled"].model_copy(update={"sequences": True})
+    said = data.relabelled(loaders, teacher.eval(), student, params, 7)
+    assert said.val is loaders.val and said.assets is loaders.assets
     coder = Tokenizer(said.assets["tokenizer.model"])
     seen = 0
     for batch in said.train:
-        sources, targets = (
-            [[i for i in row if i not in (PAD, BOS, EOS)] for row in batch[side].tolist()]
-            for side in ("source", "target")
-        )
-        for source, target in zip(coder.decode(sources), coder.decode(targets), strict=True):
+        sources, targets = (coder.decode(without_marks(batch[side])) for side in ("source", "target"))
+        for source, target in zip(sources, targets, strict=True):
             alone = torch.tensor([[*coder.encode([source])[0], EOS]])
             (ids,) = greedy(teacher, alone, 2 * alone.shape[1] + 20)
             assert target == coder.decode([ids])[0]
             seen += 1
-    assert seen == len(loaders.train.sampler.table)
-    off = params.distill["distilled"].model_copy(update={"sequences": False})
+    assert seen == len(pd.read_parquet(folder / "train.parquet"))
+    off = student.model_copy(update={"sequences": False})
     assert data.relabelled(loaders, teacher, off, params, 7) is loaders
+
+
+def without_marks(batch: torch.Tensor) -> list[list[int]]:
+    return [[i for i in row if i not in (PAD, BOS, EOS)] for row in batch.tolist()]
