@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core import task
+from core import cpu, task
 from core.errors import DataError, ModelError, ParamsError
 from core.files import read_json
 from ops import drift, passport
@@ -155,8 +155,20 @@ def replay(folder: Path, role: Any, predictor: Any) -> None:
         if difference := role.differs(sample["output"], output):
             raise ModelError(
                 f"golden sample {i} is not predicted as when it was packaged: {difference}; "
-                "the model does not work here: compare the versions of ONNX Runtime, or package it again"
+                f"the model does not work here: {remedy(folder)}"
             )
+
+
+def remedy(folder: Path) -> str:
+    """What to do about a package that predicts otherwise than where it was made."""
+    figures = folder / "evaluation.json"
+    int8 = figures.exists() and read_json(figures).get("precision") == "int8"
+    if int8 and not cpu.int8_instructions():
+        return (
+            f"this processor, {cpu.name()}, has no instructions for products of 8-bit integers, and where their sums "
+            "are large they saturate; serve fp32, or make int8 with `quantize.weight_bits: 7`"
+        )
+    return "compare the versions of ONNX Runtime, or package it again"
 
 
 def fingerprint(folder: Path) -> Fingerprint | None:
