@@ -4,8 +4,9 @@
         pid = warm.fork([sys.executable, "-m", "program", "argument"], cwd=folder, env=environment, fds=[0, 1, 2])
 
 What such a process sees is what a fresh interpreter would show it, but for the modules that are there already: nothing
-has been computed in the server, so no thread is lost by a fork. It is a child of the process that asked for it, with a
-process id of its own and its own arguments in `ps`, so that it is waited for, killed and orphaned as any other.
+has been computed in the server, whose only other threads are those that OpenBLAS and Arrow start anew in a fork. It is
+a child of the process that asked for it, with a process id of its own and its own arguments in `ps`, so that it is
+waited for, killed and orphaned as any other.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any
@@ -51,11 +53,12 @@ class Warm:
         self._ready = False
 
     def __enter__(self) -> Warm:
+        folders = [*map(str, self.path), *filter(None, self.environment.get("PYTHONPATH", "").split(os.pathsep))]
         self.channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self.server = subprocess.Popen(
                 [sys.executable, __file__, str(theirs.fileno()), *self.modules, " " * TITLE],
-                env={**self.environment, "PYTHONPATH": os.pathsep.join(map(str, self.path))},
+                env={**self.environment, "PYTHONPATH": os.pathsep.join(folders)},
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
             )
@@ -88,15 +91,25 @@ class Warm:
         self.ready(None)
         environment = dict(os.environ if env is None else env)
         asked = {"args": list(args), "cwd": os.fspath(cwd or Path.cwd()), "env": environment, "session": session}
+        asked["parent"] = os.getpid()
         reaper = ctypes.CDLL(None).prctl
         reaper(PR_SET_CHILD_SUBREAPER, 1)  # an orphan below becomes a child of this process
         try:
             socket.send_fds(self.channel, [json.dumps(asked).encode()], fds)
-            if not (pid := self.channel.recv(64)):
+            if not (pid := self._answer()):
                 raise ConnectionResetError("the server of warm processes has ended")
             return int(pid)
         finally:
             reaper(PR_SET_CHILD_SUBREAPER, 0)
+
+    def _answer(self) -> bytes:
+        """The new child's id; a child of which nobody would hear is ended."""
+        try:
+            return self.channel.recv(64)
+        except BaseException:
+            with suppress(OSError, ValueError):
+                os.kill(int(self.channel.recv(64)), signal.SIGKILL)
+            raise
 
 
 def serve(channel: socket.socket, modules: Sequence[str]) -> None:
@@ -105,27 +118,39 @@ def serve(channel: socket.socket, modules: Sequence[str]) -> None:
         importlib.import_module(module)
     gc.collect()
     gc.freeze()  # nothing of it is garbage, and to look at it in each child would copy its pages
-    try:
+    with suppress(ConnectionError):  # who asked is gone
         channel.send(READY)
-    except BrokenPipeError:
-        return
-    while True:
-        message, fds, _, _ = socket.recv_fds(channel, MESSAGE, 3)
-        if not message:
-            return
-        told, tells = os.pipe()
-        if (between := os.fork()) == 0:
-            forker = os.getpid()
-            if (child := os.fork()) == 0:
+        while True:
+            message, fds, _, _ = socket.recv_fds(channel, MESSAGE, 3)
+            if not message:
+                return
+            sys.stdout.flush()  # what an import printed is said once
+            channel.send(forked(channel, json.loads(message), fds, interrupted))
+
+
+def forked(channel: socket.socket, asked: dict[str, Any], fds: list[int], interrupted: Any) -> bytes:
+    """The process id of the new process, which is an orphan, and so its asker's child; empty when there is none."""
+    told, tells = os.pipe()
+    between = os.fork()
+    if between == 0:
+        forker = os.getpid()
+        try:
+            child = os.fork()
+            if child == 0:
                 channel.close()
+                os.close(told)
+                os.close(tells)
                 signal.signal(signal.SIGINT, interrupted)
-                start(json.loads(message), fds, forker)
+                start(asked, fds, forker)
             os.write(tells, str(child).encode())
+        finally:
             os._exit(0)
-        os.waitpid(between, 0)  # the child has lost its parent, and has its new one
-        channel.send(os.read(told, 64))
-        for fd in (told, tells, *fds):
-            os.close(fd)
+    os.close(tells)
+    os.waitpid(between, 0)  # the child has lost its parent, and has its new one
+    found = os.read(told, 64)
+    for fd in (told, *fds):
+        os.close(fd)
+    return found
 
 
 def start(asked: dict[str, Any], fds: list[int], forker: int) -> None:
@@ -138,8 +163,12 @@ def start(asked: dict[str, Any], fds: list[int], forker: int) -> None:
     try:
         while os.getppid() == forker:
             time.sleep(0.001)
+        if os.getppid() != asked["parent"]:
+            return  # who asked has ended: nobody would wait for this one, or end it
         for standard, fd in enumerate(fds):
             os.dup2(fd, standard)
+            if fd > 2:
+                os.close(fd)
         if asked["session"]:
             os.setsid()
         os.chdir(asked["cwd"])
@@ -147,17 +176,25 @@ def start(asked: dict[str, Any], fds: list[int], forker: int) -> None:
         os.environ.update(asked["env"])
         entitle(asked["args"])
         run(asked["args"][1:])
-        threading._shutdown()  # type: ignore[attr-defined]
         code = 0
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        if not isinstance(end.code, int | None):
+            print(end.code, file=sys.stderr)
+    except KeyboardInterrupt:
+        traceback.print_exc()
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
     except BaseException:
         traceback.print_exc()
     finally:
-        atexit._run_exitfuncs()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+        try:
+            threading._shutdown()  # type: ignore[attr-defined]
+            atexit._run_exitfuncs()
+            sys.stdout.flush()
+            sys.stderr.flush()
+        finally:
+            os._exit(code)
 
 
 def entitle(args: Sequence[str]) -> None:

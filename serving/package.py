@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -163,10 +164,11 @@ def remedy(folder: Path) -> str:
     """What to do about a package that predicts otherwise than where it was made."""
     figures = folder / "evaluation.json"
     int8 = figures.exists() and read_json(figures).get("precision") == "int8"
-    if int8 and not cpu.int8_instructions():
+    if int8 and platform.machine() == "x86_64" and not cpu.int8_instructions():
         return (
-            f"this processor, {cpu.name()}, has no instructions for products of 8-bit integers, and where their sums "
-            "are large they saturate; serve fp32, or make int8 with `quantize.weight_bits: 7`"
+            f"this processor, {cpu.name()}, shows no instructions for products of 8-bit integers, and without them "
+            "large sums saturate: serve fp32, or make int8 with `quantize.weight_bits: 7`; of 7 bits already, compare "
+            "the versions of ONNX Runtime"
         )
     return "compare the versions of ONNX Runtime, or package it again"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any, NamedTuple, cast
 
@@ -49,6 +50,8 @@ def relabelled(ctx: stage.Context, teacher: nn.Module, loaders: Loaders, setting
         return loaders
     params = ctx.params.model_copy(update={"train": parts.smaller(settings.train)})
     device = hardware.accelerator()
+    if device == "cuda":  # each of several processes has its own card
+        device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
     found: Loaders = data.relabelled(loaders, teacher.to(device).eval(), settings, params, ctx.seed)
     return found
 

@@ -42,7 +42,9 @@ def prune(
     """
     import torch_pruning as tp
 
-    if importance == "bn_scale" and not any(isinstance(layer, _BatchNorm) for layer in model.modules()):
+    if importance == "bn_scale" and not any(
+        isinstance(layer, _BatchNorm) and layer.affine for layer in model.modules()
+    ):
         raise TrainingError("prune.importance: bn_scale needs BatchNorm layers, and there is none; take magnitude")
     scores = {
         "magnitude": tp.importance.GroupMagnitudeImportance(p=2),

@@ -8,6 +8,9 @@ from pathlib import Path
 
 from ops.repair.places import PROCESSES
 
+NAMES = ("dvc", "pipelines.dvc")
+"""Last parts of the words by which DVC is started."""
+
 
 def register_dvc() -> None:
     """This process runs DVC although its command line does not say so, e.g. forked from a server that imported DVC."""
@@ -19,7 +22,7 @@ def dvc_above() -> int | None:
     """The process id of the DVC that this process runs under, None if there is none."""
     pid = os.getpid()
     while (stat := _stat(pid)) and (pid := int(stat[1])):
-        if _is_registered(pid) or any(Path(word).name == "dvc" for word in _words(pid)[:3]):
+        if _is_registered(pid) or any(Path(word).name in NAMES for word in _words(pid)[:3]):
             return pid
     return None
 
@@ -28,7 +31,7 @@ def dvc_elsewhere() -> Iterator[Path | None]:
     """Working directories of the DVCs of other folders, as far as this machine shows them; None: not to be read."""
     here = Path.cwd()
     for pid in (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal()):
-        named = any(Path(word).name == "dvc" for word in _words(pid)[:3])
+        named = any(Path(word).name in NAMES for word in _words(pid)[:3])
         try:
             folder = Path(f"/proc/{pid}/cwd").readlink()
         except OSError:  # another user's, or ended
@@ -61,7 +64,7 @@ def is_alive(pid: int, command: str) -> bool:
     if _stat(pid) is None:
         return True  # and hidden from us
     words = _words(pid)
-    if _is_registered(pid) or any(Path(word).name == "dvc" for word in words):
+    if _is_registered(pid) or any(Path(word).name in NAMES for word in words):
         return True
     return " ".join(words).endswith(command.partition(" ")[2] or Path(command).name)  # another program that uses DVC
 

@@ -14,14 +14,14 @@ from dvc.dvcfile import Lockfile, logger
 from dvc.stage import serialize
 from dvc.utils.serialize import dumps_yaml
 
-from core.files import write_text
-
 HEAD = "schema: '2.0'\nstages:\n"
 ENTRY = re.compile(r"^  [\w@.-]+:\n", re.MULTILINE)
 """The first line of what is said of a stage."""
 USUAL = re.compile(rf"(?:{ENTRY.pattern}(?:    .*\n)+)*", re.MULTILINE)
 """All below the head."""
 COMMENT = re.compile(r"(^|\s)#")
+SHARED = re.compile(r"(?::|-) [&*]\w", re.MULTILINE)
+"""An anchor or an alias: their names count through the whole file, which DVC alone does."""
 
 
 def install() -> None:
@@ -39,7 +39,7 @@ def install() -> None:
             theirs(self, stages, **kwargs)
         elif new != old:
             logger.info("Updating lock file '%s'", self.relpath)
-            write_text(path, new)
+            path.write_text(new, encoding="utf-8", newline="\n")  # in place, as DVC does: mode, owner and links stay
             self.repo.scm_context.track_file(self.relpath)
 
     Lockfile.dump_stages = dump_stages
@@ -53,7 +53,9 @@ def replaced(text: str, entry: dict[str, Any]) -> str | None:
     """
     body = text.removeprefix(HEAD)
     new = dumps_yaml({"stages": entry}).removeprefix("stages:\n")
-    if body == text or not USUAL.fullmatch(body) or not USUAL.fullmatch(new) or COMMENT.search(body):
+    if body == text or not USUAL.fullmatch(body) or not USUAL.fullmatch(new):
+        return None
+    if COMMENT.search(body) or SHARED.search(body) or SHARED.search(new):
         return None
     first = ENTRY.match(new)
     starts = list(ENTRY.finditer(body))

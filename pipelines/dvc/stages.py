@@ -1,8 +1,8 @@
 """Stages that begin where the imports are done: DVC starts them as forks of one server (ops/warm.py).
 
-A stage imports for one to five seconds what the stage before it has imported, too: a quarter of the time of a small
-pipeline. The server imports beside the first stages; until it is ready, and for all else that dvc.yaml may name, DVC
-starts a process as ever. It knows of no module of this project, so that a stage always runs the code that lies there.
+A stage imports for one to five seconds what the stage before it has imported, too. The server imports beside the first
+stages; until it is ready, and for all else that dvc.yaml may name, DVC starts a process as ever. It knows of no module
+of this project, so that a stage always runs the code that lies there.
 """
 
 from __future__ import annotations
@@ -65,9 +65,9 @@ class Stages:
         return subprocess.Popen(command, **how)
 
     def _started(self, environment: Mapping[str, str]) -> Warm:
-        warm = Warm(*filter(installed, MODULES), environment=environment)
+        warm = Warm(*filter(installed, MODULES), environment=environment).__enter__()
         atexit.register(warm.__exit__, None, None, None)
-        return warm.__enter__()
+        return warm
 
 
 def install() -> None:

@@ -46,7 +46,7 @@ def loaders(clean: Path, augmented: Path, params: Any, seed: int, assets: dict[s
     if len(coder) < params.model.vocabulary:
         print(f"note: translation.model.vocabulary is {params.model.vocabulary}; the train split holds {len(coder)}")
     limit = params.model.max_tokens
-    fits = [max(map(len, pair)) <= limit for pair in encode(coder, train)]
+    fits = fitting(coder, train, params)
     if not any(fits):
         raise DataError(f"no train pair has at most translation.model.max_tokens = {limit} subwords; raise that limit")
     sampler = Batches(coder, train[fits], params, seed)
@@ -75,17 +75,25 @@ def relabelled(loaders: Loaders, teacher: Any, settings: Any, params: Any, seed:
         return loaders
     coder, table, most = sampler.coder, sampler.table, teacher.arch["max_tokens"]
     device = next(teacher.parameters()).device
-    texts = sorted(set(table["source"]), key=len)
+    texts = sorted(set(table["source"]), key=lambda text: (len(text), text))
     said: dict[str, str] = {}
     for first in range(0, len(texts), TOGETHER):
         several = texts[first : first + TOGETHER]
         source = pad([[*ids[: most - 1], EOS] for ids in coder.encode(several)]).to(device)
         limit = min(most, 2 * source.shape[1] + 20)
-        said |= zip(several, coder.decode(greedy(teacher, source, limit)), strict=True)
-    print(f"the teacher has translated {len(texts):,} sentences for its student")
-    train = Batches(coder, table.assign(target=table["source"].map(said)), params, seed)
+        found = greedy(teacher, source, limit)
+        ended = [i for i, ids in enumerate(found) if len(ids) < limit]  # not where it says the same again and again
+        said |= zip([several[i] for i in ended], coder.decode([found[i] for i in ended]), strict=True)
+    print(f"the teacher has translated {len(said):,} of {len(texts):,} sentences for its student")
+    taught = table.assign(target=table["source"].map(said).fillna(table["target"]))
+    train = Batches(coder, taught[fitting(coder, taught, params)], params, seed)
     workers = params.train.workers
     return replace(loaders, train=DataLoader(Padded(), sampler=train, batch_size=None, num_workers=workers))
+
+
+def fitting(coder: Tokenizer, table: pd.DataFrame, params: Any) -> list[bool]:
+    """Which pairs are short enough for the model."""
+    return [max(map(len, pair)) <= params.model.max_tokens for pair in encode(coder, table)]
 
 
 def encode(coder: Tokenizer, table: pd.DataFrame, dropout: float = 0.0, seed: int = 0) -> list[Pair]:
@@ -134,13 +142,16 @@ class Fixed(Sampler[Any]):
 
 
 class Batches(Sampler[list[Pair]]):
-    """An epoch's batches, subwords sampled anew (BPE-dropout); the same seed and epoch give the same batches."""
+    """An epoch's batches, subwords sampled anew (BPE-dropout); the same seed and epoch give the same batches. A pair
+    that sampling makes too long for the model stays as it is."""
 
     def __init__(self, coder: Tokenizer, table: pd.DataFrame, params: Any, seed: int):
         self.coder, self.table, self.train, self.seed = coder, table, params.train, seed
         self.dropout = params.augment.subword_dropout
         self.epoch = 0
-        self.count = len(slices(encode(coder, table), params.train))
+        self.most = params.model.max_tokens
+        self.plain = encode(coder, table)
+        self.count = len(slices(self.plain, params.train))
 
     def set_epoch(self, epoch: int) -> None:
         """Called by Lightning, also after a resume."""
@@ -149,7 +160,10 @@ class Batches(Sampler[list[Pair]]):
     def __iter__(self) -> Iterator[list[Pair]]:
         seed = self.seed + 1000 * (self.epoch + 1)
         self.epoch += 1
-        pairs = encode(self.coder, self.table, self.dropout, seed)
+        sampled = encode(self.coder, self.table, self.dropout, seed) if self.dropout else self.plain
+        pairs = [
+            pair if max(map(len, pair)) <= self.most else plain for pair, plain in zip(sampled, self.plain, strict=True)
+        ]
         batches = slices(pairs, self.train, self.count, np.random.default_rng(seed))
         for batch in shuffled(batches, seed):
             yield [pairs[i] for i in batch]

@@ -40,7 +40,7 @@ def test_a_sample_that_names_a_file_of_the_server_is_refused(tmp_path: Path, nam
     [
         (
             "sse4_2 avx2",
-            r"processor, Old, has no instructions for products .* make int8 with `quantize.weight_bits: 7`",
+            r"processor, Old, shows no instructions for products .* make int8 with `quantize.weight_bits: 7`",
         ),
         ("avx2 avx512_vnni", "compare the versions of ONNX Runtime"),
     ],

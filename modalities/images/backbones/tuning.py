@@ -39,12 +39,13 @@ def keep_statistics(backbone: nn.Module) -> None:
 
 
 def paired(student: Any, teacher: Any) -> tuple[list[int], list[int]]:
-    """Positions of the maps of two backbones that have one resolution. Raises: TrainingError when there are none."""
-    mine, other = student.strides or [], teacher.strides or []
+    """Positions of the maps of two backbones that have one resolution, of several the last. Raises: TrainingError when
+    there are none."""
+    mine, other = ({stride: i for i, stride in enumerate(each.strides or [])} for each in (student, teacher))
     shared = [stride for stride in mine if stride in other]
     if not shared:
         raise TrainingError(
-            f"no map of the student (strides {mine}) has the resolution of one of the teacher's (strides {other}); "
-            "give no hints, or take backbones of like strides"
+            f"no map of the student (strides {[*mine]}) has the resolution of one of the teacher's (strides "
+            f"{[*other]}); give no hints, or take backbones of like strides"
         )
-    return [mine.index(stride) for stride in shared], [other.index(stride) for stride in shared]
+    return [mine[stride] for stride in shared], [other[stride] for stride in shared]

@@ -43,20 +43,26 @@ class Table(nn.Embedding):
         narrow = [] if self.expand is None else [self.expand.weight.detach()]
         return [matrix.contiguous() for matrix in (*narrow, self.weight.detach().t())]
 
+    def whole(self) -> Tensor:
+        """[V, D]."""
+        return self.weight if self.expand is None else self.weight @ self.expand.weight.t()
+
     @torch.no_grad()
     def begin_as(self, teacher: nn.Module) -> int:
-        """Begin as the best approximation of a teacher's whole table by one of this rank (Eckart and Young 1936).
+        """Begin as the best approximation of a teacher's table by one of this rank (Eckart and Young 1936).
 
-        Returns: how many parameters were set; 0 where tables are alike, or do not fit.
+        Returns: how many parameters were set; 0 where tables have one form, which is copied as it is, or do not fit.
         """
-        if (
-            self.expand is None
-            or not isinstance(teacher, Table)
-            or teacher.weight.shape != (len(self.weight), self.width)
-        ):
+        if not isinstance(teacher, Table) or teacher.whole().shape != self.whole().shape:
             return 0
-        left, values, right = torch.linalg.svd(teacher.weight.double(), full_matrices=False)
+        if (self.expand is None) == (teacher.expand is None) and self.weight.shape == teacher.weight.shape:
+            return 0
+        if self.expand is None:
+            self.weight.copy_(teacher.whole())
+            return self.weight.numel()
+        left, values, right = torch.linalg.svd(teacher.whole().double(), full_matrices=False)
         root = values[: self.embedding_dim].sqrt()
-        self.weight.copy_(left[:, : len(root)] * root)
-        self.expand.weight.copy_((right[: len(root)] * root[:, None]).t())
+        self.weight[:, : len(root)] = (left[:, : len(root)] * root).float()
+        self.expand.weight[:, : len(root)] = (right[: len(root)] * root[:, None]).t().float()
+        self.weight[:, len(root) :] = 0
         return self.weight.numel() + self.expand.weight.numel()

@@ -97,6 +97,19 @@ def test_a_factorised_table_begins_as_the_best_approximation_of_a_whole_one() ->
     torch.testing.assert_close(hidden @ matrices[0] @ matrices[1], table.project(hidden))
 
 
+@pytest.mark.parametrize(("mine", "theirs"), [(2, 3), (3, 3), (None, 3), (16, 16), (40, None), (40, 3)])
+def test_tables_of_any_two_forms_are_alike(mine: int | None, theirs: int | None) -> None:
+    """The student's is the teacher's, or as close to it as its rank allows."""
+    torch.manual_seed(1)
+    teacher, student = (Transformer(TRANSFORMER | {"embedding": inner}) for inner in (theirs, mine))
+    copied = inheritance.inherit(student, teacher)
+    assert copied == sum(parameter.numel() for parameter in student.parameters())
+    whole = teacher.target_embedding.whole().detach()
+    left_out = torch.linalg.svdvals(whole)[mine or 16 :].square().sum().sqrt()
+    found = student.target_embedding.whole().detach()
+    torch.testing.assert_close((found - whole).norm(), left_out, atol=1e-5, rtol=1e-4)
+
+
 def test_what_has_another_shape_stays_as_it_was() -> None:
     narrow: dict[str, Any] = {
         "arch": "gru",

@@ -134,3 +134,6 @@ def test_importance_by_batchnorm_needs_one() -> None:
     network = nn.Sequential(nn.Conv2d(3, 32, 3), nn.ReLU(), nn.Conv2d(32, 4, 1))
     with pytest.raises(TrainingError, match="bn_scale needs BatchNorm layers"):
         pruning.prune(network, torch.zeros(1, 3, 8, 8), 0.5, [network[2]], importance="bn_scale")
+    network.insert(1, nn.BatchNorm2d(16, affine=False))  # it has no scale
+    with pytest.raises(TrainingError, match="bn_scale needs BatchNorm layers"):
+        pruning.prune(network, torch.zeros(1, 3, 8, 8), 0.5, [network[3]], importance="bn_scale")

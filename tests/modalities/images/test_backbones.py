@@ -252,3 +252,14 @@ def test_reading_settings_needs_no_torch() -> None:
 
     code = "import sys, modalities.images.params.backbones; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_hints_are_of_the_last_map_of_each_resolution() -> None:
+    """Where every block gives one, several have one resolution."""
+    student, teacher = (
+        backbones.build(backbones.describe(name, {"width": 0.125, "small": True}, levels=levels))
+        for name, levels in (("resnet18", "blocks"), ("resnet34", "last"))
+    )
+    mine, other = tuning.paired(student, teacher)
+    assert [student.strides[i] for i in mine] == [teacher.strides[i] for i in other] == teacher.strides
+    assert mine == [1, 3, 5, 7] and other == [0, 1, 2, 3]

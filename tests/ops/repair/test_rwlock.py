@@ -91,11 +91,15 @@ def end(process: subprocess.Popen[str]) -> None:
     process.communicate()
 
 
-@pytest.mark.parametrize("kind", ["console script", "module", "its own program", "registered"])
+@pytest.mark.parametrize("kind", ["console script", "module", "faster module", "its own program", "registered"])
 def test_a_live_dvc_keeps_its_locks(repository: Repository, tmp_path: Path, kind: str) -> None:
     command = "/bin/dvc repro c"
     if kind == "console script":
         process = dvc_script(tmp_path, "repro", "c")
+    elif kind == "faster module":
+        (tmp_path / "pipelines").mkdir()
+        (tmp_path / "pipelines" / "dvc.py").write_text(SLEEP)
+        process = start(["env", f"PYTHONPATH={tmp_path}", sys.executable, "-m", "pipelines.dvc", "repro", "c"])
     elif kind == "module":
         (tmp_path / "dvc").mkdir()
         (tmp_path / "dvc" / "__init__.py").touch()  # without it the real DVC would come first

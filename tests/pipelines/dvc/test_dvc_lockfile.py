@@ -55,6 +55,13 @@ STAGES = {
 }
 
 
+def test_what_two_places_share_is_left_to_dvc() -> None:
+    """Its anchors are counted through the whole file: a second `&id001` would be no YAML."""
+    text = dumps_yaml({"schema": "2.0", "stages": STAGES})
+    shared = {"name": "cnn"}
+    assert lockfile.replaced(text, {"train@detection": {"params": {"model": shared, "student": shared}}}) is None
+
+
 @pytest.mark.parametrize("changed", [*STAGES, "evaluate@detection-base-int8"])
 def test_a_lock_of_this_pipeline_is_no_exception(changed: str) -> None:
     """What DVC writes of stages as ours are is never left to DVC."""
@@ -79,6 +86,7 @@ def test_a_lock_of_this_pipeline_is_no_exception(changed: str) -> None:
         "schema: '2.0'\nstages:\n  a: {cmd: b}\n",
         "schema: '2.0'\nstages:\n  'a':\n    cmd: b\n",
         "schema: '2.0'\nstages:\n  a:\n    cmd: |\n      b\n\n      c\n",
+        "schema: '2.0'\nstages:\n  a:\n    params:\n      x: &id001\n        y: 1\n      z: *id001\n",
         "schema: '2.0'\nstages:\n<<<<<<< HEAD\n  a:\n    cmd: b\n=======\n",
     ],
 )

@@ -91,5 +91,27 @@ def test_targets_of_a_student_are_what_its_teacher_says(tmp_path: Path) -> None:
     assert data.relabelled(loaders, teacher, off, params, 7) is loaders
 
 
+def test_what_a_teacher_does_not_end_is_no_target(tmp_path: Path) -> None:
+    """An untrained one says the same again and again, up to the limit."""
+    folder = tiny.dataset(tmp_path / "data")
+    params = tiny.settings()
+    teacher, _, loaders = tiny.trained(folder, params)
+    student = params.distill["distilled"].model_copy(update={"sequences": True})
+    said = data.relabelled(loaders, teacher.eval(), student, params, 7)
+    batches, own = (
+        sorted(tuple(row) for batch in each.train for row in without_marks(batch["target"])) for each in (said, loaders)
+    )
+    assert batches == own
+
+
+def test_sampled_subwords_make_no_pair_too_long(tmp_path: Path) -> None:
+    """A model has no positions for more."""
+    folder = tiny.dataset(tmp_path / "data")
+    params = tiny.settings(augment={"subword_dropout": 0.9}, model={"max_tokens": 12})
+    loaders = data.loaders(folder, folder, params, 7, None)
+    longest = max(batch[side].shape[1] for batch in loaders.train for side in ("source", "target"))
+    assert longest <= 12
+
+
 def without_marks(batch: torch.Tensor) -> list[list[int]]:
     return [[i for i in row if i not in (PAD, BOS, EOS)] for row in batch.tolist()]
