@@ -94,22 +94,23 @@ class Warm:
         asked["parent"] = os.getpid()
         reaper = ctypes.CDLL(None).prctl
         reaper(PR_SET_CHILD_SUBREAPER, 1)  # an orphan below becomes a child of this process
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # an interrupt would lose the answer
+        pid = 0
         try:
             socket.send_fds(self.channel, [json.dumps(asked).encode()], fds)
-            if not (pid := self._answer()):
-                raise ConnectionResetError("the server of warm processes has ended")
-            return int(pid)
+            pid = int(self.channel.recv(64) or b"0")
         finally:
             reaper(PR_SET_CHILD_SUBREAPER, 0)
-
-    def _answer(self) -> bytes:
-        """The new child's id; a child of which nobody would hear is ended."""
-        try:
-            return self.channel.recv(64)
-        except BaseException:
-            with suppress(OSError, ValueError):
-                os.kill(int(self.channel.recv(64)), signal.SIGKILL)
-            raise
+            try:
+                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            except BaseException:  # what came meanwhile: nobody would hear of the child
+                if pid:
+                    os.kill(pid, signal.SIGKILL)
+                    os.waitpid(pid, 0)
+                raise
+        if not pid:
+            raise ConnectionResetError("the server of warm processes has ended, or cannot fork")
+        return pid
 
 
 def serve(channel: socket.socket, modules: Sequence[str]) -> None:

@@ -9,7 +9,9 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 from warm import Warm as Running
 
@@ -45,6 +47,20 @@ def test_an_interrupt_kills_as_an_interrupt(running: Running) -> None:
 def test_a_process_keeps_nothing_open_but_its_own_three(running: Running) -> None:
     done = running.run([sys.executable, "-c", "import os; print(sorted(map(int, os.listdir('/proc/self/fd'))))"])
     assert done.stdout == "[0, 1, 2, 3]\n"  # 3: of the listing
+
+
+def test_an_interrupt_while_a_process_begins_leaves_none(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    send = socket.send_fds
+
+    def interrupted(*given: Any) -> int:
+        os.kill(os.getpid(), signal.SIGINT)
+        return send(*given)
+
+    monkeypatch.setattr(socket, "send_fds", interrupted)
+    before = psutil.Process().children()
+    with pytest.raises(KeyboardInterrupt):
+        running.fork([sys.executable, "-c", "import time; time.sleep(60)"], None, None, [0, 1, 2])
+    assert {each.pid for each in psutil.Process().children()} == {each.pid for each in before}
 
 
 def test_modules_of_the_callers_path_are_imported(tmp_path: Path) -> None:

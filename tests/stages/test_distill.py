@@ -87,6 +87,7 @@ def distilled(role: Role, teacher: Net, monkeypatch: pytest.MonkeyPatch, initial
     checkpoint_of = Checkpoint({"width": teacher.width}, teacher.state_dict(), {})
     base = compress.Base(role, checkpoint_of, teacher, toy.loaders(), toy.WATCHED)
     monkeypatch.setattr(compress, "begin", lambda ctx, settings: base)  # a toy has no folders of data and models
+    monkeypatch.setattr(compress, "relabelled", lambda ctx, teacher, loaders, settings: loaders)
     settings = SimpleNamespace(train=toy.train(**train), initial=initial)
     ctx: Any = SimpleNamespace(
         name="distill@toy-student", variant="student", run=Run(), out=Path("out"),
