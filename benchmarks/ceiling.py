@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -72,6 +73,8 @@ def openvino(graph: Path, shape: tuple[int, ...]) -> Run:
 def compared(folder: Path, batch: int) -> dict[str, str]:
     """Way to run -> its speed against what ships, and the largest difference of its outputs."""
     described, task = read_json(folder / "model.json"), folder.resolve().parts[-3]
+    if len(described["graphs"]) != 1 or "images" not in described["inputs"]:
+        sys.exit(f"{folder} holds no single graph of images; give model folders of a task on images")
     (name,) = described["graphs"]
     height, width = described["image_size"]
     colour = "grey" if described["inputs"]["images"]["shape"][1] == 1 else "rgb"
@@ -109,8 +112,11 @@ def difference(wanted: list[NDArray[Any]], found: list[NDArray[Any]]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", type=Path, nargs="+", metavar="FOLDER", help="models/TASK/VARIANT/PRECISION")
+    folders = parser.parse_args().folders
     print(machine())
-    for folder in parser.parse_args().folders:
+    if not importlib.util.find_spec("openvino"):
+        print("OpenVINO is not installed and left out: pip install openvino==2026.4.1")
+    for folder in folders:
         for batch in BATCHES:
             told = "; ".join(f"{way} {figure}" for way, figure in compared(folder, batch).items())
             print(f"{folder}, batch {batch}: {told}", flush=True)

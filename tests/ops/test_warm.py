@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from ops import warm
 
 
 @pytest.fixture(scope="module")
-def running() -> Running:
+def running() -> Iterator[Running]:
     with Running("fractions") as started:
         yield started
 
