@@ -77,8 +77,8 @@ AXES = ("variant", "precision")
 
 
 def instances(tasks: Mapping[str, TaskParams]) -> dict[str, dict[str, dict[str, str]]]:
-    """Stage -> key of each instance (`detection-base-int8`) -> its `task`, `variant` and `precision`, and of which
-    variant it is made, in the stages that make variants."""
+    """Stage -> key of each instance (`detection-base-int8`) -> its `task`, `variant` and `precision`; in stages that
+    make variants also `of` which it is made, and its `teacher`."""
     found: dict[str, dict[str, dict[str, str]]] = {}
     for stage, axes in STAGES.items():
         found[stage] = {}
@@ -87,6 +87,7 @@ def instances(tasks: Mapping[str, TaskParams]) -> dict[str, dict[str, dict[str, 
                 item = dict(zip(AXES, words, strict=False))
                 if stage in ("prune", "distill"):
                     item["of"] = chains.made_of(params)[item["variant"]]
+                    item["teacher"] = chains.taught_by(params)[item["variant"]]
                 found[stage]["-".join([name, *words])] = {"task": name, **item}
     return found
 
@@ -125,7 +126,7 @@ def text(tasks: Mapping[str, TaskParams]) -> str:
     for stage, keys in instances(tasks).items():
         lines.append(f"  {stage}:" if keys else f"  {stage}: {{}}")
         for key, item in keys.items():
-            words = "".join(f", {axis}: {item[axis]}" for axis in (*AXES, "of") if axis in item)
+            words = "".join(f", {axis}: {item[axis]}" for axis in (*AXES, "of", "teacher") if axis in item)
             lines.append(f"    {key}: {{<<: *{item['task']}{words}}}" if words else f"    {key}: *{key}")
     return "\n".join(lines) + "\n"
 

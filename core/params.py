@@ -311,7 +311,7 @@ class TaskParams(Section):
         made = [*(getattr(self, "prune", None) or {}), *(getattr(self, "distill", None) or {})]
         if "base" in made or len(set(made)) < len(made):
             raise ValueError("a variant is named once only, in `prune` or in `distill`, and not `base`")
-        chains.check(chains.made_of(self))
+        chains.check(self)
         smaller = {**(getattr(self, "prune", None) or {}), **(getattr(self, "distill", None) or {})}
         knobs.check(self.search or {}, smaller)
         if set(self.precisions) - {"fp32"} and getattr(self, "quantize", None) is None:

@@ -1,38 +1,56 @@
 """Prune a model structurally, the base or another variant, then fine-tune what is left with the whole one as teacher.
 
-reads   models/<task>/<of>/checkpoint/, data/<task>/validated/dataset/, data/<task>/augmented/dataset/
-writes  models/<task>/<variant>/checkpoint/
+reads   models/<task>/<of>/checkpoint/, models/<task>/<teacher>/checkpoint/, data/<task>/validated/dataset/,
+        data/<task>/augmented/dataset/
+writes  models/<task>/<variant>/checkpoint/, with allocation.json where the share of each layer was measured
 run     python -m stages.prune detection pruned
 """
 
 from __future__ import annotations
 
-import copy
+from dataclasses import asdict
+from typing import Any
 
+from compression.networks import sparsity
 from core import paths, stage
-from core.checkpoint import Checkpoint
-from training import compress, gradients, results, statistics
-from training.fit import fit
+from core.files import write_json
+from training import allocate, compress, gradients, results, statistics
 
 
 def prune(ctx: stage.Context) -> None:
     assert ctx.variant is not None
     settings = ctx.params.prune[ctx.variant]
-    role, base, model, loaders, watched = compress.begin(ctx, settings)
+    base = compress.begin(ctx, settings)
+    role, model, loaders = base.role, base.network, base.loaders
     hard = compress.labelled(role, ctx.params)
-    taught = compress.taught(role, copy.deepcopy(model), settings, ctx.params)
     if settings.importance == "taylor":
         gradients.accumulate(model, loaders.train, hard)
     before = results.counts(model, loaders.val, hard)
-    arch = role.prune(model, base.arch, settings)
+    arch = _remove(ctx, base, settings, hard)
     after = results.counts(model, loaders.val, hard)
     statistics.reestimate(model, loaders.train, hard)
     print(
         f"{ctx.name}: {before['parameters']:,} parameters before, {after['parameters']:,} after pruning; "
         f"{before['macs'] / 1e6:,.1f} million multiply-adds an input before, {after['macs'] / 1e6:,.1f} after"
     )
-    fitted = fit(ctx, role, model, loaders, taught if settings.soft_weight else hard, settings.train, watched)
-    results.write(ctx, Checkpoint(arch, fitted.weights, base.assets), fitted, after)
+    loss = compress.taught(role, base.teacher, settings, ctx.params) if settings.soft_weight else hard
+    saved, fitted = compress.learn(ctx, base, model, arch, loaders, loss, settings)
+    results.write(ctx, saved, fitted, after)
+
+
+def _remove(ctx: stage.Context, base: compress.Base, settings: Any, loss: compress.Loss) -> dict[str, Any]:
+    """Prune the network in place; returns the architecture of what is left."""
+    if settings.pattern != "channels":
+        zeros, total = sparsity.prune(base.network, settings.ratio, settings.pattern, settings.importance)
+        print(f"{ctx.name}: {zeros:,} of {total:,} weights are zero from now on; no kernel here skips them")
+        return base.checkpoint.arch
+    if settings.allocation == "measured":
+        shares, found = allocate.shares(base, settings, loss)
+        settings = settings.model_copy(update={"ratio": shares})
+        tried = {layer: [asdict(each) for each in several] for layer, several in found.items()}
+        write_json(ctx.out / "allocation.json", {"shares": shares.ratio, "tried": tried})
+    arch: dict[str, Any] = base.role.prune(base.network, base.checkpoint.arch, settings)
+    return arch
 
 
 if __name__ == "__main__":

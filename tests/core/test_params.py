@@ -162,6 +162,35 @@ def test_a_pruned_variant_of_a_distilled_one(values: dict[str, Any]) -> None:
     assert items["distill"]["detection-distilled"]["of"] == "base"
 
 
+def test_a_teacher_may_be_any_of_those_that_a_variant_is_made_of(values: dict[str, Any]) -> None:
+    """Two rounds of pruning, both with the whole model as teacher."""
+    prune = values["detection"]["prune"]
+    prune["again"] = {**prune["pruned"], "of": "pruned", "teacher": "base"}
+    made = params.check(values)[1]["detection"]
+    assert chains.taught_by(made) == {"pruned": "base", "again": "base", "distilled": "base"}
+    item = matrix.instances({"detection": made})["prune"]["detection-again"]
+    assert (item["of"], item["teacher"]) == ("pruned", "base")
+    prune["again"]["teacher"] = "distilled"
+    (told,) = problems(values)
+    assert "again.teacher: found distilled, expected what it is made of: base or pruned" in told
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"pattern": "weights", "importance": "bn_scale"}, "bn_scale tells channels apart, not single weights"),
+        ({"pattern": "weights", "allocation": "measured"}, "allocation: `measured` is for `pattern: channels`"),
+        ({"pattern": "2:4", "ratio": 0.3}, "pattern: found 2:4 with ratio 0.3, expected ratio 0.5"),
+        ({"pattern": "4:2", "ratio": 0.5}, "pattern: found 4:2 with ratio 0.5, expected N smaller than M"),
+        ({"pattern": "rows"}, "pattern"),
+    ],
+)
+def test_a_pattern_fits_what_it_is_given(values: dict[str, Any], settings: dict[str, Any], says: str) -> None:
+    values["classification"]["prune"]["pruned"] |= settings
+    (told,) = problems(values)
+    assert says in told
+
+
 def test_a_missing_seed_is_refused(values: dict[str, Any]) -> None:
     """docs/faults.md 73."""
     del values["seed"]

@@ -81,14 +81,16 @@ def role(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Role:
     return Role()
 
 
-def distilled(role: Role, teacher: Net, monkeypatch: pytest.MonkeyPatch, initial: str, **train: Any) -> Checkpoint:
+def distilled(
+    role: Role, teacher: Net, monkeypatch: pytest.MonkeyPatch, initial: str, aware: bool = False, **train: Any
+) -> Checkpoint:
     """What the stage leaves."""
     hardware.prepare(1, 3)
     checkpoint_of = Checkpoint({"width": teacher.width}, teacher.state_dict(), {})
-    base = compress.Base(role, checkpoint_of, teacher, toy.loaders(), toy.WATCHED)
+    base = compress.Base(role, checkpoint_of, teacher, teacher, toy.loaders(), toy.WATCHED)
     monkeypatch.setattr(compress, "begin", lambda ctx, settings: base)  # a toy has no folders of data and models
     monkeypatch.setattr(compress, "relabelled", lambda ctx, teacher, loaders, settings: loaders)
-    settings = SimpleNamespace(train=toy.train(**train), initial=initial)
+    settings = SimpleNamespace(train=toy.train(**train), initial=initial, quantization_aware=aware)
     ctx: Any = SimpleNamespace(
         name="distill@toy-student", variant="student", run=Run(), out=Path("out"),
         params=SimpleNamespace(distill={"student": settings}),
@@ -97,8 +99,9 @@ def distilled(role: Role, teacher: Net, monkeypatch: pytest.MonkeyPatch, initial
     return checkpoint.load(Path("out"))
 
 
-def test_regressors_learn_and_stay_behind(role: Role, monkeypatch: pytest.MonkeyPatch) -> None:
-    saved = distilled(role, Net(6), monkeypatch, "weights", epochs=10, lr=0.02)
+@pytest.mark.parametrize("aware", [False, True])
+def test_regressors_learn_and_stay_behind(role: Role, monkeypatch: pytest.MonkeyPatch, aware: bool) -> None:
+    saved = distilled(role, Net(6), monkeypatch, "weights", aware, epochs=10, lr=0.02)
     assert role.hints[-1] < 0.7 * role.hints[0]
     counted = read_json(Path("out") / "result.json")
     assert counted["parameters"] == results.parameters(Net(3))  # of what ships

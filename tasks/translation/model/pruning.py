@@ -15,7 +15,7 @@ import torch
 import torch_pruning
 from torch import nn
 
-from compression.networks.pruning import Importance, importance_of, nothing_left
+from compression.networks.pruning import Importance, Shares, importance_of, nothing_left
 from modalities.text.backbones.gru import GRU
 from modalities.text.backbones.transformer import CrossAttention, FeedForward, SelfAttention
 
@@ -26,9 +26,9 @@ def prune(model: nn.Module, arch: dict[str, Any], settings: Any) -> dict[str, An
     Changes `model` in place. Returns: the architecture of what is left.
     Raises: TrainingError when a layer would be left without a unit or a head.
     """
-    arch, by = copy.deepcopy(arch), settings.importance
+    arch, by, shares = copy.deepcopy(arch), settings.importance, Shares.given(settings.ratio)
     if isinstance(model, GRU):
-        arch["readout"] = _units("readout", model.readout, model.output, settings.ratio, by)
+        arch["readout"] = _units("readout", model.readout, model.output, shares, by)
         model.zero_grad(set_to_none=True)
         model.arch = arch
         return arch
@@ -37,11 +37,11 @@ def prune(model: nn.Module, arch: dict[str, Any], settings: Any) -> dict[str, An
             name = f"{side} layer {i}"
             feed_forward: FeedForward = layer.feed_forward
             sizes["feed_forward"] = _units(
-                f"{name} feed-forward", feed_forward.expand, feed_forward.contract, settings.ratio, by
+                f"{name} feed-forward", feed_forward.expand, feed_forward.contract, shares, by
             )
-            sizes["heads"] = _heads(f"{name} self-attention", layer.attention, settings.ratio, by)
+            sizes["heads"] = _heads(f"{name} self-attention", layer.attention, shares, by)
             if side == "decoder":
-                sizes["cross_heads"] = _heads(f"{name} cross-attention", layer.cross, settings.ratio, by)
+                sizes["cross_heads"] = _heads(f"{name} cross-attention", layer.cross, shares, by)
     model.zero_grad(set_to_none=True)
     model.arch = arch
     model.heads = [sizes["heads"] for sizes in arch["decoder"]]
@@ -49,16 +49,16 @@ def prune(model: nn.Module, arch: dict[str, Any], settings: Any) -> dict[str, An
     return arch
 
 
-def _units(name: str, expand: nn.Linear, contract: nn.Linear, ratio: float, by: Importance) -> int:
+def _units(name: str, expand: nn.Linear, contract: nn.Linear, shares: Shares, by: Importance) -> int:
     """Prune the units between two linear layers; returns how many are left."""
     importance = importance_of(expand.weight, by).sum(1) + importance_of(contract.weight, by).sum(0)
-    dropped = _weakest(name, "units", importance, ratio)
+    dropped = _weakest(name, "units", importance, shares.of(name))
     torch_pruning.prune_linear_out_channels(expand, dropped)
     torch_pruning.prune_linear_in_channels(contract, dropped)
     return expand.out_features
 
 
-def _heads(name: str, attention: SelfAttention | CrossAttention, ratio: float, by: Importance) -> int:
+def _heads(name: str, attention: SelfAttention | CrossAttention, shares: Shares, by: Importance) -> int:
     """Prune whole heads: their rows of every projection and their columns of the output; returns how many are left."""
     width = attention.head_width
     heads = attention.output.in_features // width
@@ -66,7 +66,7 @@ def _heads(name: str, attention: SelfAttention | CrossAttention, ratio: float, b
     importance = importance_of(attention.output.weight, by).sum(0).view(heads, width).sum(1)
     for layer in fused:
         importance += importance_of(layer.weight, by).sum(1).view(-1, heads, width).sum((0, 2))
-    dropped = _weakest(name, "heads", importance, ratio)
+    dropped = _weakest(name, "heads", importance, shares.of(name))
     columns = [head * width + i for head in dropped for i in range(width)]
     for layer in fused:
         parts = layer.out_features // (heads * width)
