@@ -12,14 +12,14 @@ import re
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, Field, ValidationError, field_serializer, field_validator, model_validator
+from pydantic import Field, field_serializer, field_validator, model_validator
 
 from core import chains, knobs
 from core import task as tasks_module
 from core.address import has_user, public
 from core.errors import ParamsError, suggest
 from core.knobs import Knobs
-from core.section import Section
+from core.section import Section, typed
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 """A name that becomes part of a DVC stage, a command line and a path: nothing else may stand in a `cmd`. No `-`, which
@@ -299,7 +299,7 @@ class TaskParams(Section):
     timing: TimingParams
     compare: CompareParams
     search: Knobs | None = None
-    """What `python -m pipelines.search` tries of the smaller variants."""
+    """What `python -m pipelines.search` tries of the smaller variants, and of `quantize` with each of them."""
 
     @field_validator("precisions")
     @classmethod
@@ -313,7 +313,7 @@ class TaskParams(Section):
             raise ValueError("a variant is named once only, in `prune` or in `distill`, and not `base`")
         chains.check(self)
         smaller = {**(getattr(self, "prune", None) or {}), **(getattr(self, "distill", None) or {})}
-        knobs.check(self.search or {}, smaller)
+        knobs.check(self.search or {}, smaller, getattr(self, knobs.QUANTIZE, None))
         if set(self.precisions) - {"fp32"} and getattr(self, "quantize", None) is None:
             raise ValueError(f"precisions: found {self.precisions}, expected ['fp32']: there is no section `quantize`")
         return self
@@ -399,44 +399,3 @@ def check(values: dict[str, Any]) -> tuple[Head, dict[str, TaskParams]]:
         raise ParamsError(problems)
     assert head is not None
     return head, {name: parsed[name] for name in head.tasks}
-
-
-def typed(model: type[Any], value: Any, prefix: str, problems: list[str]) -> Any:
-    """`value` as `model`; None when it cannot be, with what was wrong added to `problems`. prefix: place of `value`."""
-    if not isinstance(value, dict):
-        problems.append(f"{prefix}: expected a mapping, found {value!r}")
-        return None
-    try:
-        return model.model_validate(value)
-    except ValidationError as error:
-        for item in error.errors():
-            place = ".".join(str(part) for part in (prefix, *item["loc"]) if part != "")
-            problems.append(f"{place}: {_explain(model, item)}" if place else _explain(model, item))
-        return None
-
-
-def _explain(model: type[BaseModel], item: Any) -> str:
-    kind, given = item["type"], item["input"]
-    if kind == "extra_forbidden":
-        return f"unknown key; {suggest(str(item['loc'][-1]), _fields(model, item['loc'][:-1]))}"
-    if kind == "missing":
-        return "missing"
-    if kind == "literal_error":
-        return f"found {given!r}, expected {item['ctx']['expected']}"
-    message = re.sub(r"^(Input|Value error,)\s*", "", item["msg"])
-    return message if kind == "value_error" else f"found {given!r}, {message}"
-
-
-def _fields(model: Any, loc: tuple[Any, ...]) -> list[str]:
-    """Names (as written in YAML) of the fields of the section at `loc`."""
-    for part in loc:
-        field = next((f for n, f in model.model_fields.items() if part in (n, f.alias)), None)
-        if field is None:
-            continue  # a key of a dict: its value type was reached through the field before it
-        model = next((a for a in _flatten(field.annotation) if hasattr(a, "model_fields")), model)
-    return [field.alias or name for name, field in model.model_fields.items()]
-
-
-def _flatten(annotation: Any) -> list[Any]:
-    args = getattr(annotation, "__args__", None)
-    return [leaf for arg in args for leaf in _flatten(arg)] if args else [annotation]

@@ -1,11 +1,57 @@
-"""A mapping in `params.yaml`."""
+"""A mapping in `params.yaml`, and what is told of one that is wrong."""
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+import re
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from core.errors import suggest
 
 
 class Section(BaseModel):
     """One mapping in `params.yaml`: unknown keys, text for numbers and the like are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+def typed(model: type[Any], value: Any, prefix: str, problems: list[str]) -> Any:
+    """`value` as `model`; None when it cannot be, with what was wrong added to `problems`. prefix: place of `value`."""
+    if not isinstance(value, dict):
+        problems.append(f"{prefix}: expected a mapping, found {value!r}")
+        return None
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        for item in error.errors():
+            place = ".".join(str(part) for part in (prefix, *item["loc"]) if part != "")
+            problems.append(f"{place}: {_explain(model, item)}" if place else _explain(model, item))
+        return None
+
+
+def _explain(model: type[BaseModel], item: Any) -> str:
+    kind, given = item["type"], item["input"]
+    if kind == "extra_forbidden":
+        return f"unknown key; {suggest(str(item['loc'][-1]), _fields(model, item['loc'][:-1]))}"
+    if kind == "missing":
+        return "missing"
+    if kind == "literal_error":
+        return f"found {given!r}, expected {item['ctx']['expected']}"
+    message = re.sub(r"^(Input|Value error,)\s*", "", item["msg"])
+    return message if kind == "value_error" else f"found {given!r}, {message}"
+
+
+def _fields(model: Any, loc: tuple[Any, ...]) -> list[str]:
+    """Names (as written in YAML) of the fields of the section at `loc`."""
+    for part in loc:
+        field = next((f for n, f in model.model_fields.items() if part in (n, f.alias)), None)
+        if field is None:
+            continue  # a key of a dict: its value type was reached through the field before it
+        model = next((a for a in _flatten(field.annotation) if hasattr(a, "model_fields")), model)
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _flatten(annotation: Any) -> list[Any]:
+    args = getattr(annotation, "__args__", None)
+    return [leaf for arg in args for leaf in _flatten(arg)] if args else [annotation]

@@ -15,9 +15,10 @@ from rich.console import Console
 from rich.live import Live
 
 import pipelines.search
-from core import matrix, params
+from core import knobs, matrix, params
 from core.errors import StillhouseError, suggest
 from core.files import write_json
+from core.params import TaskParams
 from core.visible import visible
 from ops import tracking
 from pipelines import sources
@@ -53,7 +54,7 @@ def main() -> None:
 def search(task: str, minutes: float, most: int, jobs: int = 1) -> None:
     """Run trials until the time is up; print the front and what to write into `params.yaml`.
 
-    Raises: StillhouseError where there is nothing to search, or another search of this task runs.
+    Raises: StillhouseError where there is nothing to search, the reference would change, or another search of it runs.
     """
     _, tasks = params.load()
     if task not in tasks:
@@ -64,6 +65,7 @@ def search(task: str, minutes: float, most: int, jobs: int = 1) -> None:
     if unknown := [name for name in tasks[task].search or {} if name not in made]:
         known = suggest(unknown[0], made) if made else "there is none"
         raise StillhouseError(f"search: {task}.search.{unknown[0]} is of no variant of {task}; {known}")
+    _keeps_reference(task, tasks[task])
     values = params.read(Path("params.yaml"))
     place = FOLDER / task
     place.mkdir(parents=True, exist_ok=True)
@@ -82,6 +84,17 @@ def search(task: str, minutes: float, most: int, jobs: int = 1) -> None:
         folder = place / name
         folder.mkdir(exist_ok=True)
         loop(workspace, values, studies.opened(place / "trials.db", name), folder, minutes, most)
+
+
+def _keeps_reference(task: str, settings: TaskParams) -> None:
+    """Raises: StillhouseError where a knob changes what all trials are compared with."""
+    first = settings.precisions[0]
+    changing = [
+        f"{name}.{path}" for name, found in (settings.search or {}).items() for path in found if knobs.of_quantize(path)
+    ]
+    if first != "fp32" and changing:
+        told = f"search: {task}.search.{changing[0]} would change the reference of all trials, base {first}"
+        raise StillhouseError(f"{told}; name fp32 first in {task}.precisions, or leave it out")
 
 
 def loop(

@@ -38,13 +38,13 @@ def chosen(trial: optuna.trial.FrozenTrial) -> tuple[str, dict[str, Any]]:
 
 
 def params(values: Mapping[str, Any], task: str, variant: str, found: Mapping[str, Any]) -> dict[str, Any]:
-    """Plain values of `params.yaml` with this task alone, and of its smaller variants `variant` with what was found for
-    its knobs, and those that it is made of."""
+    """Plain values of `params.yaml` with this task alone, what was found for the knobs of `variant`, and of the smaller
+    variants that one and those that it is made of."""
     made: dict[str, Any] = json.loads(json.dumps(values))  # YAML's anchors share mappings, these may differ now
     made["tasks"] = [task]
     smaller = {name: kind for kind in KINDS for name in made[task].get(kind) or {}}
     for path, value in found.items():
-        knobs.place(made[task][smaller[variant]][variant], path, value)
+        knobs.place(made[task], knobs.within_task(smaller[variant], variant, path), value)
     kept = [variant]
     while kept[-1] in smaller:
         kept.append(made[task][smaller[kept[-1]]][kept[-1]].get("of", chains.ROOT))

@@ -12,6 +12,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from core.knobs import of_quantize, within_task
 from pipelines.search.space import chosen
 
 WORDS = {
@@ -60,7 +61,7 @@ def _within(row: Mapping[str, Any]) -> str:
 
 
 def base(trials: Sequence[FrozenTrial]) -> dict[str, Any] | None:
-    """The base as the last trial has timed it."""
+    """The base as the last trial has quantized and timed it."""
     timed = [trial for trial in trials if trial.state is TrialState.COMPLETE]
     return timed[-1].user_attrs["base"] if timed else None
 
@@ -90,13 +91,14 @@ def advice(trials: Sequence[FrozenTrial], task: str, kinds: Mapping[str, str]) -
     told = []
     for word, least in (("fastest", lambda row: -row["speed"]["value"]), ("smallest", lambda row: row["size_mb"])):
         best = min(within, key=lambda trial: least(trial.user_attrs["row"]))
-        whole = best.user_attrs["base"]
-        if not whole["misses"] and least(whole) <= least(best.user_attrs["row"]):
-            told.append(f"the {word} within compare.budget is base {whole['precision']} yet")
-            continue
+        whole, winner = best.user_attrs["base"], f"trial {best.number}"
         variant, values = chosen(best)
-        lines = [f"  {task}.{kinds[variant]}.{variant}.{path}: {_yaml(value)}" for path, value in values.items()]
-        told += [f"the {word} within compare.budget is trial {best.number}; for params.yaml:", *lines]
+        if not whole["misses"] and least(whole) <= least(best.user_attrs["row"]):
+            winner = f"base {whole['precision']} yet"
+            values = {path: value for path, value in values.items() if of_quantize(path)}  # made as in that trial
+        places = {within_task(kinds[variant], variant, path): value for path, value in values.items()}
+        told.append(f"the {word} within compare.budget is {winner}{'; for params.yaml:' if places else ''}")
+        told += [f"  {task}.{place}: {_yaml(value)}" for place, value in places.items()]
     return "\n".join(told)
 
 

@@ -88,6 +88,27 @@ def test_a_nested_setting_of_one_variant_is_not_that_of_the_base(values: dict[st
     assert made["detection"]["train"]["optimizer"]["name"] == "adamw"
 
 
+@pytest.mark.parametrize("variant", ["pruned", "distilled"])
+def test_a_setting_of_quantization_is_that_of_the_task(values: dict[str, Any], variant: str) -> None:
+    before = repr(values)
+    made = space.params(values, "detection", variant, {"quantize.method": "percentile", "quantize.calibration": 16})
+    assert repr(values) == before
+    _, tasks = params_module.check(made)
+    section: Any = tasks["detection"]
+    assert (section.quantize.method, section.quantize.calibration) == ("percentile", 16)
+    assert made["detection"]["quantize"]["rescue"] == values["detection"]["quantize"]["rescue"]
+
+
+def test_the_shipped_file_tries_quantization_of_each_task(values: dict[str, Any]) -> None:
+    _, tasks = params_module.check(values)
+    for name, section in tasks.items():
+        assert section.search is not None
+        (variant,) = [each for each, found in section.search.items() if any(map(knobs.of_quantize, found))]
+        (path,) = filter(knobs.of_quantize, section.search[variant])
+        for choice in section.search[variant][path].choices or []:
+            params_module.check(space.params(values, name, variant, {path: choice}))
+
+
 def test_small_numbers_keep_their_digits_and_stay_in_range() -> None:
     knob = {"pruned": {"lr": Knob(low=0.00001, high=0.0001)}}
     made = study()
@@ -115,12 +136,62 @@ def test_other_params_or_data_begin_another_study(values: dict[str, Any]) -> Non
         ({"pruned": {"ratio": {"low": 0.3}}}, "expected either `low` and `high`, or `choices`"),
         ({"pruned": {"ratio": {"choices": [0.3]}}}, "expected two or more"),
         ({"pruned": {"ratio": {"low": 0.1, "high": 0.2, "choices": [0.3, 0.4]}}}, "expected either"),
+        ({"pruned": {"ratio": {"low": 0.5, "high": 1.0}}}, "search.pruned.ratio: found 1.0, should be less than 1"),
+        (
+            {"pruned": {"train.schedule.name": {"choices": ["cosine", "linear"]}}},
+            "search.pruned.train.schedule.name: found 'linear', expected 'cosine', 'step', 'constant' or 'plateau'",
+        ),
+        (
+            {"pruned": {"quantize.methods": {"choices": ["minmax", "entropy"]}}},
+            "search.pruned.quantize.methods: no such setting; did you mean 'method'?",
+        ),
+        (
+            {"distilled": {"quantise.method": {"choices": ["minmax", "entropy"]}}},
+            "search.distilled.quantise.method: no such setting; did you mean 'quantize'?",
+        ),
+        (
+            {"pruned": {"quantize.method": {"choices": ["minmax", "percentil"]}}},
+            "search.pruned.quantize.method: found 'percentil', expected 'minmax', 'entropy' or 'percentile'",
+        ),
+        (
+            {"pruned": {"quantize.calibration": {"low": 0, "high": 64}}},
+            "search.pruned.quantize.calibration: found 0, should be greater than or equal to 1",
+        ),
+        (
+            {"pruned": {"quantize.calibration": {"low": 8, "high": 64.5}}},
+            "search.pruned.quantize.calibration: found 64.5, should be a valid integer",
+        ),
+        (
+            {"pruned": {"quantize.rescue": {"choices": [None, 0.5]}}},
+            "search.pruned.quantize: rescue: found 0.5, expected at most max_loss, 0.1",
+        ),
     ],
 )
 def test_a_section_that_names_nothing_is_refused(values: dict[str, Any], section: Any, told: str) -> None:
     values["detection"]["search"] = section
     with pytest.raises(ParamsError, match=told.replace("?", r"\?")):
         params_module.check(values)
+
+
+def test_a_task_without_quantization_has_no_setting_of_it(values: dict[str, Any]) -> None:
+    section: Any = params_module.check(values)[1]["detection"]
+    found = {"pruned": {"quantize.rescue": Knob(choices=[0.0, 0.1])}}
+    knobs.check(found, section.prune, section.quantize)
+    with pytest.raises(ValueError, match=r"search\.pruned\.quantize\.rescue: no such setting; valid: .*ratio"):
+        knobs.check(found, section.prune, None)
+
+
+def test_what_would_change_the_reference_is_not_searched(
+    values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values["detection"]["precisions"] = ["int8", "fp32"]
+    values["detection"]["search"] = {"pruned": {"quantize.method": {"choices": ["minmax", "percentile"]}}}
+    monkeypatch.chdir(tmp_path)
+    Path("params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    with pytest.raises(
+        StillhouseError, match=r"search\.pruned\.quantize\.method would change the reference.*base int8"
+    ):
+        search("detection", 1, 1)
 
 
 def test_a_variant_that_is_gone_stops_a_search_and_nothing_else(
@@ -182,6 +253,27 @@ def test_what_is_told_at_the_end() -> None:
     assert "search longer" in view.advice(found[3:], "detection", kinds)
     assert "loses 0.05, 3.00 times as fast, 2.00 MB; misses max_loss" in view.line(found[3])
     assert "stopped early: why" in view.line(found[4], "why")
+
+
+def test_advice_names_the_section_of_quantization() -> None:
+    made = study()
+    for name, base_speed in (("pruned", 1.0), ("distilled", 9.0)):
+        trial = made.ask()
+        trial.set_user_attr("variant", name)
+        trial.set_user_attr("values", {"train.epochs": 3, "quantize.method": "percentile"})
+        trial.set_user_attr("row", row(0.0, 5.0))
+        trial.set_user_attr("base", row(0.0, base_speed, variant="base", size_mb=3.0))
+        made.tell(trial, [0.0, 5.0, 2.0])
+    kinds = {"pruned": "prune", "distilled": "distill"}
+    assert view.advice(made.trials[:1], "detection", kinds).startswith(
+        "the fastest within compare.budget is trial 0; for params.yaml:\n"
+        "  detection.prune.pruned.train.epochs: 3\n  detection.quantize.method: percentile\n"
+    )
+    # The base of that trial was quantized likewise.
+    assert view.advice(made.trials[1:], "detection", kinds).startswith(
+        "the fastest within compare.budget is base int8 yet; for params.yaml:\n"
+        "  detection.quantize.method: percentile\n"
+    )
 
 
 def test_what_keeps_the_budget_is_told_beside_a_better_one_that_does_not() -> None:
