@@ -21,7 +21,8 @@ def read(folder: Path, checkpoint: Path, timed: dict[str, Any], variant: str, pr
     `latency_ms` and `p99_ms` (batch 1, one thread), `per_second` (batch 8, one thread), `all_cores_ms` (batch 1; None
     where there is one core), `speed`, `speed_8` and `speed_all_cores` (how many times as fast as the reference:
     `timing.Ratio`), `memory_mb`, `operators` (`operators.Cost` of one call, by operator), and the variant's
-    `parameters` and `macs` (multiply-adds an input, as it was trained).
+    `parameters`, `macs` (multiply-adds an input, as it was trained) and `zeros` (share of its parameters that pruning
+    has made zero).
     """
     counts = read_json(checkpoint / "result.json")
     scores, cores = read_json(folder / "metrics.json"), timed.get("batch_1_all_cores")
@@ -45,6 +46,7 @@ def read(folder: Path, checkpoint: Path, timed: dict[str, Any], variant: str, pr
         "operators": timed["operators"],
         "parameters": counts["parameters"],
         "macs": counts["macs"],
+        "zeros": counts.get("zeros", 0) / counts["parameters"],
     }
 
 

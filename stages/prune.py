@@ -26,7 +26,7 @@ def prune(ctx: stage.Context) -> None:
     if settings.importance == "taylor":
         gradients.accumulate(model, loaders.train, hard)
     before = results.counts(model, loaders.val, hard)
-    arch = _remove(ctx, base, settings, hard)
+    arch, zeros = _remove(ctx, base, settings, hard)
     after = results.counts(model, loaders.val, hard)
     statistics.reestimate(model, loaders.train, hard)
     print(
@@ -35,22 +35,23 @@ def prune(ctx: stage.Context) -> None:
     )
     loss = compress.taught(role, base.teacher, settings, ctx.params) if settings.soft_weight else hard
     saved, fitted = compress.learn(ctx, base, model, arch, loaders, loss, settings)
-    results.write(ctx, saved, fitted, after)
+    results.write(ctx, saved, fitted, after if zeros is None else after | {"zeros": zeros})
 
 
-def _remove(ctx: stage.Context, base: compress.Base, settings: Any, loss: compress.Loss) -> dict[str, Any]:
-    """Prune the network in place; returns the architecture of what is left."""
+def _remove(
+    ctx: stage.Context, base: compress.Base, settings: Any, loss: compress.Loss
+) -> tuple[dict[str, Any], int | None]:
+    """Prune the network in place; the architecture of what is left, and how many weights are zero, not removed."""
     if settings.pattern != "channels":
         zeros, total = sparsity.prune(base.network, settings.ratio, settings.pattern, settings.importance)
         print(f"{ctx.name}: {zeros:,} of {total:,} weights are zero from now on; no kernel here skips them")
-        return base.checkpoint.arch
+        return base.checkpoint.arch, zeros
     if settings.allocation == "measured":
         shares, found = allocate.shares(base, settings, loss)
         settings = settings.model_copy(update={"ratio": shares})
         tried = {layer: [asdict(each) for each in several] for layer, several in found.items()}
         write_json(ctx.out / "allocation.json", {"shares": shares.ratio, "tried": tried})
-    arch: dict[str, Any] = base.role.prune(base.network, base.checkpoint.arch, settings)
-    return arch
+    return base.role.prune(base.network, base.checkpoint.arch, settings), None
 
 
 if __name__ == "__main__":

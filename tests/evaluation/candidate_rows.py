@@ -30,6 +30,7 @@ def row(name: str, quality: float, latency: float, size: float, precision: str =
         "memory_mb": 1.0,
         "operators": {"Conv": {"ms": latency / 2, "macs": 0, "bytes": 0}},
         "parameters": 4_650_000,
+        "zeros": 0.0,
         "macs": 999_600,
         "front": False,
     }
