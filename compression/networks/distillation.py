@@ -6,7 +6,7 @@ Shapes: N predictions, K classes (or subwords), B batch, C channels, h and w hei
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +14,10 @@ from torch import Tensor, nn
 
 from core.errors import TrainingError
 
+Hint = Literal["attention", "fitnets", "relations"]
+"""What of the teacher's maps is imitated: where it looks, the maps themselves, or how inputs stand to each other."""
+ANGLES = 64
+"""Inputs of a batch between which angles are taken: these are as many as its cube."""
 REGRESSORS = "hint_regressors"
 """Name of the student's part that only training has."""
 
@@ -71,6 +75,36 @@ def attention(given: Sequence[Tensor], wanted: Sequence[Tensor]) -> Tensor:
     return torch.stack(losses).mean()
 
 
+def relations(given: Sequence[Tensor], wanted: Sequence[Tensor]) -> Tensor:
+    """Relational knowledge distillation (Park et al. 2019, https://arxiv.org/abs/1904.05068, equations 4 and 7): how
+    far the inputs of a batch are from each other, and at which angles, mean over the maps.
+
+    Each map (B, C, h, w) tells one vector an input, its mean over space; channels may differ, and maps of one pair may
+    have other sizes. Angles count twice as distances, as in the paper's experiments.
+    """
+    losses = []
+    for mine, other in zip(given, wanted, strict=True):
+        one, two = (x.float().mean((2, 3)) for x in (mine, other))
+        distances = F.smooth_l1_loss(_distances(one), _distances(two))
+        losses.append(distances + 2 * F.smooth_l1_loss(_angles(one), _angles(two)))
+    return torch.stack(losses).mean()
+
+
+def _distances(x: Tensor) -> Tensor:
+    """(B, C) -> (B, B), over the mean of those between two inputs."""
+    between = (x[:, None] - x[None]).square().sum(-1)
+    apart = between > 0  # the root has no gradient at zero
+    found = torch.where(apart, between.where(apart, torch.ones_like(between)).sqrt(), torch.zeros_like(between))
+    return found / found.sum().clamp_min(torch.finfo(found.dtype).tiny) * apart.sum()
+
+
+def _angles(x: Tensor) -> Tensor:
+    """(B, C) -> (A, A, A) of the first A inputs: the cosine at input j between the ways to i and k."""
+    x = x[:ANGLES]
+    ways = F.normalize(x[:, None] - x[None], dim=-1)  # [j, i]
+    return torch.einsum("jic,jkc->jik", ways, ways)
+
+
 class Regressors(nn.Module):
     """From each of the student's maps to the teacher's channels: a 1x1 convolution where these differ."""
 
@@ -103,6 +137,13 @@ def hints(student: nn.Module, given: Sequence[Tensor], wanted: Sequence[Tensor])
     regressed = student.get_submodule(REGRESSORS)(given)
     pairs = zip(regressed, wanted, strict=True)
     return torch.stack([F.mse_loss(mine.float(), other.float()) for mine, other in pairs]).mean()
+
+
+def hint(kind: Hint, student: nn.Module, given: Sequence[Tensor], wanted: Sequence[Tensor]) -> Tensor:
+    """How far the student's maps are from the teacher's, in the way that is asked for."""
+    if kind == "fitnets":
+        return hints(student, given, wanted)
+    return attention(given, wanted) if kind == "attention" else relations(given, wanted)
 
 
 def shipped(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -147,8 +147,7 @@ def soft_targets(student: nn.Module, teacher: nn.Module, batch: Any, settings: A
     if settings.hint != "none":
         mine_at, other_at = tuning.paired(student.backbone, teacher.backbone)
         mine, other = [given.maps[i] for i in mine_at], [wanted.maps[i] for i in other_at]
-        hints = settings.hint == "fitnets"
-        parts["hint"] = distillation.hints(student, mine, other) if hints else distillation.attention(mine, other)
+        parts["hint"] = distillation.hint(settings.hint, student, mine, other)
         total = total + settings.hint_weight * parts["hint"]
     return {"loss": total} | {name: part.detach() for name, part in parts.items()}
 

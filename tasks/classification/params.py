@@ -54,15 +54,15 @@ class Train(TrainParams):
 class Prune(compression.Prune):
     """`ratio` is of the channels of every layer but the predicting one, rounded (`compression/networks/pruning.py`)."""
 
-    hint: Literal["none", "attention"]
+    hint: Literal["none", "attention", "relations"]
     hint_weight: float = Field(ge=0)
     train: Train
 
 
 class Distill(compression.Distill):
     backbone: Backbone
-    hint: Literal["none", "attention", "fitnets"]
-    """What of the teacher's maps the student imitates: where it looks, or the maps themselves."""
+    hint: Literal["none", "attention", "fitnets", "relations"]
+    """What of the teacher's maps the student imitates: `compression.networks.distillation.Hint`."""
     hint_weight: float = Field(ge=0)
     train: Train
 

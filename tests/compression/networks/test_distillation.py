@@ -42,6 +42,46 @@ def test_attention_compares_where_not_what() -> None:
     assert distillation.attention([here], [there.flip(3)]).item() == pytest.approx(2.0)
 
 
+def relations(x: torch.Tensor) -> tuple[list[float], list[float]]:
+    """Distances over their mean and cosines of a batch of vectors, one by one."""
+    count, mean = len(x), torch.pdist(x).mean()
+    distances = [float((x[i] - x[j]).norm() / mean) for i in range(count) for j in range(count)]
+    cosines = []
+    for j in range(count):
+        for i in range(count):
+            for k in range(count):
+                one, two = x[i] - x[j], x[k] - x[j]
+                size = one.norm() * two.norm()
+                cosines.append(float(one @ two / size) if size > 0 else 0.0)
+    return distances, cosines
+
+
+def test_relations_are_distances_and_angles_between_inputs() -> None:
+    """Against the definitions of Park et al. 2019, written out."""
+    torch.manual_seed(0)
+    mine, other = torch.randn(5, 4, 2, 3, requires_grad=True), torch.randn(5, 7, 1, 1)
+    wanted = 0.0
+    parts = zip(relations(mine.detach().mean((2, 3))), relations(other.mean((2, 3))), (1, 2), strict=True)
+    for one, two, weight in parts:
+        wanted += weight * nn.functional.smooth_l1_loss(torch.tensor(one), torch.tensor(two)).item()
+    found = distillation.relations([mine], [other])
+    assert found.item() == pytest.approx(wanted, rel=1e-5)
+    found.backward()
+    assert mine.grad is not None and mine.grad.isfinite().all() and mine.grad.abs().sum() > 0
+
+
+def test_relations_do_not_see_scale_or_rotation() -> None:
+    torch.manual_seed(0)
+    x = torch.randn(6, 4, 1, 1)
+    turned = torch.linalg.qr(torch.randn(4, 4)).Q
+    y = 3 * torch.einsum("bchw,cd->bdhw", x, turned) + 1
+    assert distillation.relations([x], [y]).item() == pytest.approx(0, abs=1e-5)
+    same = torch.ones(6, 4, 1, 1, requires_grad=True)  # a student that says the same of every input
+    loss = distillation.relations([same], [y])
+    loss.backward()
+    assert loss.item() > 0.1 and same.grad is not None and same.grad.isfinite().all()
+
+
 def test_hints_of_equal_widths_are_the_squared_distance() -> None:
     student = nn.Module()
     distillation.attach(student, [3], [3])

@@ -151,7 +151,7 @@ def student(hint: str, **changes: Any) -> tuple[Any, Any, Any, Any]:
     return made_student, teacher, settings, made
 
 
-@pytest.mark.parametrize("hint", ["none", "attention", "fitnets"])
+@pytest.mark.parametrize("hint", ["none", "attention", "fitnets", "relations"])
 @pytest.mark.parametrize("several", [False, True])
 def test_a_student_comes_to_say_what_its_teacher_says(hint: str, several: bool) -> None:
     net, teacher, settings, made = student(hint, data={"multilabel": several})
