@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from core import compression
 from core.params import (
@@ -71,8 +71,18 @@ class Model(ModelParams):
     layers: Positive
     dropout: float = Field(ge=0, lt=1)
     label_smoothing: float = Field(ge=0, lt=1)
+    r_drop: float = Field(ge=0)
+    """Weight of how far two passes with other units dropped out are apart (Wu et al. 2021 take 5); 0: one pass."""
     max_tokens: Positive
     """Longest sentence, source or target, in subwords."""
+
+    @model_validator(mode="after")
+    def _something_to_agree_on(self) -> Self:
+        if self.r_drop and not self.dropout:
+            raise ValueError(
+                f"r_drop: found {self.r_drop} with dropout 0, by which two passes are the same; set dropout"
+            )
+        return self
 
     @field_validator("weights")
     @classmethod

@@ -191,6 +191,11 @@ def test_a_pattern_fits_what_it_is_given(values: dict[str, Any], settings: dict[
     assert says in told
 
 
+def test_passes_that_must_agree_need_dropout(values: dict[str, Any]) -> None:
+    values["translation"]["model"] |= {"r_drop": 5.0, "dropout": 0.0}
+    assert "r_drop: found 5.0 with dropout 0" in problems(values)[0]
+
+
 def test_a_missing_seed_is_refused(values: dict[str, Any]) -> None:
     """docs/faults.md 73."""
     del values["seed"]

@@ -18,7 +18,7 @@ from modalities.text.inputs import tokenizer
 from modalities.text.inputs.tokenizer import Tokenizer
 from tasks.translation.model.decode import greedy
 from tasks.translation.model.distillation import soft_targets
-from tasks.translation.model.losses import hard_targets, teacher_forced
+from tasks.translation.model.losses import consistent, hard_targets, teacher_forced
 from tasks.translation.model.pruning import prune
 
 __all__ = ["architecture", "build", "loss", "parameter_groups", "predictions", "prune", "soft_targets", "student"]
@@ -64,6 +64,8 @@ def parameter_groups(model: nn.Module, train: Any) -> list[dict[str, Any]]:
 
 def loss(model: nn.Module, batch: Any, params: Any) -> dict[str, Tensor]:
     """Cross-entropy with label smoothing (Szegedy et al. 2016), and without: `nll`, nats a subword."""
+    if params.model.r_drop and model.training:
+        return consistent(model, batch, params.model.label_smoothing, params.model.r_drop)
     logits, gold = teacher_forced(model, batch)
     return hard_targets(logits, gold, params.model.label_smoothing)
 

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from compression.networks.distillation import divergence
 from modalities.text.inputs.tokenizer import PAD
 
 
@@ -28,6 +29,19 @@ def hard_targets(logits: Tensor, gold: Tensor, smoothing: float) -> dict[str, Te
     """
     loss, nll = SmoothedCrossEntropy.apply(logits.float(), gold, smoothing)
     return {"loss": loss, "nll": nll.detach()}
+
+
+def consistent(model: Any, batch: dict[str, Tensor], smoothing: float, weight: float) -> dict[str, Tensor]:
+    """R-Drop (Wu et al. 2021, https://arxiv.org/abs/2106.14448, equation 4): two passes in which dropout takes other
+    units away; the mean of their `hard_targets`, and `weight` times half of how far their distributions are `apart`.
+
+    `apart` is the mean of the Kullback-Leibler divergences either way, nats a subword. The paper's loss is twice this.
+    """
+    (one, gold), (two, _) = (teacher_forced(model, batch) for _ in range(2))
+    first, second = (hard_targets(logits, gold, smoothing) for logits in (one, two))
+    apart = (divergence(one, two, 1.0) + divergence(two, one, 1.0)) / 2
+    loss = (first["loss"] + second["loss"]) / 2 + weight / 2 * apart
+    return {"loss": loss, "nll": (first["nll"] + second["nll"]) / 2, "apart": apart.detach()}
 
 
 class SmoothedCrossEntropy(torch.autograd.Function):

@@ -15,7 +15,7 @@ from core.errors import TrainingError
 from modalities.text.backbones.dropout import Dropout
 from modalities.text.inputs.tokenizer import BOS, EOS, PAD
 from tasks.translation import model
-from tasks.translation.model.losses import hard_targets
+from tasks.translation.model.losses import consistent, hard_targets
 from training import gradients, optimizer, watch
 
 KINDS = [
@@ -45,6 +45,49 @@ def test_loss_is_torchs_cross_entropy_with_its_gradient() -> None:
     torch.testing.assert_close(ours["loss"], theirs)
     torch.testing.assert_close(ours["nll"], F.cross_entropy(logits, gold))
     torch.testing.assert_close(gradient, torch.autograd.grad(theirs, logits)[0])
+
+
+class Says(torch.nn.Module):
+    """Gives the next of its logits at each pass, whatever it is asked."""
+
+    def __init__(self, *passes: torch.Tensor):
+        super().__init__()
+        self.passes = list(passes)
+
+    def forward(self, source: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        return self.passes.pop(0)
+
+    def project(self, hidden: torch.Tensor) -> torch.Tensor:
+        return hidden
+
+
+def test_two_passes_that_must_agree_by_the_definition() -> None:
+    """R-Drop's equation 4 with `torch`'s own functions, halved; with its gradient."""
+    torch.manual_seed(0)
+    one, two = (torch.randn(1, 4, 11, requires_grad=True) for _ in range(2))
+    batch = {"source": torch.zeros(1, 3, dtype=torch.int64), "target": torch.tensor([[BOS, 7, 9, 5, EOS]])}
+    found = consistent(Says(one, two), batch, 0.1, 5.0)
+    gold = batch["target"][0, 1:]
+    first, second = one[0].log_softmax(-1), two[0].log_softmax(-1)
+    losses = sum(F.cross_entropy(logits[0], gold, label_smoothing=0.1) for logits in (one, two))
+    ways = ((first, second), (second, first))
+    either = sum((mine.exp() * (mine - other)).sum(-1).mean() for mine, other in ways)
+    wanted = (losses + 5.0 * either / 2) / 2
+    torch.testing.assert_close(found["loss"], wanted)
+    torch.testing.assert_close(found["apart"], (either / 2).detach())
+    gradients = (torch.autograd.grad(loss, (one, two)) for loss in (found["loss"], wanted))
+    for mine, theirs in zip(*gradients, strict=True):
+        torch.testing.assert_close(mine, theirs)
+
+
+def test_passes_must_agree_in_training_alone(made: tuple[Any, ...]) -> None:
+    net, _, _, params = made
+    batch = {"source": torch.tensor([[5, 6, 7, EOS]]), "target": torch.tensor([[BOS, 10, 11, EOS]])}
+    wished = params.model_copy(update={"model": params.model.model_copy(update={"r_drop": 5.0})})
+    assert "apart" not in model.loss(net.eval(), batch, wished)
+    assert "apart" in model.loss(net.train(), batch, wished)
+    assert "apart" not in model.loss(net.train(), batch, params)
+    net.eval()
 
 
 def test_dropout_keeps_the_mean_and_drops_its_share() -> None:
