@@ -79,7 +79,7 @@ class Model(ModelParams):
     @model_validator(mode="after")
     def _something_to_agree_on(self) -> Self:
         if self.r_drop and not self.dropout:
-            raise ValueError(
+            raise ValueError(f"r_drop: found {self.r_drop} with dropout 0, by which two passes are the same")
                 f"r_drop: found {self.r_drop} with dropout 0, by which two passes are the same; set dropout"
             )
         return self
