@@ -80,8 +80,6 @@ class Model(ModelParams):
     def _something_to_agree_on(self) -> Self:
         if self.r_drop and not self.dropout:
             raise ValueError(f"r_drop: found {self.r_drop} with dropout 0, by which two passes are the same")
-                f"r_drop: found {self.r_drop} with dropout 0, by which two passes are the same; set dropout"
-            )
         return self
 
     @field_validator("weights")
