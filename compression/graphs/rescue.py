@@ -147,8 +147,8 @@ def advice(task: str, precision: str, tried: Sequence[Attempt]) -> str:
     """What to do about a collapse."""
     ways = "" if len(tried) == 1 else f"; {len(tried) - 1} other ways were tried, and none lost little enough"
     return (
-        f"calibrate with more samples or another way ({task}.quantize), or take {precision} out of {task}.precisions"
-        f"{ways}"
+        f"calibrate with more samples or another way ({task}.quantize), let a variant learn rounded "
+        f"(quantization_aware), or take {precision} out of {task}.precisions{ways}"
     )
 
 

@@ -100,6 +100,9 @@ def test_nodes_in_float_by_graph() -> None:
 
 def test_advice_says_what_was_tried() -> None:
     tried: list[Any] = [SimpleNamespace()] * 3
+    assert "let a variant learn rounded (quantization_aware), or take int8 out" in rescue.advice(
+        "detection", "int8", tried
+    )
     assert "2 other ways were tried, and none lost little enough" in rescue.advice("detection", "int8", tried)
     assert "other ways" not in rescue.advice("detection", "int8", tried[:1])
 
