@@ -98,17 +98,23 @@ class Train(TrainParams):
     """Target tokens of a batch at most; `batch_size` is the most sentences."""
 
 
+Dropout = Annotated[float | None, Field(ge=0, lt=1)]
+"""null: as the network that it is made of. A smaller one learns rather too little than too much, and wants less."""
+
+
 class Prune(compression.Prune):
     """`ratio` is of feed-forward units and heads."""
 
     importance: Literal["magnitude", "taylor"]
     """There is no BatchNorm."""
+    dropout: Dropout = None
     train: Train
 
 
 class Distill(compression.Distill):
     sequences: bool
     """Whether it learns from what its teacher says to each sentence, in place of the data's translation."""
+    dropout: Dropout = None
     embedding: Positive | None
     """As in `model`."""
     width: Positive

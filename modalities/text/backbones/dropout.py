@@ -18,6 +18,10 @@ class Dropout(nn.Module):
 
     def __init__(self, rate: float):
         super().__init__()
+        self.take(rate)
+
+    def take(self, rate: float) -> None:
+        """Drop this share from now on."""
         self.rate = rate
         self.dropped = round(rate * LEVELS)
 

@@ -43,6 +43,7 @@ def student(teacher: dict[str, Any], settings: Any) -> dict[str, Any]:
     """The teacher's kind of network and vocabulary with the sizes of `settings`."""
     sizes = {name: getattr(settings, name) for name in ("width", "feed_forward", "heads", "layers")}
     shared = {name: value for name, value in teacher.items() if name != "embedding"}
+    shared |= {} if settings.dropout is None else {"dropout": settings.dropout}
     if teacher["arch"] == "transformer":
         return {**shared, **_transformer(**sizes, decoder_layers=settings.decoder_layers), **_tables(settings)}
     return {**shared, **_gru(teacher["attention"], **sizes), **_tables(settings)}

@@ -16,6 +16,7 @@ import torch_pruning
 from torch import nn
 
 from compression.networks.pruning import Importance, Shares, importance_of, nothing_left
+from modalities.text.backbones.dropout import Dropout
 from modalities.text.backbones.gru import GRU
 from modalities.text.backbones.transformer import CrossAttention, FeedForward, SelfAttention
 
@@ -23,9 +24,15 @@ from modalities.text.backbones.transformer import CrossAttention, FeedForward, S
 def prune(model: nn.Module, arch: dict[str, Any], settings: Any) -> dict[str, Any]:
     """Remove `settings.ratio` of the feed-forward units and of the heads of every layer, rounded.
 
-    Changes `model` in place. Returns: the architecture of what is left.
+    Changes `model` in place, its dropout as well where `settings.dropout` says. Returns: the architecture of what is
+    left.
     Raises: TrainingError when a layer would be left without a unit or a head.
     """
+    if settings.dropout is not None:
+        arch = arch | {"dropout": settings.dropout}
+        for layer in model.modules():
+            if isinstance(layer, Dropout):
+                layer.take(settings.dropout)
     arch, by, shares = copy.deepcopy(arch), settings.importance, Shares.given(settings.ratio)
     if isinstance(model, GRU):
         arch["readout"] = _units("readout", model.readout, model.output, shares, by)

@@ -160,7 +160,7 @@ def test_pruning_shrinks_every_layer_and_can_be_rebuilt(made: tuple[Any, ...], i
     copy.load_state_dict(net.state_dict())
     if importance == "taylor":
         gradients.accumulate(copy, loaders.train, lambda network, batch: model.loss(network, batch, params), 2)
-    pruned = model.prune(copy, arch, SimpleNamespace(ratio=0.5, importance=importance))
+    pruned = model.prune(copy, arch, SimpleNamespace(ratio=0.5, importance=importance, dropout=None))
     again = model.build(pruned)
     again.load_state_dict(copy.state_dict())
     count = [sum(p.numel() for p in m.parameters()) for m in (net, again)]
@@ -188,15 +188,25 @@ def test_pruning_removes_what_does_nothing(folder: Path) -> None:
             layer.feed_forward.expand.weight[::4] = 0
         batch = next(iter(loaders.train))
         before = net(batch["source"], batch["target"])
-        model.prune(net, arch, SimpleNamespace(ratio=0.25, importance="magnitude"))
+        model.prune(net, arch, SimpleNamespace(ratio=0.25, importance="magnitude", dropout=None))
         torch.testing.assert_close(net(batch["source"], batch["target"]), before, atol=1e-5, rtol=1e-4)
+
+
+def test_a_smaller_network_may_drop_less_out(folder: Path) -> None:
+    net, arch, params = *tiny.trained(folder, tiny.settings(model={"dropout": 0.3}))[:2], tiny.settings()
+    pruned = model.prune(net, arch, SimpleNamespace(ratio=0.5, importance="magnitude", dropout=0.1))
+    rates = {layer.rate for layer in net.modules() if isinstance(layer, Dropout)}
+    assert arch["dropout"] == 0.3 and pruned["dropout"] == 0.1 and rates == {0.1}
+    settings = params.distill["distilled"].model_copy(update={"dropout": 0.05})
+    assert model.student(arch, settings)["dropout"] == 0.05
+    assert model.student(arch, settings.model_copy(update={"dropout": None}))["dropout"] == 0.3
 
 
 def test_a_layer_pruned_away_is_an_error(folder: Path) -> None:
     """docs/faults.md 75."""
     net, arch, _ = tiny.trained(folder, tiny.settings())
     with pytest.raises(TrainingError, match=r"leaves nothing of layer encoder layer 0 self-attention \(4 heads\)"):
-        model.prune(net, arch, SimpleNamespace(ratio=0.9, importance="magnitude"))
+        model.prune(net, arch, SimpleNamespace(ratio=0.9, importance="magnitude", dropout=None))
 
 
 def test_a_student_is_smaller_and_follows_its_teacher(made: tuple[Any, ...]) -> None:
@@ -208,6 +218,7 @@ def test_a_student_is_smaller_and_follows_its_teacher(made: tuple[Any, ...]) -> 
         heads=2,
         layers=1,
         decoder_layers=None,
+        dropout=None,
         temperature=2.0,
         soft_weight=0.7,
     )
