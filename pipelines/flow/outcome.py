@@ -16,7 +16,7 @@ SHOWN_LINES = 12
 
 NOT_BEGUN = (
     r"^ERROR: .*(is busy, it is being blocked by|Unable to acquire lock|RWLock-file)"
-    r"|dvc\.lock' (is invalid|has structural)|'dvc\.lock'.*(corrupted|not valid)"
+    r"|dvc\.lock' (is invalid|validation failed)|'dvc\.lock'.*(corrupted|not valid)"
 )
 """What DVC says when it could not begin, and its reason is no fault of the stage."""
 

@@ -37,6 +37,7 @@ def test_success(tmp_path: Path, text: str, result: Result) -> None:
         (255, "Unable to acquire lock. Most likely another DVC process is running", Cause.BUSY, False),
         (255, "output 'x' does not exist", Cause.MISTAKE, False),
         (255, "unable to read: 'dvc.lock', YAML file structure is corrupted", Cause.BUSY, False),
+        (255, "\n'./dvc.lock' validation failed.", Cause.BUSY, False),
         (255, "Unable to read RWLock-file '.dvc/tmp/rwlock'. JSON structure is corrupted", Cause.BUSY, False),
     ],
 )
