@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import sys
 
-from dvc.cli import main
-
 from ops.repair import register_dvc
-from pipelines.dvc import lockfile, stages
+from pipelines.dvc import lockfile, private, stages
 
 if __name__ == "__main__":
     sys.argv[0] = "dvc"  # what it writes into its locks
     register_dvc()
     lockfile.install()
     stages.install()
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(private.main(sys.argv[1:]))

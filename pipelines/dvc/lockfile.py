@@ -7,12 +7,9 @@ the one stage, and that takes the place of what the file says of it; all else st
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
-from dvc.dvcfile import Lockfile, logger
-from dvc.stage import serialize
-from dvc.utils.serialize import dumps_yaml
+from pipelines.dvc import private
 
 HEAD = "schema: '2.0'\nstages:\n"
 ENTRY = re.compile(r"^  [\w@.-]+:\n", re.MULTILINE)
@@ -26,23 +23,7 @@ SHARED = re.compile(r"(?::|-) [&*]\w", re.MULTILINE)
 
 def install() -> None:
     """Have this process's DVC write so."""
-    theirs = Lockfile.dump_stages
-
-    def dump_stages(self: Lockfile, stages: list[Any], **kwargs: Any) -> None:
-        path = Path(self.path)
-        if len(stages) != 1 or path.is_symlink() or not path.is_file():
-            theirs(self, stages, **kwargs)
-            return
-        old = path.read_text(encoding="utf-8")
-        new = replaced(old, serialize.to_lockfile(stages[0], **kwargs))
-        if new is None:
-            theirs(self, stages, **kwargs)
-        elif new != old:
-            logger.info("Updating lock file '%s'", self.relpath)
-            path.write_text(new, encoding="utf-8", newline="\n")  # in place, as DVC does: mode, owner and links stay
-            self.repo.scm_context.track_file(self.relpath)
-
-    Lockfile.dump_stages = dump_stages
+    private.write_lock_by(replaced)
 
 
 def replaced(text: str, entry: dict[str, Any]) -> str | None:
@@ -52,7 +33,7 @@ def replaced(text: str, entry: dict[str, Any]) -> str | None:
     entry: the stage's name -> what DVC locks of it.
     """
     body = text.removeprefix(HEAD)
-    new = dumps_yaml({"stages": entry}).removeprefix("stages:\n")
+    new = private.yaml_text({"stages": entry}).removeprefix("stages:\n")
     if body == text or not USUAL.fullmatch(body) or not USUAL.fullmatch(new):
         return None
     if COMMENT.search(body) or SHARED.search(body) or SHARED.search(new):

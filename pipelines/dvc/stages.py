@@ -16,12 +16,10 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from types import SimpleNamespace
 from typing import Any
 
-import dvc.stage.run
-
 from ops.warm import Warm
+from pipelines.dvc import private
 from pipelines.flow.slots import visible_gpus
 
 SWITCH = "STILLHOUSE_WARM"
@@ -76,7 +74,7 @@ def install() -> None:
     Not where there is a GPU: a library that looks for one as it is imported would leave every fork without it.
     """
     if os.environ.get(SWITCH) != "0" and not visible_gpus():
-        dvc.stage.run.subprocess = SimpleNamespace(**vars(subprocess) | {"Popen": Stages().popen})
+        private.start_commands_by(Stages().popen)
 
 
 def installed(module: str) -> bool:

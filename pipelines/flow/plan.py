@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import dvc.repo.graph
-import networkx
-from dvc.dependency.db import AbstractDependency
-from dvc.dependency.repo import RepoDependency
-from dvc.exceptions import DvcException
-from dvc.lock import LockError
-from dvc.repo import Repo, lock_repo
-from dvc.repo.reproduce import collect_stages, get_active_graph, plan_repro
-from dvc.rwlock import rwlock
-from dvc.stage import Stage
-
 from core.errors import StillhouseError
+from pipelines.dvc import private
 from pipelines.flow import needs
 from pipelines.flow.needs import Needs
 
@@ -98,61 +87,34 @@ def make(targets: Sequence[str] = (), *, force: bool = False, downstream: bool =
     while True:
         try:
             return _read(targets, force, downstream)
-        except LockError as error:  # another DVC runs a stage and holds its files
+        except private.BusyError as error:  # another DVC runs a stage and holds its files
             if time.monotonic() > patience:
                 raise StillhouseError(
                     f"another DVC process is at work here: {error}. Wait for it or end it, then run again"
                 ) from None
             time.sleep(1.0)
-        except DvcException as error:
-            why = str(error.__cause__ or error).splitlines()[0]
+        except private.RefusedError as error:
             raise StillhouseError(
-                f"DVC cannot plan: {error}" + (f" ({why})" if why not in str(error) else "")
+                f"DVC cannot plan: {error}" + (f" ({error.why})" if error.why not in str(error) else "")
             ) from None
 
 
-def _check_acyclic(graph: networkx.DiGraph) -> None:
-    """As DVC's own check, which takes the square of the number of stages: half a minute for a thousand."""
-    if not networkx.is_directed_acyclic_graph(graph):
-        _name_a_cycle(graph)
-
-
-_name_a_cycle = dvc.repo.graph.check_acyclic
-dvc.repo.graph.check_acyclic = _check_acyclic
-
-
 def _read(targets: Sequence[str], force: bool, downstream: bool) -> Plan:
-    """One look at the repository, with DVC's lock held, so that no other DVC changes it meanwhile."""
-    with Repo(_wait_for_lock=True) as repo, lock_repo(repo):
-        graph = get_active_graph(repo.index.graph)
-        if targets:
-            order = plan_repro(graph, collect_stages(repo, targets), downstream=downstream)
-        else:  # the same for all stages, without a search from each of them
-            order = list(networkx.dfs_postorder_nodes(graph))
-        chosen = {stage.addressing for stage in order}
-        wanted = needs.read({stage.addressing: stage.meta for stage in order})
-        changes = _changes(repo, order)
-        steps = {
-            stage.addressing: Step(
-                stage.addressing,
-                tuple(sorted({parent.addressing for parent in graph.successors(stage)} & chosen)),
-                ("forced",) if force else tuple(_reasons(changes.get(stage.addressing, ()))),
-                wanted[stage.addressing],
-                str(stage.cmd or ""),
-            )
-            for stage in order
-        }
+    """One look at the repository, during which no other DVC changes it."""
+    with private.looking(targets, downstream=downstream) as look:
+        wanted = needs.read({stage.name: stage.meta for stage in look.stages})
+        changes = look.changes()
+    steps = {
+        stage.name: Step(
+            stage.name,
+            stage.parents,
+            ("forced",) if force else tuple(_reasons(changes.get(stage.name, ()))),
+            wanted[stage.name],
+            stage.command,
+        )
+        for stage in look.stages
+    }
     return Plan(_ordered(steps), force)
-
-
-def _changes(repo: Repo, stages: Sequence[Any]) -> dict[str, list[Any]]:
-    """DVC's status of each changed stage. Files are locked for reading once: by the stage, a thousand take seconds."""
-    status = getattr(Stage.status, "__wrapped__", Stage.status)
-    entries = [entry for stage in stages for entry in (*stage.deps, *stage.outs)]
-    paths = [entry.fs_path for entry in entries if not isinstance(entry, RepoDependency | AbstractDependency)]
-    hardlink = repo.config["core"].get("hardlink_lock", False)
-    with rwlock(repo.tmp_dir, repo.fs, " ".join(sys.argv), list(dict.fromkeys(paths)), [], hardlink):
-        return {name: found for stage in stages for name, found in status(stage, check_updates=False).items()}
 
 
 def _reasons(changes: Iterable[Any]) -> Iterator[str]:

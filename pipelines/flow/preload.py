@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-import dvc.api
-import dvc.cli
-import dvc.commands.repro
-import dvc.lock
-import dvc.repo.reproduce
-import dvc.stage.cache
-import dvc.stage.run
+from pipelines.dvc import lockfile, private
 
-from pipelines.dvc import lockfile
-
+private.load()
 # DVC looks every half second whether its lock is free: with eight stages side by side most of their overhead. It
 # divides this number by 6; with --wait-for-lock it tries for ever all the same.
-dvc.lock.DEFAULT_TIMEOUT = 0.3
-
+private.set_lock_timeout(0.3)
 lockfile.install()

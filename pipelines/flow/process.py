@@ -7,7 +7,6 @@ log, passes SIGTERM on to its stage and lets DVC end in order, and is ended by t
 
 from __future__ import annotations
 
-import logging
 import multiprocessing
 import os
 import select
@@ -24,6 +23,7 @@ import psutil
 
 from core.family import die_with_parent
 from ops.repair import register_dvc
+from pipelines.dvc import private
 from pipelines.flow.outcome import last
 
 GRACE_S = 30.0
@@ -106,12 +106,10 @@ def _run(arguments: list[str], log: str, environment: dict[str, str], flow: int)
     os.environ.update(environment)
     sys.argv = arguments
     register_dvc()
-    logging.getLogger("dvc.repo.scm_context").setLevel(logging.WARNING)  # `git add dvc.lock`, after every single stage
+    private.silence_git_hints()  # which come after every single stage
     signal.signal(signal.SIGTERM, _Stopping(Path(log), arguments[-1]))
     threading.Thread(target=_end_with, args=(flow,), daemon=True).start()
-    from dvc.cli import main  # noqa: PLC0415 - imported in the fork server already, never in the flow
-
-    sys.exit(main(arguments[1:]))
+    sys.exit(private.main(arguments[1:]))
 
 
 def _end_with(flow: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -25,12 +26,14 @@ LEVEL = {
 }
 BINDS = Path("core/stage.py")
 """One stage execution: the one file of core that brings in what a run is tracked and kept whole by."""
+PRIVATE = Path("pipelines/dvc/private.py")
+"""The one file that reaches what DVC does not document (docs/dvc.md)."""
 ONLY_IN = {
     "mlflow": ("ops/tracking",),
     "prefect": ("pipelines",),
     "great_expectations": ("validation",),
     "lightning": ("training",),
-    "dvc": ("pipelines/flow", "pipelines/dvc"),  # elsewhere a subprocess, never a library
+    **dict.fromkeys(("dvc", "dvc_data", "dvc_objects", "scmrepo"), (str(PRIVATE),)),  # elsewhere a subprocess
 }
 WITHOUT_TORCH = ("params", "prepare", "checks", "quantize", "predict", "score", "serve")
 
@@ -59,6 +62,19 @@ def test_libraries_stay_in_their_rooms() -> None:
         if (rooms := ONLY_IN.get(name.split(".")[0])) and not str(path).startswith(rooms)
     }
     assert not elsewhere, "\n".join(sorted(elsewhere))
+
+
+def test_private_names_of_dvc_stand_in_one_module() -> None:
+    """Also those that are named by a string: a module to import, a logger."""
+    word = re.compile(r"(?:dvc|dvc_data|dvc_objects|scmrepo)(?:\.[a-z_]+)+")
+    named = {
+        f"{path} names {text}"
+        for path in sources()
+        if path != PRIVATE
+        for text in strings(path)
+        if word.fullmatch(text) and not text.endswith((".lock", ".yaml"))
+    }
+    assert not named, "\n".join(sorted(named))
 
 
 def test_a_task_knows_no_other_task() -> None:

@@ -50,6 +50,12 @@ def test_what_dvc_refuses_is_told(diamond: Path) -> None:
         plan.make(["nowhere"])
     with pytest.raises(StillhouseError, match="TARGET"):
         plan.make(downstream=True)
+    Path("dvc.yaml").write_text(
+        "stages:\n  a: {cmd: x, deps: [b], outs: [a]}\n  b: {cmd: x, deps: [a], outs: [b]}", encoding="utf-8"
+    )
+    for _ in range(2):
+        with pytest.raises(StillhouseError, match="both a dependency and an output"):
+            plan.make()
     Path("dvc.yaml").write_text("stages: [", encoding="utf-8")
     with pytest.raises(StillhouseError, match=r"dvc\.yaml"):
         plan.make()

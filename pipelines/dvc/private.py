@@ -1,0 +1,202 @@
+"""Every name of DVC that this project uses and DVC's documentation does not promise: they stand in this module alone.
+
+What DVC documents is its command line, `dvc.api` and its files; all else may change in any release. What is used of it,
+and how, `tests/pipelines/dvc/dvc_contract.py` holds against the DVC that is installed; `docs/dvc.md` says what would
+take its place. Each function imports what it needs when it is called: all of DVC takes a third of a second and more,
+which nobody is to pay who does not use it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+LOADED = (
+    *("dvc.api", "dvc.cli", "dvc.commands.repro", "dvc.lock", "dvc.repo.reproduce", "dvc.stage.cache"),
+    "dvc.stage.run",
+)
+"""What `dvc repro` imports by and by."""
+GIT_HINTS = "dvc.repo.scm_context"
+"""The logger that says `git add dvc.lock`."""
+
+
+class BusyError(Exception):
+    """Another DVC process holds what is asked for."""
+
+
+class RefusedError(Exception):
+    """DVC refuses the repository, or what is asked of it."""
+
+    def __init__(self, message: str, why: str):
+        super().__init__(message)
+        self.why = why
+        """The first line of what led to it; of the message itself where nothing did."""
+
+
+def main(words: Sequence[str]) -> int:
+    """DVC's command line in this process. Returns: its exit code."""
+    from dvc.cli import main as dvc_main
+
+    code: int = dvc_main(list(words))
+    return code
+
+
+def load() -> None:
+    """Import what `dvc repro` uses, for processes that are forked from this one. Starts no thread."""
+    for module in LOADED:
+        importlib.import_module(module)
+
+
+def set_lock_timeout(seconds: float) -> None:
+    """For how long this process's DVC tries to get its lock, in six tries. With --wait-for-lock it tries for ever, with
+    a sixth of this between two tries."""
+    import dvc.lock
+
+    dvc.lock.DEFAULT_TIMEOUT = seconds
+
+
+def silence_git_hints() -> None:
+    """No word of `git add dvc.lock` from this process's DVC."""
+    logging.getLogger(GIT_HINTS).setLevel(logging.WARNING)
+
+
+def start_commands_by(popen: Callable[..., Any]) -> None:
+    """Have this process's DVC start the commands of stages by `popen` instead of `subprocess.Popen`."""
+    import dvc.stage.run
+
+    dvc.stage.run.subprocess = SimpleNamespace(**vars(subprocess) | {"Popen": popen})
+
+
+def yaml_text(value: Any) -> str:
+    """YAML as DVC writes it."""
+    from dvc.utils.serialize import dumps_yaml
+
+    text: str = dumps_yaml(value)
+    return text
+
+
+def write_lock_by(replaced: Callable[[str, dict[str, Any]], str | None]) -> None:
+    """Have this process's DVC write dvc.lock by `replaced`: its text and the entry of one stage -> the new text, None
+    where DVC is to do it its own way."""
+    from dvc.dvcfile import Lockfile, logger
+    from dvc.stage.serialize import to_lockfile
+
+    theirs = Lockfile.dump_stages
+
+    def dump_stages(self: Any, stages: list[Any], **kwargs: Any) -> None:
+        path = Path(self.path)
+        if len(stages) != 1 or path.is_symlink() or not path.is_file():
+            theirs(self, stages, **kwargs)
+            return
+        old = path.read_text(encoding="utf-8")
+        new = replaced(old, to_lockfile(stages[0], **kwargs))
+        if new is None:
+            theirs(self, stages, **kwargs)
+        elif new != old:
+            logger.info("Updating lock file '%s'", self.relpath)
+            path.write_text(new, encoding="utf-8", newline="\n")  # in place, as DVC does: mode, owner and links stay
+            self.repo.scm_context.track_file(self.relpath)
+
+    Lockfile.dump_stages = dump_stages
+
+
+@dataclass(frozen=True)
+class StageSeen:
+    """A stage instance as DVC sees it."""
+
+    name: str
+    command: str
+    meta: Any
+    """What dvc.yaml says under `meta`."""
+    parents: tuple[str, ...]
+    """Those of the same look that must be done before."""
+
+
+class Look:
+    """What DVC knows of a repository that is locked."""
+
+    def __init__(self, repo: Any, targets: Sequence[str], downstream: bool):
+        import networkx
+        from dvc.repo.reproduce import collect_stages, get_active_graph, plan_repro
+
+        graph = get_active_graph(repo.index.graph)
+        if targets:
+            order = plan_repro(graph, collect_stages(repo, targets), downstream=downstream)
+        else:  # the same for all stages, without a search from each of them
+            order = list(networkx.dfs_postorder_nodes(graph))
+        chosen = {stage.addressing for stage in order}
+        self._repo, self._order = repo, order
+        self.stages = tuple(
+            StageSeen(
+                stage.addressing,
+                str(stage.cmd or ""),
+                stage.meta,
+                tuple(sorted({parent.addressing for parent in graph.successors(stage)} & chosen)),
+            )
+            for stage in order
+        )
+        """In an order that DVC could run them in."""
+
+    def changes(self) -> dict[str, list[Any]]:
+        """DVC's status of each changed stage. Files are locked for reading once: by the stage, a thousand take seconds.
+
+        Raises within `looking`: BusyError where another DVC is writing one of them.
+        """
+        from dvc.dependency.db import AbstractDependency
+        from dvc.dependency.repo import RepoDependency
+        from dvc.rwlock import rwlock
+        from dvc.stage import Stage
+
+        status = getattr(Stage.status, "__wrapped__", Stage.status)
+        entries = [entry for stage in self._order for entry in (*stage.deps, *stage.outs)]
+        paths = [entry.fs_path for entry in entries if not isinstance(entry, RepoDependency | AbstractDependency)]
+        hardlink = self._repo.config["core"].get("hardlink_lock", False)
+        with rwlock(self._repo.tmp_dir, self._repo.fs, " ".join(sys.argv), list(dict.fromkeys(paths)), [], hardlink):
+            return {name: found for stage in self._order for name, found in status(stage, check_updates=False).items()}
+
+
+@contextmanager
+def looking(targets: Sequence[str] = (), *, downstream: bool = False) -> Iterator[Look]:
+    """A look at the repository in the working directory, with DVC's lock held: no other DVC changes it meanwhile.
+
+    targets: stages, as for `dvc repro`; none: all. downstream: the targets and what depends on them, as in DVC.
+    Raises: BusyError, RefusedError; also for what DVC raises within the block.
+    """
+    from dvc.exceptions import DvcException
+    from dvc.lock import LockError
+    from dvc.repo import Repo, lock_repo
+
+    _check_cycles_fast()
+    try:
+        with Repo(_wait_for_lock=True) as repo, lock_repo(repo):
+            yield Look(repo, targets, downstream)
+    except LockError as error:
+        raise BusyError(str(error)) from error
+    except DvcException as error:
+        raise RefusedError(str(error), str(error.__cause__ or error).splitlines()[0]) from error
+
+
+def _check_cycles_fast() -> None:
+    """DVC's own search for a cycle takes the square of the number of stages: half a minute for a thousand. Here it is
+    asked only to name one that there is."""
+    import dvc.repo.graph
+    import networkx
+
+    theirs = dvc.repo.graph.check_acyclic
+    if getattr(theirs, "fast", False):
+        return
+
+    def check_acyclic(graph: networkx.DiGraph) -> None:
+        if not networkx.is_directed_acyclic_graph(graph):
+            theirs(graph)
+
+    check_acyclic.fast = True  # type: ignore[attr-defined]
+    dvc.repo.graph.check_acyclic = check_acyclic
