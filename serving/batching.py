@@ -1,16 +1,19 @@
 """Dynamic batching: items of many requests are computed together, within a bound on how many wait and how long.
 
 While an instance computes, what arrives waits; when it is free, all that may go together goes together. So an idle
-server adds no delay, and a busy one makes the largest batches. Clients take turns in the batches, and so do the
+server adds no delay, and a busy one makes the largest batches. Each instance is a thread that takes its work from the
+queue itself: one that went through the event loop for it would wait behind all that the loop does meanwhile. Clients
+take turns in the batches, and so do the
 requests of one client: a request of a thousand items delays one of a single item by a batch or two.
 """
 
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Hashable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -70,13 +73,17 @@ class Batcher:
         self._run, self._max_batch, self._max_wait, self._queue = run, max_batch, max_wait_s, queue
         self._instances, self._observe, self._cost = instances, observe, cost
         self._share = max(max_batch, queue // 4, FEW)
+        self._loop = asyncio.get_running_loop()
+        self._changed = threading.Condition()
+        """Held by who looks at what waits or changes it."""
+        self._looking = threading.Lock()
         self._waiting: Rotation[Entry] = Rotation()
-        self._arrived = asyncio.Event()
-        self._free = asyncio.Semaphore(instances)
-        self._pool = ThreadPoolExecutor(instances, thread_name_prefix="batch")
-        self._computing: set[asyncio.Task[None]] = set()
+        self._computing = 0
+        """Batches that were taken and whose results are not here yet."""
+        self._closed = False
         self._unit_s = 0.0
-        self._dispatcher = asyncio.create_task(self._dispatch())
+        for number in range(instances):
+            threading.Thread(target=self._work, name=f"batch-{number}", daemon=True).start()
 
     @property
     def waiting(self) -> int:
@@ -85,7 +92,8 @@ class Batcher:
 
     def retry_after(self) -> float:
         """Seconds until what waits now is computed, as far as the last batches tell."""
-        return sum(entry.cost for entry in self._waiting) * self._unit_s / self._instances
+        with self._changed:
+            return sum(entry.cost for entry in self._waiting) * self._unit_s / self._instances
 
     async def submit(
         self, items: Sequence[Any], options: Hashable, deadline: float, client: Hashable = None
@@ -110,7 +118,8 @@ class Batcher:
                 if entry.future.done() and not entry.future.cancelled():
                     entry.future.exception()  # one error is answered; the others are known
                 entry.future.cancel()
-            self._waiting.drop(client, request)  # what nobody waits for takes no room in the queue
+            with self._changed:
+                self._waiting.drop(client, request)  # what nobody waits for takes no room in the queue
 
     def _admit(self, entries: Sequence[Entry], left_s: float, client: Hashable) -> None:
         count = len(entries)
@@ -123,7 +132,8 @@ class Batcher:
                 f"the request makes {count} parts, which would take about {takes_s:.0f} s, but its deadline is in "
                 f"{max(0.0, left_s):.0f} s; send it as several",
             )
-        waiting, mine = len(self._waiting), self._waiting.of(client)
+        with self._changed:
+            waiting, mine = len(self._waiting), self._waiting.of(client)
         share = min(count, self._share)
         if (mine and mine + share > self._queue) or (waiting and waiting + share > 2 * self._queue):
             raise busy(f"the model is busy: {waiting} items wait already; retry later", self.retry_after())
@@ -131,8 +141,8 @@ class Batcher:
     async def _fed(self, entries: Sequence[Entry], client: Hashable, request: object) -> list[Any]:
         """Results of all entries, of which no more than a share of the queue wait in it at a time."""
         results = []
-        for i, entry in enumerate(entries):
-            if i < self._share:
+        with self._changed:  # so that they may go together
+            for entry in entries[: self._share]:
                 self._push(entry, client, request)
         for i, entry in enumerate(entries):
             results.append(await entry.future)
@@ -142,40 +152,46 @@ class Batcher:
 
     def _push(self, entry: Entry, client: Hashable, request: object) -> None:
         entry.queued = time.monotonic()
-        self._waiting.push(client, request, entry)
-        self._arrived.set()
+        with self._changed:
+            self._waiting.push(client, request, entry)
+            self._changed.notify()
 
     async def close(self) -> None:
         """Compute what waits, then end. Nothing may be submitted afterwards."""
         while self._waiting or self._computing:
             await asyncio.sleep(0.01)
-        self._dispatcher.cancel()
-        self._pool.shutdown(wait=False)
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
 
-    async def _dispatch(self) -> None:
-        while True:
-            await self._free.acquire()
-            batch: list[Entry] = []
-            while not batch:
-                await self._fill()
-                batch = self._take()
-            task = asyncio.create_task(self._compute(batch))
-            self._computing.add(task)
-            task.add_done_callback(self._computing.discard)
+    def _work(self) -> None:
+        """A thread: takes a batch, computes it, tells the event loop, and goes on without waiting for it."""
+        while batch := self._next():
+            began = time.monotonic()
+            outcomes = self._outcomes(batch)
+            done = Done(len(batch), time.monotonic() - began, [began - entry.queued for entry in batch])
+            with suppress(RuntimeError):  # the loop has ended meanwhile
+                self._loop.call_soon_threadsafe(self._deliver, batch, outcomes, done)
 
-    async def _fill(self) -> None:
+    def _next(self) -> list[Entry]:
+        """The next batch, as soon as there is one; empty at the end. One thread looks at a time, and the others are
+        behind it: each would take a part of what is to go together."""
+        with self._looking, self._changed:
+            while not self._closed:
+                self._fill()
+                if batch := self._take():
+                    self._computing += 1
+                    return batch
+            return []
+
+    def _fill(self) -> None:
         """Until something waits, and is a full batch or has waited as long as it may."""
-        while not self._waiting:
-            self._arrived.clear()
-            await self._arrived.wait()
+        self._changed.wait_for(lambda: self._waiting or self._closed)
+        if self._closed:
+            return
         leave = min(entry.queued for entry in self._waiting.heads()) + self._max_wait
         while 0 < len(self._waiting) < self._max_batch and (rest := leave - time.monotonic()) > 0:
-            self._arrived.clear()
-            try:
-                async with asyncio.timeout(rest):
-                    await self._arrived.wait()
-            except TimeoutError:
-                return
+            self._changed.wait(rest)
 
     def _take(self) -> list[Entry]:
         """The next batch: equal options, clients in turn, without those that nobody waits for any more."""
@@ -187,31 +203,28 @@ class Batcher:
         taken = self._waiting.take(self._max_batch, fits)
         return [entry for entry in taken if not entry.future.done() and entry.deadline >= now]
 
-    async def _compute(self, batch: list[Entry]) -> None:
-        began = time.monotonic()
+    def _outcomes(self, batch: Sequence[Entry]) -> list[Any]:
+        """Of each entry what `run` gives, or the exception that it raises for it alone."""
         try:
-            await self._results(batch)
-        finally:
-            self._free.release()
-            seconds = time.monotonic() - began
-            cost = sum(entry.cost for entry in batch) or 1.0
-            self._unit_s += (seconds / cost - self._unit_s) * (SMOOTHING if self._unit_s else 1)
-            self._observe(Done(len(batch), seconds, [began - entry.queued for entry in batch]))
-
-    async def _results(self, batch: list[Entry]) -> None:
-        loop = asyncio.get_running_loop()
-        items = [entry.item for entry in batch]
-        try:
-            results = await loop.run_in_executor(self._pool, self._run, items, batch[0].options)
-            if len(results) != len(items):
-                raise RuntimeError(f"{len(results)} results for {len(items)} items")
+            results = self._run([entry.item for entry in batch], batch[0].options)
+            if len(results) != len(batch):
+                raise RuntimeError(f"{len(results)} results for {len(batch)} items")
         except Exception as error:  # whatever it is, it belongs to the requests of this batch
-            if len(batch) > 1:
-                for entry in batch:  # one item must not spoil the others' answers
-                    await self._results([entry])
-            elif not batch[0].future.done():
-                batch[0].future.set_exception(error)
-            return
-        for entry, result in zip(batch, results, strict=True):
-            if not entry.future.done():
-                entry.future.set_result(result)
+            # One item must not spoil the others' answers.
+            return [error] if len(batch) == 1 else [self._outcomes([entry])[0] for entry in batch]
+        return list(results)
+
+    def _deliver(self, batch: Sequence[Entry], outcomes: Sequence[Any], done: Done) -> None:
+        """In the event loop: what a thread has computed."""
+        with self._changed:
+            self._computing -= 1
+        for entry, outcome in zip(batch, outcomes, strict=True):
+            if entry.future.done():
+                continue
+            if isinstance(outcome, Exception):
+                entry.future.set_exception(outcome)
+            else:
+                entry.future.set_result(outcome)
+        cost = sum(entry.cost for entry in batch) or 1.0
+        self._unit_s += (done.seconds / cost - self._unit_s) * (SMOOTHING if self._unit_s else 1)
+        self._observe(done)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from batched import Model, busy, deadline, run, submitted, until
 
@@ -132,3 +132,34 @@ def test_closing_computes_what_waits() -> None:
         assert await asyncio.gather(*tasks) == [[0], [10], [20], [30]]
 
     run(scenario)
+
+
+def test_the_next_batch_does_not_wait_for_the_event_loop() -> None:
+    """Which may be busy with other requests' bytes when an instance becomes free."""
+    began: list[float] = []
+
+    def compute(items: Sequence[int], options: object) -> list[int]:
+        began.append(time.monotonic())
+        time.sleep(0.05)
+        return list(items)
+
+    async def scenario() -> float:
+        batcher = Batcher(compute, max_batch=1)
+        tasks = [asyncio.create_task(batcher.submit([item], None, deadline())) for item in range(3)]
+        await until(lambda: len(began) == 1)
+        time.sleep(0.4)
+        blocked_until = time.monotonic()
+        assert await asyncio.gather(*tasks) == [[0], [1], [2]]
+        return blocked_until
+
+    blocked_until = asyncio.run(scenario())
+    assert len(began) == 3 and all(moment < blocked_until for moment in began)
+
+
+def test_items_of_one_request_go_together_though_an_instance_is_free() -> None:
+    async def scenario(model: Model, make: Callable[..., Batcher]) -> None:
+        batcher = make(max_batch=8)
+        for first in range(0, 400, 8):
+            await batcher.submit(range(first, first + 8), None, deadline())
+
+    assert all(len(items) == 8 for items in run(scenario).lists)
