@@ -30,7 +30,7 @@ $(STAMP): requirements/dev.lock requirements/torch.txt
 	touch $@
 
 repro: $(STAMP) ## the whole pipeline (TARGET=package@detection for a part), then a table of the results
-	$(BIN)/python -m pipelines.repro $(TARGET)
+	@$(BIN)/python -m pipelines.unchanged $(TARGET) || $(BIN)/python -m pipelines.repro $(TARGET)
 
 flow: $(STAMP) ## the same, independent stages side by side, shown in Prefect (ARGS="--jobs 4 --gpus 2 --dry TARGET")
 	$(BIN)/python -m pipelines.flow $(ARGS)

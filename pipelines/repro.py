@@ -2,7 +2,8 @@
 
 Before: what a killed DVC left is mended, all of params.yaml is checked, local sources are looked at for changes.
 Beside: one process sends to MLflow what the stages log and what earlier runs left. After: stages that DVC restored from
-its cache are linked to their runs, and the results are shown as a table. Order and cache are DVC's alone.
+its cache are linked to their runs, and the results are shown as a table. Order and cache are DVC's alone. Where it has
+found nothing to do, `make repro` says so at once the next time (`pipelines.unchanged`).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from core import params
 from core.errors import StillhouseError
 from core.family import ends_with_parent
 from ops import repair, tracking
-from pipelines import matrix, sources, summary
+from pipelines import matrix, sources, summary, unchanged
 
 QUIET = {
     "DVC_NO_ANALYTICS": "1",
@@ -38,7 +39,7 @@ def main() -> None:
     except StillhouseError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    key = uuid.uuid4().hex
+    look, key = unchanged.Look(sources.local(tasks)), uuid.uuid4().hex
     with tracking.sending():
         code = repro(sys.argv[1:], key)
         repaired()  # DVC alone may have been killed
@@ -50,6 +51,8 @@ def main() -> None:
             "error: the pipeline stopped at the stage above; mend the cause and run the same command", file=sys.stderr
         )
         sys.exit(code)
+    if not sys.argv[1:]:
+        look.remember(head.tasks)
     summary.show(head.tasks)
 
 

@@ -35,6 +35,12 @@ def refresh(tasks: Mapping[str, TaskParams]) -> list[str]:
     return changed
 
 
+def local(tasks: Mapping[str, TaskParams]) -> list[str]:
+    """Local raw data and initial weights, as params.yaml has them."""
+    data = [section.data.source for section in tasks.values() if section.data.kind == "path"]
+    return data + [section.model.weights for section in tasks.values() if section.model.weights_kind == "path"]
+
+
 def _data(section: TaskParams) -> dict[str, Any]:
     return ingest.fingerprint(section.data.local) if section.data.kind == "path" else {}
 
