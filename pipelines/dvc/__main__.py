@@ -12,4 +12,5 @@ if __name__ == "__main__":
     register_dvc()
     lockfile.install()
     stages.install()
+    private.look_once()
     sys.exit(private.main(sys.argv[1:]))

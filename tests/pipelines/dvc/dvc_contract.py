@@ -34,6 +34,7 @@ from pipelines.flow.outcome import Cause, Outcome, Result, judge
 
 ROOT = Path(__file__).parents[3]
 FLOW, START, LOCK = "pipelines/flow/plan.py: make flow's plan", "pipelines/dvc/stages.py", "pipelines/dvc/lockfile.py"
+ONCE = "pipelines/dvc/__main__.py: make repro with little to do"
 REPAIR, LINEAGE = "ops/repair: what a killed DVC left", "core/lineage.py, ops/integrity.py: what a stage is made of"
 OUTCOME = "pipelines/flow/outcome.py: how a stage ended, and whether it is tried again"
 
@@ -128,13 +129,16 @@ NAMES = (
     Name(
         "dvc.stage:Stage.status.__wrapped__", f"{FLOW}: the status without a lock for each stage", "self check_updates="
     ),
+    Name("dvc.dependency.param:load_path", f"{ONCE}: params.yaml read once", "fs_path fs", "(fs_path, fs, **kwargs)"),
+    Name("dvc.output:Output._get_hash_meta", f"{ONCE}: a dependency hashed once", "self", "(self)"),
+    Name("dvc.stage:Stage.run", f"{ONCE}: hashes forgotten when a stage runs"),
     Name("dvc.dependency.db:AbstractDependency", f"{FLOW}: what has no path to lock"),
     Name("dvc.dependency.repo:RepoDependency", f"{FLOW}: what needs no lock"),
 )
 ATTRIBUTES = {
     "repo": ("index.graph", "tmp_dir", "fs", "config", "scm_context.track_file"),
     "stage": ("addressing", "meta", "cmd", "deps", "outs"),
-    "output": ("fs_path",),
+    "output": ("fs_path", "fs.protocol", "hash_name", "use_cache", "IS_DEPENDENCY"),
     "lockfile": ("path", "relpath", "repo"),
 }
 """Of DVC's objects, as `pipelines/dvc/private.py` uses them."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -196,3 +197,58 @@ def test_stages_are_told_from_other_commands(line: str, words: list[str] | None)
 def test_another_python_is_none_of_ours(tmp_path: Path) -> None:
     (tmp_path / "python").symlink_to("/usr/bin/env")
     assert stages.stage_words(["/bin/sh", "-c", "python -m stages.plan"], environment(PATH=str(tmp_path))) is None
+
+
+CHAIN = {
+    "one": {"cmd": "rm -rf middle; cp -r source middle", "deps": ["source"], "params": ["a"], "outs": ["middle"]},
+    "two": {"cmd": "cat middle/x shared/x > end", "deps": ["middle", "shared"], "params": ["b"], "outs": ["end"]},
+    "three": {"cmd": "cat middle/x shared/x > last; date +%s%N >> last", "deps": ["end", "shared"], "outs": ["last"]},
+}
+
+
+def ran(folder: Path) -> list[str]:
+    """The stages that `python -m pipelines.dvc repro` runs."""
+    command = [sys.executable, "-m", "pipelines.dvc", "repro"]
+    done = subprocess.run(
+        command, cwd=folder, env=environment(STILLHOUSE_WARM="0"), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return re.findall(r"Running stage '(\w+)'", done.stdout)
+
+
+def test_what_is_looked_at_once_is_seen_when_it_has_changed(folder: Path) -> None:
+    """Outputs that a stage has made anew, files of a folder, params: within a run, and from one to the next."""
+    (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": CHAIN}, sort_keys=False))
+    (folder / "params.yaml").write_text("a: 1\nb: 1\n")
+    for name in ("source", "shared"):
+        (folder / name / "deeper").mkdir(parents=True)
+        (folder / name / "x").write_text(name)
+    assert ran(folder) == ["one", "two", "three"]
+    assert ran(folder) == []
+    (folder / "source" / "x").write_text("others")  # as long as before: `middle` is hashed before `one` and after it
+    assert ran(folder) == ["one", "two", "three"]
+    assert (folder / "last").read_text().startswith("othersshared")
+    (folder / "shared" / "deeper" / "y").write_text("")
+    assert ran(folder) == ["two", "three"]
+    (folder / "params.yaml").write_text("a: 1\nb: 2\n")
+    assert ran(folder) == ["two"]  # which makes the same `end`
+    assert ran(folder) == []
+
+
+def test_what_a_stage_changes_unasked_is_seen_by_the_next(folder: Path) -> None:
+    """`shared` is looked at for `first`, then written to by `second`, which says nothing of it, and looked at again for
+    `third`, which depends on `second` by what is always the same."""
+    write = "cat source > two; echo > same; cp source shared/y"
+    content = {
+        "first": {"cmd": "cat shared/x > one", "deps": ["shared"], "outs": ["one"]},
+        "second": {"cmd": write, "deps": ["one", "source"], "outs": ["two", "same"]},
+        "third": {"cmd": "cat shared/y > three", "deps": ["same", "shared"], "outs": ["three"]},
+    }
+    (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": content}, sort_keys=False))
+    (folder / "shared").mkdir()
+    for name in ("source", "shared/x", "shared/y"):
+        (folder / name).write_text("same")
+    assert ran(folder) == ["first", "second", "third"]
+    (folder / "source").write_text("next")
+    assert ran(folder) == ["second", "third"] and (folder / "three").read_text() == "next"
+    assert ran(folder) == ["first"]  # `shared` has changed for it, too
