@@ -331,6 +331,9 @@ class Head(Section):
     seed: int = Field(ge=0, lt=2**31)
     threads: int = Field(ge=0, le=1024)
     """CPU threads of a stage, 0: all cores."""
+    learning_threads: int = Field(ge=1, le=1024)
+    """CPU threads of a stage that learns (train, prune, distill), whatever cores there are: sums in another order give
+    another model."""
     environment: str = Field(pattern=r"^requirements/[a-z][a-z0-9-]*\.lock$")
     """The lock file that every stage depends on."""
     tasks: list[Name] = Field(min_length=1)

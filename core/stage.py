@@ -67,6 +67,11 @@ class Context:
         most = int(share) if share.isdecimal() and int(share) else len(os.sched_getaffinity(0))
         return min(self.head.threads, most) if self.head.threads and share else self.head.threads or most
 
+    @property
+    def learning_threads(self) -> int:
+        """As params say, also where the flow's share or the machine has fewer cores: the model depends on it."""
+        return self.head.learning_threads
+
 
 def instance(stage: str, task: str, variant: str | None = None, precision: str | None = None) -> str:
     """The DVC name of a stage instance, e.g. `evaluate@detection-base-int8`."""

@@ -79,6 +79,7 @@ def provenance(ctx: stage.Context, comparison: dict[str, Any], row: dict[str, An
         "params": {
             "params.yaml": sha256(Path("params.yaml")),
             "seed": ctx.seed,
+            "learning_threads": ctx.learning_threads,
             ctx.task: ctx.params.model_dump(mode="json", by_alias=True),
         },
         "runs": {name: ledger.run_of(name) for name in makers(ctx, row)} | {ctx.name: ctx.run.key},

@@ -18,7 +18,7 @@ from training.watch import watched
 
 
 def train(ctx: stage.Context) -> None:
-    hardware.prepare(ctx.threads, ctx.seed)
+    hardware.prepare(ctx.learning_threads, ctx.seed)
     role = task.load(ctx.task, "model")
     learnt = paths.trained_on(ctx.task, matrix.augments(ctx.params))
     ctx.run.dataset("train", learnt)

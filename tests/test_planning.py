@@ -132,6 +132,20 @@ def test_a_changed_value_asks_for_no_other_stages(copy: Copy) -> None:
     assert status(copy) == {"compare@translation", "package@translation", "publish@translation"}
 
 
+def test_other_threads_of_what_learns_train_again_and_take_as_many_cores(copy: Copy) -> None:
+    copy.params({"learning_threads": 3})
+    changed = status(copy)
+    assert {"train@detection", f"train@{TOY}", "prune@detection-pruned", "distill@translation-distilled"} <= changed
+    assert all(name.startswith(TRAINED) for name in changed - {"plan"})
+    program = (
+        "from pipelines.flow import plan\n"
+        "for name, step in plan.make().steps.items(): print(name, step.needs.needs.cores)"
+    )
+    cores = dict(line.split() for line in copy.run("python", "-c", program).stdout.splitlines())
+    assert {name for name, count in cores.items() if count == "3"} == changed - {"plan"}
+    assert {count for name, count in cores.items() if name not in changed} == {"all", "None"}
+
+
 def test_a_new_task_has_what_plain_dvc_needs(copy: Copy) -> None:
     """Its noted source, of which `prepare` depends, comes with matrix.yaml."""
     for name in (f"{TOY}.json", f"{TOY}.weights.json"):

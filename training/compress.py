@@ -35,7 +35,7 @@ class Base(NamedTuple):
 
 def begin(ctx: stage.Context, settings: Any) -> Base:
     """The model that a smaller one is made of, and loaders to train that one; settings: its section of params."""
-    hardware.prepare(ctx.threads, ctx.seed)
+    hardware.prepare(ctx.learning_threads, ctx.seed)
     role, data = task.load(ctx.task, "model"), task.load(ctx.task, "data")
     learnt = paths.trained_on(ctx.task, matrix.augments(ctx.params))
     ctx.run.dataset("train", learnt)

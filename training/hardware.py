@@ -15,6 +15,7 @@ M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3
 def prepare(threads: int, seed: int) -> None:
     """Set torch's threads and seeds, ask for deterministic kernels, and have glibc keep freed memory.
 
+    threads: torch takes them over OMP_NUM_THREADS and MKL_NUM_THREADS, and where there are fewer cores, too.
     Giving activations back to the system after each step and faulting them in again costs more than many kernels.
     Raises: TrainingError, see `accelerator`, before data is read.
     """

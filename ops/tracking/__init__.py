@@ -127,7 +127,7 @@ def start(name: str, head: Any, params: Any) -> Iterator[Run]:
     run.tag("stage", name)
     if commit := lineage.git_commit():
         run.tag("mlflow.source.git.commit", commit)
-    run.params({"seed": head.seed, **_relevant(name, params)})
+    run.params({"seed": head.seed, **_relevant(name, head, params)})
     status = "FAILED"
     try:
         with system.sampled(run, besides=courier.pid):
@@ -246,16 +246,16 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _relevant(name: str, params: Any) -> dict[str, Any]:
-    """The params that DVC says the stage reads, of the task's section."""
+def _relevant(name: str, head: Any, params: Any) -> dict[str, Any]:
+    """The params that DVC says the stage reads, of the head and of the task's section."""
     stage, item = lineage.instances().get(name, ({}, {}))
-    values = params.model_dump(by_alias=True)
+    top, values = head.model_dump(), params.model_dump(by_alias=True)
     chosen: dict[str, Any] = {}
     for key in stage.get("params", []):
-        parts = lineage.fill(key, item).split(".")
-        section: Any = values
-        for part in parts[1:]:
+        first, *parts = lineage.fill(key, item).split(".")
+        section: Any = values if parts else top.get(first)
+        for part in parts:
             section = section.get(part) if isinstance(section, dict) else None
-        if parts[1:] and section is not None:
-            chosen[".".join(parts[1:])] = section
+        if section is not None:
+            chosen[".".join(parts) or first] = section
     return chosen

@@ -2,10 +2,11 @@
 
     train:
       meta:
-        needs: {cores: 2, gpus: 1, memory: 4GB}
+        needs: {cores: "${learning_threads}", gpus: 1, memory: 4GB}
         retry: {times: 2, wait: 10s, smaller_batch: true}
         timeout: 6h
 
+DVC fills in params, as everywhere in dvc.yaml: what learns has a core for each of its threads.
 Other keys of `meta` belong to others and are left alone.
 """
 
@@ -49,7 +50,8 @@ class Room(_Section):
     """What a stage takes while it runs."""
 
     cores: Annotated[int, Field(ge=1)] | Literal["all"] | None = None
-    """CPU cores; `all`: it runs alone, as what measures latency must; None: a fair share of what is free."""
+    """CPU cores that are its own, fewer only where the machine has no more; `all`: it runs alone, as what measures
+    latency must; None: a fair share of what is free."""
     gpus: int = Field(default=0, ge=0)
     """Each its own, never shared unless `share_gpu`; on a machine without GPUs the stage runs on the CPU."""
     share_gpu: bool = False

@@ -24,6 +24,8 @@ class Share:
     memory: int
     exclusive: bool
     shares_gpu: bool
+    asked: bool = False
+    """Whether its cores were asked for, so that they are nobody else's."""
 
     def environment(self, has_gpus: bool) -> dict[str, str]:
         """has_gpus: hide them all from a stage that asked for none."""
@@ -46,8 +48,9 @@ class Slots:
     def take(self, name: str, room: Room, rivals: int) -> Share | None:
         """A share for stage `name`, None while there is no room.
 
-        rivals: stages that could start now, this one included: free cores are divided among them. What needs more than
-        the machine has runs alone.
+        rivals: stages that could start now, this one included: free cores are divided among them. With none free such a
+        stage still gets a thread, unless it would run on cores that another one has asked for. What needs more than the
+        machine has runs alone.
         """
         if len(self.taken) >= self.jobs or any(share.exclusive for share in self.taken.values()):
             return None
@@ -56,6 +59,7 @@ class Slots:
         if self.taken and (
             exclusive
             or (isinstance(room.cores, int) and room.cores > free)
+            or (free < 1 and any(share.asked for share in self.taken.values()))
             or room.memory + sum(share.memory for share in self.taken.values()) > self.memory
         ):
             return None
@@ -68,7 +72,8 @@ class Slots:
             threads = room.cores
         else:
             threads = max(1, free // max(1, min(rivals, self.jobs - len(self.taken))))
-        self.taken[name] = Share(threads, devices, room.memory, exclusive, room.share_gpu)
+        asked = room.cores is not None
+        self.taken[name] = Share(threads, devices, room.memory, exclusive, room.share_gpu, asked)
         return self.taken[name]
 
     def give_back(self, name: str) -> None:

@@ -24,7 +24,7 @@ def key(values: Mapping[str, Any], task: str) -> str:
     values: plain values of `params.yaml`.
     """
     noted = [path.read_text("utf-8") for path in (paths.noted(task), paths.noted_weights(task)) if path.is_file()]
-    state = [values["seed"], values["environment"], values[task], noted]
+    state = [values["seed"], values["learning_threads"], values["environment"], values[task], noted]
     return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()[:12]
 
 

@@ -49,6 +49,7 @@ def test_all_problems_are_reported_together(values: dict[str, Any]) -> None:
     [
         ("seed", None, "seed: found None, should be a valid integer"),
         ("seed", True, "seed: found True"),
+        ("learning_threads", 0, "learning_threads: found 0, should be greater than or equal to 1"),
         ("detection.train.epochs", "10", "detection.train.epochs: found '10', should be a valid integer"),
         ("detection.train.epochs", 0, "detection.train.epochs: found 0, should be greater than or equal to 1"),
         ("detection.export.opset", 11, "detection.export.opset: found 11, should be greater than or equal to 18"),

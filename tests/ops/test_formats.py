@@ -32,6 +32,7 @@ VALUES: dict[str, Any] = toy_package.VALUES | {
     "params": {
         "params.yaml": "5" * 64,
         "seed": 7,
+        "learning_threads": 2,
         "detection": {"data": {"source": "/data/wheat"}, "model": {"weights": "~/weights.pt"}, "train": {"epochs": 3}},
     },
     "runs": {"train@detection": "8" * 32, "package@detection": "9" * 32},
@@ -104,6 +105,7 @@ def test_the_bill_tells_figures_with_their_intervals(exported: Path) -> None:
 def test_the_provenance_tells_params_and_runs(exported: Path) -> None:
     predicate = read(exported, "provenance.intoto.json")["predicate"]
     definition = predicate["buildDefinition"]
+    assert (definition["externalParameters"]["seed"], definition["externalParameters"]["learning_threads"]) == (7, 2)
     assert definition["externalParameters"]["params"]["train"] == {"epochs": 3}
     assert definition["externalParameters"]["params"]["data"] == {"source": LOCAL}
     assert definition["internalParameters"]["runs"] == VALUES["runs"]

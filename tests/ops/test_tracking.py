@@ -58,6 +58,7 @@ def test_a_stage_is_one_run_below_its_pipeline() -> None:
     assert run.info.status == "FINISHED"
     assert run.data.tags["mlflow.parentRunId"] == found["pipeline-1"].info.run_id
     assert run.data.params["train.lr"] == "0.0015"
+    assert (run.data.params["seed"], run.data.params["learning_threads"]) == ("7", "2")
     assert "validate.max_bad" not in run.data.params  # the stage does not read it
     assert run.data.metrics["system/memory_mb"] > 0
     client = MlflowClient(tracking.uri())

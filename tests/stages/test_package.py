@@ -101,11 +101,12 @@ def test_the_passport_tells_what_training_started_from(
     values = params.load(ROOT / "params.yaml")[1]["detection"]
     data = values.data.model_copy(update={"weights_license": stated})
     context: Any = SimpleNamespace(
-        task="toy", name="package@toy", seed=7, params=values.model_copy(update={"data": data}),
+        task="toy", name="package@toy", seed=7, learning_threads=2, params=values.model_copy(update={"data": data}),
         run=SimpleNamespace(key="k"), head=SimpleNamespace(environment="environment.lock"),
     )  # fmt: skip
     found = provenance(context, {"signature": "s", "metric": "map"}, evaluated)
     assert found["weights"] == expected
+    assert (found["params"]["seed"], found["params"]["learning_threads"]) == (7, 2)
     assert found["data"]["license"] == data.known_license
     assert not passport.chain.broken(passport.chained(found))
 
@@ -126,8 +127,8 @@ def test_what_ships_names_the_source_without_its_secrets(tmp_path: Path, monkeyp
     write_text(paths.prepared("detection") / "train.json", "{}")
     write_json(paths.checkpoint("detection", "base") / INITIAL, {"source": "none"})
     context: Any = SimpleNamespace(
-        task="detection", head=head, seed=1, name="package@detection", run=SimpleNamespace(key="k"),
-        params=tasks["detection"].model_copy(update={"data": data}),
+        task="detection", head=head, seed=1, learning_threads=2, name="package@detection",
+        run=SimpleNamespace(key="k"), params=tasks["detection"].model_copy(update={"data": data}),
     )  # fmt: skip
     row = {
         "variant": "base",

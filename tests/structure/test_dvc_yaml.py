@@ -83,6 +83,15 @@ def test_another_environment_runs_every_stage_again() -> None:
     assert all("${environment}" in definition["deps"] for _, _, _, definition in instances())
 
 
+def test_what_learns_has_the_threads_of_params_and_as_many_cores() -> None:
+    """And nothing else runs again when they change."""
+    for name, _, item, definition in instances():
+        learns = Path("training", "hardware.py") in closure(Path("stages", f"{name}.py"), item["task"])
+        needs = definition.get("meta", {}).get("needs", {})
+        assert learns == ("learning_threads" in definition["params"]) == (needs.get("cores") == "${learning_threads}")
+        assert learns == (name in ("train", "prune", "distill"))
+
+
 def test_commands_hold_nothing_but_checked_names() -> None:
     """A value from params.yaml in a `cmd` would be run by the shell."""
     for name, key, item, definition in instances():

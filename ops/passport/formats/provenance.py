@@ -14,6 +14,8 @@ BUILD = "urn:stillhouse:pipeline:v1"
 """What `buildType` means stands in docs/formats.md."""
 BUILDER = "urn:stillhouse:builder:unattested"
 """Whoever ran the pipeline: nobody vouches for it."""
+HEAD = ("seed", "learning_threads")
+"""Of the top of `params.yaml`; passports of older packages lack the latter."""
 COMMIT = 40
 """Hexadecimal digits of a commit; sha256 has 64."""
 
@@ -31,7 +33,11 @@ def document(package: Package) -> dict[str, Any]:
         "predicate": {
             "buildDefinition": {
                 "buildType": BUILD,
-                "externalParameters": {"task": package.task, "seed": params.get("seed"), "params": package.params},
+                "externalParameters": {
+                    "task": package.task,
+                    **{key: params[key] for key in HEAD if key in params},
+                    "params": package.params,
+                },
                 "internalParameters": {"runs": runs},
                 "resolvedDependencies": _dependencies(package),
             },

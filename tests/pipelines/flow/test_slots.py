@@ -40,6 +40,27 @@ def test_asked_cores_and_memory_are_not_given_twice() -> None:
     assert slots.take("d", Room(cores=1, memory="3GB"), 1) is not None
 
 
+def test_what_learns_has_its_threads_and_others_what_is_left() -> None:
+    """docs/faults.md 153: never fewer because another one runs, and nobody computes on its cores meanwhile."""
+    learns = Room(cores=2)
+    two = Slots(jobs=2, cores=2, memory=GB)
+    assert two.take("a", Room(), 2) is not None
+    assert two.take("train", learns, 1) is None
+    two.give_back("a")
+    alone = two.take("train", learns, 2)
+    assert alone is not None and alone.threads == 2
+    assert two.take("b", Room(), 1) is None
+    three = Slots(jobs=3, cores=3, memory=GB)
+    taken = [three.take(name, room, 3) for name, room in (("train", learns), ("a", Room()), ("b", Room()))]
+    assert [share and share.threads for share in taken] == [2, 1, None]
+    assert three.take("prune", learns, 1) is None
+    eight = Slots(jobs=8, cores=8, memory=GB)
+    shares = [eight.take(name, room, 4) for name, room in (("x", learns), ("y", learns), ("a", Room()), ("b", Room()))]
+    assert [share and share.threads for share in shares] == [2, 2, 1, 1]
+    one = Slots(jobs=4, cores=1, memory=GB).take("train", learns, 4)
+    assert one is not None and one.threads == 1  # torch's threads are two all the same
+
+
 def test_more_than_the_machine_has_runs_alone_instead_of_never() -> None:
     slots = Slots(jobs=8, cores=4, memory=8 * GB)
     assert slots.take("large", Room(memory="100GB"), 1) is not None

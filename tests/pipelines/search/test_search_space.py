@@ -121,6 +121,7 @@ def test_other_params_or_data_begin_another_study(values: dict[str, Any]) -> Non
     assert studies.key(values, "detection") == one
     values["translation"]["seed"] = 1
     assert studies.key(values, "detection") == one
+    assert studies.key(values | {"learning_threads": 3}, "detection") != one
     for path, value in (("train.epochs", 9), ("compare.budget.max_mb", 1.0), ("search.pruned.ratio.low", 0.01)):
         before = json.loads(json.dumps(values))
         knobs.place(before["detection"], path, value)
