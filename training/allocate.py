@@ -50,4 +50,12 @@ def shares(base: Base, settings: Any, loss: Loss) -> tuple[Shares, dict[str, lis
     uniform = results.macs(made(asked), sized, loss)
     whole = results.macs(base.network, sized, loss)
     found = allocation.measured(asked.layers, settings.ratio, look)
-    return Shares(allocation.allocated(found, whole - uniform)), found
+    known: dict[tuple[tuple[str, float], ...], float] = {}
+
+    def saved(ratio: Mapping[str, float]) -> float:
+        key = tuple(sorted(ratio.items()))
+        if key not in known:
+            known[key] = whole - results.macs(made(Shares(ratio)), sized, loss)
+        return known[key]
+
+    return Shares(allocation.allocated(found, saved, whole - uniform)), found

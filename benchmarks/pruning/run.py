@@ -13,7 +13,7 @@ import yaml
 from benchmarks.clones import clone, do, machine, told
 
 MEASURED = Path(__file__).parent / "measured"
-CHANNELS = (0.15, 0.3, 0.5, 0.7)
+CHANNELS = (0.3, 0.5, 0.7)
 WEIGHTS = (0.5, 0.75, 0.9, 0.94)
 WAYS: dict[str, tuple[dict[str, Any], tuple[float, ...]]] = {
     "magnitude": ({"importance": "magnitude"}, CHANNELS),

@@ -3,8 +3,8 @@
 Each layer is pruned alone by a few shares, without training, and the loss of some batches is told before and after, as
 Li et al. 2017 do to find the sensitive ones (https://arxiv.org/abs/1608.08710, section 3.2). Of each layer one share is
 then taken so that the losses add up to the least for as many multiply-adds as the same share of every layer would save:
-a Lagrange multiplier weighs the two (Everett 1963, https://doi.org/10.1287/opre.11.3.399). That losses of layers add up
-is an assumption; what is left is trained afterwards.
+a Lagrange multiplier weighs the two (Everett 1963, https://doi.org/10.1287/opre.11.3.399), and the network that is left
+tells what is saved. That losses of layers add up is an assumption; what is left is trained afterwards.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ LEVELS = (0.5, 1.0, 1.5)
 """Times the asked share that each layer is tried with."""
 MOST = 0.9
 """Of a layer at most."""
+STEPS, WORTH = 25, 1e9
+"""Halvings of the multiplier, and from where on it is so large that nothing but savings counts."""
 
 
 @dataclass(frozen=True)
@@ -51,28 +53,32 @@ def measured(
     return found
 
 
-def allocated(found: Mapping[str, Sequence[Tried]], aim: float) -> dict[str, float]:
+def allocated(
+    found: Mapping[str, Sequence[Tried]], saved: Callable[[Mapping[str, float]], float], aim: float
+) -> dict[str, float]:
     """Each layer's share: the least loss for at least `aim` multiply-adds saved, or the most that can be saved.
 
-    A loss that falls counts as none: few batches tell so little that it hardly means that the network gets better.
+    saved: multiply-adds that go with these shares: of layers that follow each other less than the sum of both, since
+    each already computes less for the other. A loss that falls counts as none: few batches tell so little that it
+    hardly means that the network gets better.
     """
     low, high = 0.0, 1.0
-    while _saved(_choice(found, high)) < aim and high < 1e12:
+    while saved(_choice(found, high)) < aim:
+        if high > WORTH:
+            return _choice(found, high)
         high *= 10
-    for _ in range(60):
+    for _ in range(STEPS):
         middle = (low + high) / 2
-        low, high = (low, middle) if _saved(_choice(found, middle)) >= aim else (middle, high)
-    return {layer: tried.share for layer, tried in _choice(found, high).items() if tried.share}
+        low, high = (low, middle) if saved(_choice(found, middle)) >= aim else (middle, high)
+    return _choice(found, high)
 
 
-def _choice(found: Mapping[str, Sequence[Tried]], weight: float) -> dict[str, Tried]:
-    """Of each layer what is best where a share of all savings is worth `weight` in loss; of two alike, the less."""
+def _choice(found: Mapping[str, Sequence[Tried]], weight: float) -> dict[str, float]:
+    """Of each layer the share that is best where all savings together are worth `weight` in loss; of two alike, the
+    less. Those that lose nothing are left out."""
     total = sum(max(tried.saved for tried in several) for several in found.values()) or 1.0
-    return {
+    best = {
         layer: min(several, key=lambda tried: (max(tried.loss, 0.0) - weight * tried.saved / total, tried.share))
         for layer, several in found.items()
     }
-
-
-def _saved(choice: Mapping[str, Tried]) -> float:
-    return sum(tried.saved for tried in choice.values())
+    return {layer: tried.share for layer, tried in best.items() if tried.share}

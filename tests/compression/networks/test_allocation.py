@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import pytest
 
@@ -20,6 +20,11 @@ def total(found: Found, shares: Mapping[str, float]) -> tuple[float, float]:
     return sum(max(t.loss, 0.0) for t in taken), sum(t.saved for t in taken)
 
 
+def added(found: Found) -> Callable[[Mapping[str, float]], float]:
+    """What layers that do not touch each other save together."""
+    return lambda shares: total(found, shares)[1]
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_no_other_choice_that_saves_as_much_loses_less(seed: int) -> None:
     """Against all choices there are: what Lagrange finds is the best of those that save at least what it saves."""
@@ -32,7 +37,7 @@ def test_no_other_choice_that_saves_as_much_loses_less(seed: int) -> None:
             *(Tried(s, feel * s**2 + draw.uniform(-0.01, 0.01), size * s) for s in (0.2, 0.4, 0.6)),
         ]
     aim = sum(several[2].saved for several in found.values())
-    loss, saved = total(found, allocation.allocated(found, aim))
+    loss, saved = total(found, allocation.allocated(found, added(found), aim))
     assert saved >= aim
     for choice in itertools.product(*found.values()):
         other = {layer: tried.share for layer, tried in zip(found, choice, strict=True)}
@@ -46,12 +51,27 @@ def test_a_layer_that_the_loss_feels_stays_whole() -> None:
         "felt": [NOTHING, Tried(0.25, 9.0, 10.0), Tried(0.5, 20.0, 20.0)],
         "not": [NOTHING, Tried(0.25, 0.1, 10.0), Tried(0.5, 0.2, 20.0)],
     }
-    assert allocation.allocated(found, 20.0) == {"not": 0.5}
+    assert allocation.allocated(found, added(found), 20.0) == {"not": 0.5}
 
 
 def test_more_than_there_is_gives_all() -> None:
     found = {"one": [NOTHING, Tried(0.5, 1.0, 5.0)], "two": [NOTHING]}
-    assert allocation.allocated(found, 100.0) == {"one": 0.5}
+    assert allocation.allocated(found, added(found), 100.0) == {"one": 0.5}
+
+
+def test_what_is_saved_together_is_asked_of_the_network() -> None:
+    """Two layers that follow each other save less together than one by one."""
+    found = {
+        "one": [NOTHING, Tried(0.25, 0.1, 25.0), Tried(0.5, 1.0, 50.0)],
+        "two": [NOTHING, Tried(0.25, 0.2, 25.0), Tried(0.5, 2.0, 50.0)],
+    }
+
+    def saved(shares: Mapping[str, float]) -> float:
+        return 100 * (1 - (1 - shares.get("one", 0)) * (1 - shares.get("two", 0)))
+
+    assert saved({"one": 0.25, "two": 0.25}) < 50
+    shares = allocation.allocated(found, saved, 50.0)
+    assert saved(shares) >= 50 and shares == {"one": 0.5, "two": 0.25}
 
 
 def test_each_layer_is_tried_alone_and_what_it_cannot_lose_is_left_out() -> None:
