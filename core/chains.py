@@ -21,8 +21,8 @@ def taught_by(params: Any) -> dict[str, str]:
 
 
 def check(params: Any) -> None:
-    """Raises: ValueError naming the first variant that is not made of `base`, over however many others, or learns from
-    one that it is not made of."""
+    """Raises: ValueError naming the first variant that is not made of `base`, over however many others, is made of one
+    with single weights pruned, or learns from one that it is not made of."""
     of = made_of(params)
     for name, parent in of.items():
         if parent != ROOT and parent not in of:
@@ -33,6 +33,10 @@ def check(params: Any) -> None:
             if chain[-1] in chain[:-1]:
                 told = " of ".join(chain)
                 raise ValueError(f"variants are made of each other: {told}; one of them must be of `{ROOT}`")
+    sparse = [name for name, each in _sections(params).items() if getattr(each, "pattern", "channels") != "channels"]
+    for name, parent in of.items():
+        if parent in sparse:
+            raise ValueError(f"{name}.of: {parent} has weights that are zero, which {name} would train away")
     for name, teacher in taught_by(params).items():
         if teacher not in (known := ancestry(params, name)[:-1]):
             raise ValueError(f"{name}.teacher: found {teacher}, expected what it is made of: {' or '.join(known)}")

@@ -22,8 +22,9 @@ class Taught(Section):
     soft_weight: Probability
     """Weight of the other's outputs as targets against the labels."""
     quantization_aware: bool = False
-    """Whether it learns with weights and activations rounded as int8 rounds them, which costs about half of the speed
-    of training; for models that lose by int8."""
+    """Whether its convolutions and linear layers learn with weights and activations rounded to 8 bits, a scale for each
+    channel and for the activations of a batch; for models that lose by int8. Tables of words and recurrent layers are
+    left in float."""
 
 
 Pattern = Annotated[str, Field(pattern=r"^(channels|weights|[1-9][0-9]?:[1-9][0-9]?)$")]
@@ -64,8 +65,8 @@ class Prune(Taught):
 
 class Distill(Taught):
     initial: Literal["teacher", "weights"]
-    """`teacher`: layers that the student shares with its teacher begin with its weights; `weights`: the student begins
-    as the base once did, by `model.weights`."""
+    """`teacher`: layers that the student shares with the variant that it is made of begin with its weights; `weights`:
+    the student begins as the base once did, by `model.weights`."""
 
 
 class Quantize(Section):

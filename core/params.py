@@ -314,6 +314,10 @@ class TaskParams(Section):
         chains.check(self)
         smaller = {**(getattr(self, "prune", None) or {}), **(getattr(self, "distill", None) or {})}
         knobs.check(self.search or {}, smaller, getattr(self, knobs.QUANTIZE, None))
+        aware = [name for name, each in smaller.items() if getattr(each, "quantization_aware", False)]
+        if aware and getattr(getattr(self, "quantize", None), "weight_bits", 8) != 8:
+            told = "learns to be rounded to 8 bits, and quantize.weight_bits is 7"
+            raise ValueError(f"{aware[0]}.quantization_aware {told}")
         if set(self.precisions) - {"fp32"} and getattr(self, "quantize", None) is None:
             raise ValueError(f"precisions: found {self.precisions}, expected ['fp32']: there is no section `quantize`")
         return self

@@ -70,7 +70,29 @@ def allocated(
     for _ in range(STEPS):
         middle = (low + high) / 2
         low, high = (low, middle) if saved(_choice(found, middle)) >= aim else (middle, high)
-    return _choice(found, high)
+    return _lowered(_choice(found, high), found, saved, aim)
+
+
+def _lowered(
+    shares: Mapping[str, float],
+    found: Mapping[str, Sequence[Tried]],
+    saved: Callable[[Mapping[str, float]], float],
+    aim: float,
+) -> dict[str, float]:
+    """Without what is not needed for `aim`: layers whose loss did not rise are pruned as much as may be, whatever it is
+    that is to be saved. What spares most goes back first."""
+    left = dict(shares)
+    while True:
+        smaller = [
+            left | {layer: lower[-1]}
+            for layer, share in left.items()
+            if (lower := [tried.share for tried in found[layer] if tried.share < share])
+        ]
+        enough = [(saved(each), index) for index, each in enumerate(smaller)]
+        fitting = [pair for pair in enough if pair[0] >= aim]
+        if not fitting:
+            return {layer: share for layer, share in left.items() if share}
+        left = smaller[min(fitting)[1]]
 
 
 def _choice(found: Mapping[str, Sequence[Tried]], weight: float) -> dict[str, float]:

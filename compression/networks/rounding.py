@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from compression.networks.distillation import REGRESSORS
+
 WEIGHTS = 127
 """Steps of a weight to either side of zero."""
 ACTIVATIONS = 255
@@ -42,8 +44,15 @@ def rounded(x: Tensor) -> Tensor:
 
 
 def begin(model: nn.Module) -> int:
-    """Round what convolutions and linear layers read and multiply with, in place, from now on; returns how many."""
-    layers = [layer for layer in model.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
+    """Round what convolutions and linear layers read and multiply with, in place, from now on; returns how many.
+
+    Not what training alone has (`distillation.attach`), nor tables of words and recurrent layers, which stay in float.
+    """
+    layers = [
+        layer
+        for name, layer in model.named_modules()
+        if isinstance(layer, nn.Conv2d | nn.Linear) and not name.startswith(f"{REGRESSORS}.")
+    ]
     for layer in layers:
         parametrize.register_parametrization(layer, "weight", Rounded())
         layer.register_forward_pre_hook(_inputs)

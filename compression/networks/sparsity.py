@@ -7,6 +7,8 @@ Runtime has. What is gained is measured by quality at a share that is removed, a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -32,7 +34,8 @@ class Mask(nn.Module):
 def prune(model: nn.Module, ratio: float, pattern: str, importance: Importance) -> tuple[int, int]:
     """Set weights of convolutions and linear layers to zero, in place, for as long as the model is trained.
 
-    ratio: share that goes, with `pattern` `weights` of all layers together; an `N:M` keeps N of each M that a channel
+    ratio: share that goes, with `pattern` `weights` of all these layers together, so not of tables of words and of
+    recurrent layers; an `N:M` keeps N of each M that a channel
     reads one after the other, and leaves a layer whose inputs are no multiple of M, as kernels do. importance: of each
     weight, see `pruning.importance_of`. Returns: how many weights are zero, of how many that might be.
     Raises: TrainingError where a pattern fits no layer.
@@ -40,8 +43,7 @@ def prune(model: nn.Module, ratio: float, pattern: str, importance: Importance) 
     layers = [layer for layer in model.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
     if pattern == "weights":
         scores = [importance_of(layer.weight, importance) for layer in layers]
-        bound = _weakest(torch.cat([score.flatten() for score in scores]), ratio)
-        kept = [score > bound for score in scores]
+        kept = _strongest(scores, ratio)
     else:
         count, group = map(int, pattern.split(":"))
         layers = [layer for layer in layers if layer.weight.shape[1] % group == 0]
@@ -55,9 +57,13 @@ def prune(model: nn.Module, ratio: float, pattern: str, importance: Importance) 
     return total - sum(int(mask.sum()) for mask in kept), total
 
 
-def _weakest(scores: Tensor, ratio: float) -> float:
-    """The largest score of the `ratio` that go."""
-    return float(scores.kthvalue(max(1, round(ratio * scores.numel()))).values)
+def _strongest(scores: Sequence[Tensor], ratio: float) -> list[Tensor]:
+    """All but the `ratio` that score least, of all together; of equals those go that come first."""
+    flat = torch.cat([score.flatten() for score in scores])
+    kept = torch.ones_like(flat, dtype=torch.bool)
+    kept[flat.argsort(stable=True)[: round(ratio * len(flat))]] = False
+    parts = kept.split([score.numel() for score in scores])
+    return [part.view_as(score) for part, score in zip(parts, scores, strict=True)]
 
 
 def _neighbours(score: Tensor, count: int, group: int) -> Tensor:

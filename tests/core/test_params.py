@@ -192,6 +192,22 @@ def test_a_pattern_fits_what_it_is_given(values: dict[str, Any], settings: dict[
     assert says in told
 
 
+def test_zeros_are_not_trained_away(values: dict[str, Any]) -> None:
+    prune = values["detection"]["prune"]
+    prune["pruned"] |= {"pattern": "weights"}
+    prune["again"] = {**prune["pruned"], "of": "pruned", "pattern": "channels"}
+    (told,) = problems(values)
+    assert "again.of: pruned has weights that are zero, which again would train away" in told
+
+
+def test_what_learns_rounded_to_8_bits_is_not_quantized_to_7(values: dict[str, Any]) -> None:
+    values["detection"]["prune"]["pruned"]["quantization_aware"] = True
+    params.check(values)
+    values["detection"]["quantize"]["weight_bits"] = 7
+    (told,) = problems(values)
+    assert "pruned.quantization_aware learns to be rounded to 8 bits, and quantize.weight_bits is 7" in told
+
+
 def test_passes_that_must_agree_need_dropout(values: dict[str, Any]) -> None:
     values["translation"]["model"] |= {"r_drop": 5.0, "dropout": 0.0}
     assert "r_drop: found 5.0 with dropout 0" in problems(values)[0]

@@ -26,24 +26,23 @@ def added(found: Found) -> Callable[[Mapping[str, float]], float]:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_no_other_choice_that_saves_as_much_loses_less(seed: int) -> None:
-    """Against all choices there are: what Lagrange finds is the best of those that save at least what it saves."""
+def test_it_loses_little_more_than_the_best_of_all_choices(seed: int) -> None:
     draw = random.Random(seed)
     found: Found = {}
     for layer in "abcde":
         size, feel = draw.uniform(1, 50), draw.uniform(0, 1)
-        found[layer] = [
-            NOTHING,
-            *(Tried(s, feel * s**2 + draw.uniform(-0.01, 0.01), size * s) for s in (0.2, 0.4, 0.6)),
-        ]
+        losses = {share: feel * share**2 + draw.uniform(-0.01, 0.01) for share in (0.2, 0.4, 0.6)}
+        found[layer] = [NOTHING, *(Tried(share, loss, size * share) for share, loss in losses.items())]
     aim = sum(several[2].saved for several in found.values())
-    loss, saved = total(found, allocation.allocated(found, added(found), aim))
-    assert saved >= aim
-    for choice in itertools.product(*found.values()):
-        other = {layer: tried.share for layer, tried in zip(found, choice, strict=True)}
-        if (there := total(found, other))[1] >= saved:
-            assert there[0] >= loss - 1e-9
-    assert loss <= total(found, dict.fromkeys(found, 0.4))[0] + 1e-9 or saved > aim
+    shares = allocation.allocated(found, added(found), aim)
+    loss, saved = total(found, shares)
+    choices = [dict(zip(found, (t.share for t in each), strict=True)) for each in itertools.product(*found.values())]
+    best = min(total(found, choice)[0] for choice in choices if total(found, choice)[1] >= aim)
+    assert saved >= aim and loss <= 1.3 * best + 0.02
+    assert loss <= total(found, dict.fromkeys(found, 0.4))[0]  # of the same share of each
+    for layer, share in shares.items():  # and nothing goes for nothing
+        lower = max(tried.share for tried in found[layer] if tried.share < share)
+        assert total(found, shares | {layer: lower})[1] < aim
 
 
 def test_a_layer_that_the_loss_feels_stays_whole() -> None:
@@ -59,6 +58,14 @@ def test_more_than_there_is_gives_all() -> None:
     assert allocation.allocated(found, added(found), 100.0) == {"one": 0.5}
 
 
+def test_layers_whose_loss_falls_are_not_pruned_beyond_the_aim() -> None:
+    """Noise of a few batches; with losses that count as none, each would lose as much as it may."""
+    found = {layer: [NOTHING, *(Tried(share, -0.001, 100 * share) for share in (0.2, 0.4, 0.6))] for layer in "abcd"}
+    found["e"] = [NOTHING, Tried(0.2, 1.0, 20.0)]
+    shares = allocation.allocated(found, added(found), 60.0)
+    assert total(found, shares)[1] == pytest.approx(60.0) and "e" not in shares
+
+
 def test_what_is_saved_together_is_asked_of_the_network() -> None:
     """Two layers that follow each other save less together than one by one."""
     found = {
@@ -70,8 +77,8 @@ def test_what_is_saved_together_is_asked_of_the_network() -> None:
         return 100 * (1 - (1 - shares.get("one", 0)) * (1 - shares.get("two", 0)))
 
     assert saved({"one": 0.25, "two": 0.25}) < 50
-    shares = allocation.allocated(found, saved, 50.0)
-    assert saved(shares) >= 50 and shares == {"one": 0.5, "two": 0.25}
+    assert allocation.allocated(found, saved, 45.0) == {"one": 0.5}
+    assert allocation.allocated(found, saved, 55.0) == {"one": 0.5, "two": 0.25}
 
 
 def test_each_layer_is_tried_alone_and_what_it_cannot_lose_is_left_out() -> None:

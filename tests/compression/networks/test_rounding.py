@@ -14,7 +14,7 @@ from onnxruntime.quantization.quant_utils import quantize_data
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from compression.networks import parametrized, rounding
+from compression.networks import distillation, parametrized, rounding
 from core.onnx_session import session
 
 
@@ -65,6 +65,14 @@ def test_gradients_pass_as_if_nothing_were_rounded() -> None:
     torch.testing.assert_close(mine, x.grad, atol=0.02, rtol=0)
     assert plain[0].weight.grad is not None
     torch.testing.assert_close(taken, plain[0].weight.grad, atol=0.2, rtol=0.02)
+
+
+def test_what_training_alone_has_is_not_rounded() -> None:
+    student = nn.Sequential(nn.Conv2d(3, 4, 1))
+    distillation.attach(student, [4], [6])
+    assert rounding.begin(student) == 1
+    (regressor,) = student.get_submodule(distillation.REGRESSORS).maps
+    assert not hasattr(regressor, "parametrizations")
 
 
 def test_what_ships_was_never_rounded() -> None:

@@ -62,6 +62,15 @@ def test_gradients_may_tell_which() -> None:
     assert (shipped(model)["3.weight"][0] != 0).all()
 
 
+def test_of_equals_no_more_go_than_are_asked() -> None:
+    """Units that are dead have no gradient: all of their scores are zero."""
+    model = network()
+    for parameter in model.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    zeros, total = sparsity.prune(model, 0.1, "weights", "taylor")
+    assert zeros == round(0.1 * total) == sum(int((shipped(model)[f"{i}.weight"] == 0).sum()) for i in (0, 3, 4))
+
+
 def test_zeros_stay_while_the_others_learn() -> None:
     """With momentum and decay, which would move a weight that is merely set to zero."""
     model = network()
