@@ -29,8 +29,8 @@ from core.files import write_json
 from pipelines import summary
 
 FILE = paths.STATE / "unchanged.json"
-OWN = ("dvc.yaml", "dvc.lock", "params.yaml", "matrix.yaml", ".dvcignore", ".dvc/config", ".dvc/config.local")
-"""Files that say what is to be done."""
+OWN = ("dvc.yaml", "dvc.lock", "params.yaml", "matrix.yaml", ".dvc/config", ".dvc/config.local")
+"""Files that say what is to be done; what is to be left out, `.dvcignore` in any folder on the way."""
 TICK_NS = 100_000_000
 """Nanoseconds within which a file system may give two changes one time: a few milliseconds, with room."""
 
@@ -41,7 +41,8 @@ def seen(roots: Iterable[str]) -> tuple[str, int]:
     roots: `~` and variables of the environment in them are filled in. Raises: OSError for what cannot be looked at.
     """
     total, newest = hashlib.sha256(), 0
-    for root in sorted({*roots, *OWN}):
+    ignoring = {str(above / ".dvcignore") for root in roots for above in Path(root).parents}
+    for root in sorted({*roots, *OWN, *ignoring}):
         for path, facts in _below(Path(os.path.expandvars(root)).expanduser(), frozenset()):
             newest = max(newest, *facts[-2:]) if len(facts) > 1 else newest
             total.update(json.dumps([str(path), facts]).encode())

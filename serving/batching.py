@@ -13,7 +13,6 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Hashable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,6 +42,14 @@ class Entry:
     deadline: float
     future: asyncio.Future[Any]
     queued: float = field(default_factory=time.monotonic)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of an item."""
+
+    result: Any = None
+    error: Exception | None = None
 
 
 @dataclass(frozen=True)
@@ -158,11 +165,15 @@ class Batcher:
 
     async def close(self) -> None:
         """Compute what waits, then end. Nothing may be submitted afterwards."""
-        while self._waiting or self._computing:
+        while not self._idle():
             await asyncio.sleep(0.01)
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+
+    def _idle(self) -> bool:
+        with self._changed:  # between the two a batch is in neither
+            return not self._waiting and not self._computing
 
     def _work(self) -> None:
         """A thread: takes a batch, computes it, tells the event loop, and goes on without waiting for it."""
@@ -170,8 +181,11 @@ class Batcher:
             began = time.monotonic()
             outcomes = self._outcomes(batch)
             done = Done(len(batch), time.monotonic() - began, [began - entry.queued for entry in batch])
-            with suppress(RuntimeError):  # the loop has ended meanwhile
+            try:
                 self._loop.call_soon_threadsafe(self._deliver, batch, outcomes, done)
+            except RuntimeError:  # the loop has ended meanwhile
+                return
+            del batch, outcomes, done  # a thread that waits for more keeps no inputs
 
     def _next(self) -> list[Entry]:
         """The next batch, as soon as there is one; empty at the end. One thread looks at a time, and the others are
@@ -203,28 +217,32 @@ class Batcher:
         taken = self._waiting.take(self._max_batch, fits)
         return [entry for entry in taken if not entry.future.done() and entry.deadline >= now]
 
-    def _outcomes(self, batch: Sequence[Entry]) -> list[Any]:
-        """Of each entry what `run` gives, or the exception that it raises for it alone."""
+    def _outcomes(self, batch: Sequence[Entry]) -> list[Outcome]:
+        """Of each entry what `run` gives, or the exception that it raises for it alone, whatever it is: a thread that
+        ended by it would leave all that waits without an answer."""
         try:
             results = self._run([entry.item for entry in batch], batch[0].options)
             if len(results) != len(batch):
                 raise RuntimeError(f"{len(results)} results for {len(batch)} items")
-        except Exception as error:  # whatever it is, it belongs to the requests of this batch
-            # One item must not spoil the others' answers.
-            return [error] if len(batch) == 1 else [self._outcomes([entry])[0] for entry in batch]
-        return list(results)
+        except BaseException as error:  # it belongs to the requests of this batch
+            if len(batch) > 1:  # one item must not spoil the others' answers
+                return [self._outcomes([entry])[0] for entry in batch]
+            if isinstance(error, Exception) and not isinstance(error, StopIteration):  # which no future takes
+                return [Outcome(error=error)]
+            return [Outcome(error=RuntimeError(f"{type(error).__name__}: {error}"))]
+        return [Outcome(result) for result in results]
 
-    def _deliver(self, batch: Sequence[Entry], outcomes: Sequence[Any], done: Done) -> None:
+    def _deliver(self, batch: Sequence[Entry], outcomes: Sequence[Outcome], done: Done) -> None:
         """In the event loop: what a thread has computed."""
         with self._changed:
             self._computing -= 1
         for entry, outcome in zip(batch, outcomes, strict=True):
             if entry.future.done():
                 continue
-            if isinstance(outcome, Exception):
-                entry.future.set_exception(outcome)
+            if outcome.error is not None:
+                entry.future.set_exception(outcome.error)
             else:
-                entry.future.set_result(outcome)
+                entry.future.set_result(outcome.result)
         cost = sum(entry.cost for entry in batch) or 1.0
         self._unit_s += (done.seconds / cost - self._unit_s) * (SMOOTHING if self._unit_s else 1)
         self._observe(done)

@@ -25,7 +25,7 @@ def distill(ctx: stage.Context) -> None:
     if settings.initial == "teacher":
         copied = inheritance.inherit(student, base.network)
         statistics.reestimate(student, loaders.train, hard)
-        print(f"{ctx.name}: {copied:,} of the student's {counts['parameters']:,} parameters begin as the teacher's")
+        print(f"{ctx.name}: {copied:,} of {counts['parameters']:,} parameters begin as those of {settings.of}")
     if hasattr(role, "regress"):
         role.regress(student, teacher)
     loss = compress.taught(role, teacher, settings, ctx.params)

@@ -18,6 +18,8 @@ Hint = Literal["attention", "fitnets", "relations"]
 """What of the teacher's maps is imitated: where it looks, the maps themselves, or how inputs stand to each other."""
 ANGLES = 64
 """Inputs of a batch between which angles are taken: these are as many as its cube."""
+NEAR = 1e-2
+"""Share of the usual distance below which two inputs have no direction."""
 REGRESSORS = "hint_regressors"
 """Name of the student's part that only training has."""
 
@@ -100,8 +102,10 @@ def _distances(x: Tensor) -> Tensor:
 
 def _angles(x: Tensor) -> Tensor:
     """(B, C) -> (A, A, A) of the first A inputs: the cosine at input j between the ways to i and k."""
-    x = x[:ANGLES]
-    ways = F.normalize(x[:, None] - x[None], dim=-1)  # [j, i]
+    ways = x[:ANGLES, None] - x[None, :ANGLES]  # [j, i]
+    lengths = ways.square().sum(-1, keepdim=True)
+    apart = lengths > NEAR**2 * lengths.mean()  # no angle is told of inputs that are as good as equal
+    ways = torch.where(apart, ways, torch.zeros_like(ways)) * lengths.where(apart, torch.ones_like(lengths)).rsqrt()
     return torch.einsum("jic,jkc->jik", ways, ways)
 
 

@@ -49,16 +49,18 @@ class Slots:
         """A share for stage `name`, None while there is no room.
 
         rivals: stages that could start now, this one included: free cores are divided among them. With none free such a
-        stage still gets a thread, unless it would run on cores that another one has asked for. What needs more than the
-        machine has runs alone.
+        stage still gets a thread, unless it would run on cores that another one has asked for. What asks for cores does
+        not wait for stages that only had what was free, which would hold up the longest path: for as long as these run
+        they share. What needs more than the machine has runs alone.
         """
         if len(self.taken) >= self.jobs or any(share.exclusive for share in self.taken.values()):
             return None
         free = self.cores - sum(share.threads for share in self.taken.values())
-        exclusive = room.cores == "all" or (isinstance(room.cores, int) and room.cores >= self.cores)
+        unasked = self.cores - sum(share.threads for share in self.taken.values() if share.asked)
+        exclusive = room.cores == "all" or (isinstance(room.cores, int) and room.cores > self.cores)
         if self.taken and (
             exclusive
-            or (isinstance(room.cores, int) and room.cores > free)
+            or (isinstance(room.cores, int) and room.cores > unasked)
             or (free < 1 and any(share.asked for share in self.taken.values()))
             or room.memory + sum(share.memory for share in self.taken.values()) > self.memory
         ):

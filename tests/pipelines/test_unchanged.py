@@ -82,6 +82,8 @@ CHANGES: dict[str, Callable[[], object]] = {
     "params": lambda: rewrite("params.yaml", "seed: 8"),
     "the lock": lambda: rewrite("dvc.lock", LOCK.replace("toy", "tox")),
     "DVC's configuration": lambda: (Path(".dvc").mkdir(), Path(".dvc/config").write_text("")),
+    "what is ignored": lambda: Path(".dvcignore").write_text("*.py"),
+    "what is ignored further down": lambda: Path("models/.dvcignore").write_text("*.bin"),
     "raw data elsewhere": lambda: rewrite("elsewhere/raw/x.jpg", "xxy"),
     "a variable that leads to other raw data": lambda: os.environ.__setitem__("RAW", str(Path("other").resolve())),
 }

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
+import weakref
 from collections.abc import Callable, Sequence
+from typing import Any
 
+import pytest
 from batched import Model, busy, deadline, run, submitted, until
 
 from serving.batching import Batcher
@@ -163,3 +166,44 @@ def test_items_of_one_request_go_together_though_an_instance_is_free() -> None:
             await batcher.submit(range(first, first + 8), None, deadline())
 
     assert all(len(items) == 8 for items in run(scenario).lists)
+
+
+class Panic(BaseException):
+    """As a library written in another language may raise."""
+
+
+@pytest.mark.parametrize("error", [Panic("of a library"), SystemExit(3), StopIteration(), ValueError("one")], ids=repr)
+def test_whatever_an_item_raises_the_others_are_answered_and_the_instance_goes_on(error: BaseException) -> None:
+    def compute(items: Sequence[Any], options: object) -> list[Any]:
+        for item in items:
+            if isinstance(item, BaseException):
+                raise item
+        return list(items)
+
+    async def scenario() -> None:
+        batcher = Batcher(compute, max_batch=4)
+        found = await asyncio.gather(
+            *(batcher.submit([item], None, deadline()) for item in (1, error, 2)), return_exceptions=True
+        )
+        assert (found[0], found[2]) == ([1], [2])
+        assert isinstance(found[1], Exception) and str(error) in str(found[1])
+        assert await batcher.submit([3], None, deadline()) == [3]
+        await batcher.close()
+
+    asyncio.run(scenario())
+
+
+def test_an_idle_instance_keeps_no_inputs() -> None:
+    class Picture:
+        pass
+
+    async def scenario() -> None:
+        batcher = Batcher(lambda items, options: [None for _ in items], max_batch=4)
+        picture = Picture()
+        gone = weakref.ref(picture)
+        await batcher.submit([picture], None, deadline())
+        del picture
+        await until(lambda: gone() is None)
+        await batcher.close()
+
+    asyncio.run(asyncio.wait_for(scenario(), 10))

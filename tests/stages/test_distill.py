@@ -90,7 +90,7 @@ def distilled(
     base = compress.Base(role, checkpoint_of, teacher, teacher, toy.loaders(), toy.WATCHED)
     monkeypatch.setattr(compress, "begin", lambda ctx, settings: base)  # a toy has no folders of data and models
     monkeypatch.setattr(compress, "relabelled", lambda ctx, teacher, loaders, settings: loaders)
-    settings = SimpleNamespace(train=toy.train(**train), initial=initial, quantization_aware=aware)
+    settings = SimpleNamespace(train=toy.train(**train), initial=initial, quantization_aware=aware, of="base")
     ctx: Any = SimpleNamespace(
         name="distill@toy-student", variant="student", run=Run(), out=Path("out"),
         params=SimpleNamespace(distill={"student": settings}),

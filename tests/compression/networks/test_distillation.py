@@ -76,6 +76,11 @@ def test_relations_do_not_see_scale_or_rotation() -> None:
     turned = torch.linalg.qr(torch.randn(4, 4)).Q
     y = 3 * torch.einsum("bchw,cd->bdhw", x, turned) + 1
     assert distillation.relations([x], [y]).item() == pytest.approx(0, abs=1e-5)
+    near = torch.randn(6, 4, 1, 1)
+    near[1] = near[0] + 1e-6 * torch.randn(4, 1, 1)  # one picture at two places of a batch
+    near.requires_grad_()
+    distillation.relations([near], [y]).backward()
+    assert near.grad is not None and near.grad.abs().max() < 10
     same = torch.ones(6, 4, 1, 1, requires_grad=True)  # a student that says the same of every input
     loss = distillation.relations([same], [y])
     loss.backward()

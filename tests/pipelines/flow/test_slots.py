@@ -44,12 +44,11 @@ def test_what_learns_has_its_threads_and_others_what_is_left() -> None:
     """docs/faults.md 153: never fewer because another one runs, and nobody computes on its cores meanwhile."""
     learns = Room(cores=2)
     two = Slots(jobs=2, cores=2, memory=GB)
-    assert two.take("a", Room(), 2) is not None
-    assert two.take("train", learns, 1) is None
+    assert two.take("a", Room(), 1) is not None  # has both, but asked for none
+    learner = two.take("train", learns, 1)
+    assert learner is not None and learner.threads == 2
     two.give_back("a")
-    alone = two.take("train", learns, 2)
-    assert alone is not None and alone.threads == 2
-    assert two.take("b", Room(), 1) is None
+    assert two.take("b", Room(), 1) is None and two.take("prune", learns, 1) is None
     three = Slots(jobs=3, cores=3, memory=GB)
     taken = [three.take(name, room, 3) for name, room in (("train", learns), ("a", Room()), ("b", Room()))]
     assert [share and share.threads for share in taken] == [2, 1, None]
