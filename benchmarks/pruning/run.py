@@ -81,6 +81,7 @@ def read(task: str, folder: Path) -> Path:
         **{key: comparison[key] for key in keys},
         "rows": rows,
     }
+    MEASURED.mkdir(exist_ok=True)
     path = MEASURED / f"{task}.json"
     path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     return path
