@@ -161,7 +161,8 @@ def comparison() -> dict[str, Any]:
     row = {
         "variant": "base", "precision": "fp32", "quality": 0.5, "interval": [0.4, 0.6], "test": 0.5,
         "test_interval": [0.4, 0.6], "latency_ms": 2.0, "p99_ms": 3.0, "per_second": 9.0, "size_mb": 1.0,
-        "memory_mb": 9.0, "parameters": 1, "macs": 1, "zeros": 0.5, "front": True, "misses": [EVIL[0]], "verdict": EVIL[0],
+        "memory_mb": 9.0, "parameters": 1, "macs": 1, "zeros": 0.5, "front": True, "misses": [EVIL[0]],
+        "verdict": EVIL[0],
         **{key: {"value": 1.0, "low": 1.0, "high": 1.0} for key in ("speed", "speed_8", "speed_all_cores")},
         "all_cores_ms": 1.0, "operators": {EVIL[0]: {"ms": 1.0, "macs": 0, "bytes": 0}},
         "loss": {"value": 0.0, "bound": 0.0},
