@@ -17,7 +17,7 @@ import torch
 import translation_tiny
 from torch import nn
 
-from compression.networks import parametrized, rounding, sparsity
+from compression.networks import allocation, parametrized, rounding, sparsity
 from core import task
 from training import allocate, results
 from training.compress import Base, labelled
@@ -81,7 +81,11 @@ def test_a_step_and_what_ships(begun: tuple[Any, Base], way: str, bf16: bool) ->
         assert (zeros > 0) == (pattern != "rounded")
 
 
-def test_measured_shares_prune_every_task_as_far_as_uniform_ones(begun: tuple[Any, Base]) -> None:
+def test_measured_shares_prune_every_task_as_far_as_uniform_ones(
+    begun: tuple[Any, Base], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(allocation, "LEVELS", (1.0, 1.5))
+    monkeypatch.setattr(allocation, "STEPS", 8)
     made, base = begun
     (settings, *_) = made.prune.values()
     settings = settings.model_copy(update={"ratio": 0.5, "allocation": "measured"})
