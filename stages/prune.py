@@ -34,6 +34,7 @@ def prune(ctx: stage.Context) -> None:
         f"{before['macs'] / 1e6:,.1f} million multiply-adds an input before, {after['macs'] / 1e6:,.1f} after"
     )
     loss = compress.taught(role, base.teacher, settings, ctx.params) if settings.soft_weight else hard
+    loaders = compress.relabelled(ctx, base.teacher, loaders, settings)
     saved, fitted = compress.learn(ctx, base, model, arch, loaders, loss, settings)
     results.write(ctx, saved, fitted, after if zeros is None else after | {"zeros": zeros})
 

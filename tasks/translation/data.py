@@ -14,18 +14,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from core.errors import DataError
 from core.task import Loaders
 from modalities.text.inputs import languages, tokenizer
-from modalities.text.inputs.tokenizer import BOS, EOS, PAD, Tokenizer
-from tasks.translation.model.decode import greedy
+from modalities.text.inputs.tokenizer import BOS, EOS, Tokenizer
+from tasks.translation.model import sequences
+from tasks.translation.model.sequences import pad
 
 Pair = tuple[list[int], list[int]]
-TOGETHER = 128
-"""Sentences that a teacher translates side by side."""
 SLACK = 1.05
 """Room for sentences that BPE-dropout makes longer, when the number of batches is set."""
 
@@ -65,27 +63,15 @@ def loaders(clean: Path, augmented: Path, params: Any, seed: int, assets: dict[s
 
 
 def relabelled(loaders: Loaders, teacher: Any, settings: Any, params: Any, seed: int) -> Loaders:
-    """Sequence-level knowledge distillation (Kim and Rush 2016, https://arxiv.org/abs/1606.07947, section 3.2): what
-    the teacher says is more alike from sentence to sentence than what people wrote. See `core.task.Data`.
-
-    Decoding is greedy, sentences of like length side by side.
-    """
+    """Batches whose targets are what the teacher says, as `settings.sequences` asks (`model.sequences`). See
+    `core.task.Data`."""
     sampler = loaders.train.sampler
-    if not settings.sequences or not isinstance(sampler, Batches):
+    if settings.sequences is None or not isinstance(sampler, Batches):
         return loaders
-    coder, table, most = sampler.coder, sampler.table, teacher.arch["max_tokens"]
-    device = next(teacher.parameters()).device
-    texts = sorted(set(table["source"]), key=lambda text: (len(text), text))
-    said: dict[str, str] = {}
-    for first in range(0, len(texts), TOGETHER):
-        several = texts[first : first + TOGETHER]
-        source = pad([[*ids[: most - 1], EOS] for ids in coder.encode(several)]).to(device)
-        limit = min(most, 2 * source.shape[1] + 20)
-        found = greedy(teacher, source, limit)
-        ended = [i for i, ids in enumerate(found) if len(ids) < limit]  # not where it says the same again and again
-        said |= zip([several[i] for i in ended], coder.decode([found[i] for i in ended]), strict=True)
-    print(f"the teacher has translated {len(said):,} of {len(texts):,} sentences for its student")
-    taught = table.assign(target=table["source"].map(said).fillna(table["target"]))
+    coder, table = sampler.coder, sampler.table
+    pairs = list(zip(table["source"], table["target"], strict=True))
+    pair = languages.parse(loaders.assets[languages.ASSET])
+    taught = table.assign(target=sequences.taught(teacher, coder, pairs, settings.sequences, pair))
     train = Batches(coder, taught[fitting(coder, taught, params)], params, seed)
     workers = params.train.workers
     return replace(loaders, train=DataLoader(Padded(), sampler=train, batch_size=None, num_workers=workers))
@@ -183,11 +169,3 @@ class Padded(Dataset[dict[str, Any]]):
         if len(batch[0]) > 2:
             tensors["positions"] = [item[2] for item in batch]
         return tensors
-
-
-def pad(rows: list[list[int]]) -> torch.Tensor:
-    """int64 [len(rows), longest row], filled with PAD at the end."""
-    result = torch.full((len(rows), max(map(len, rows))), PAD, dtype=torch.long)
-    for row, ids in zip(result, rows, strict=True):
-        row[: len(ids)] = torch.tensor(ids)
-    return result

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from core import compression
 from core.params import (
@@ -102,18 +102,30 @@ Dropout = Annotated[float | None, Field(ge=0, lt=1)]
 """null: as the network that it is made of. A smaller one learns rather too little than too much, and wants less."""
 
 
+def _no_longer_a_switch(value: object) -> object:
+    if isinstance(value, bool):
+        meant = "greedy, as it was until now, beam or interpolated" if value else "null"
+        raise ValueError(f"found {str(value).lower()}, expected {meant}")
+    return value
+
+
+Sequences = Annotated[Literal["greedy", "beam", "interpolated"] | None, BeforeValidator(_no_longer_a_switch)]
+"""What is learnt in place of the data's translations: what the teacher says to each sentence, by greedy decoding or by
+beam search; `interpolated`: that one of its beam which is closest to the data's. null: the data's."""
+
+
 class Prune(compression.Prune):
     """`ratio` is of feed-forward units and heads."""
 
     importance: Literal["magnitude", "taylor"]
     """There is no BatchNorm."""
+    sequences: Sequences = None
     dropout: Dropout = None
     train: Train
 
 
 class Distill(compression.Distill):
-    sequences: bool
-    """Whether it learns from what its teacher says to each sentence, in place of the data's translation."""
+    sequences: Sequences
     dropout: Dropout = None
     embedding: Positive | None
     """As in `model`."""

@@ -192,6 +192,25 @@ def test_a_pattern_fits_what_it_is_given(values: dict[str, Any], settings: dict[
     assert says in told
 
 
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        (True, "found true, expected greedy, as it was until now, beam or interpolated"),
+        (False, "found false, expected null"),
+        ("best", "found 'best', expected 'greedy', 'beam' or 'interpolated'"),
+    ],
+)
+@pytest.mark.parametrize("section", ["distill", "prune"])
+def test_what_a_translator_learns_is_no_switch(values: dict[str, Any], section: str, value: Any, says: str) -> None:
+    (settings,) = values["translation"][section].values()
+    for how in (None, "greedy", "beam", "interpolated"):
+        settings["sequences"] = how
+        params.check(values)
+    settings["sequences"] = value
+    (told,) = problems(values)
+    assert f"sequences: {says}" in told
+
+
 def test_zeros_are_not_trained_away(values: dict[str, Any]) -> None:
     prune = values["detection"]["prune"]
     prune["pruned"] |= {"pattern": "weights"}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "training"))
 import toy
@@ -18,6 +21,7 @@ from compression.networks import pruning
 from core import checkpoint, compression
 from core.checkpoint import Checkpoint
 from core.files import read_json
+from core.task import Loaders
 from stages import prune
 from training import allocate, compress, hardware
 
@@ -99,8 +103,13 @@ def base(network: nn.Module) -> compress.Base:
     return compress.Base(Role(), saved, network, trained(), toy.loaders(), toy.WATCHED)
 
 
-def pruned(folder: Path, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> Checkpoint:
-    """What the stage leaves in `out`."""
+def pruned(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    relabelled: Callable[[nn.Module, Loaders], Loaders] = lambda teacher, loaders: loaders,
+    **changes: Any,
+) -> Checkpoint:
+    """What the stage leaves in `out`. relabelled: what a teacher makes of the loaders."""
     monkeypatch.chdir(folder)
     Path("dvc.yaml").write_text(DVC_YAML)
     Path("params.yaml").write_text("seed: 3\n")
@@ -109,6 +118,7 @@ def pruned(folder: Path, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> Che
     hardware.prepare(1, 3)
     made = base(trained())
     monkeypatch.setattr(compress, "begin", lambda ctx, settings: made)  # a toy has no folders of data and models
+    monkeypatch.setattr(compress, "relabelled", lambda ctx, teacher, loaders, settings: relabelled(teacher, loaders))
     ctx: Any = SimpleNamespace(
         name="prune@toy-small", variant="small", run=Run(), out=Path("out"),
         params=SimpleNamespace(prune={"small": settings(**changes)}),
@@ -144,6 +154,23 @@ def test_measuring_changes_neither_the_network_nor_its_gradients(importance: str
     allocate.shares(base(network), settings(allocation="measured", importance=importance), compress_loss)
     for parameter, (value, gradient) in zip(network.parameters(), before, strict=True):
         assert torch.equal(parameter, value) and torch.equal(parameter.grad, gradient)
+
+
+def test_what_is_left_learns_what_its_teacher_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    learnt = []
+
+    def says(teacher: nn.Module, loaders: Loaders) -> Loaders:
+        with torch.no_grad():
+            targets = [{**batch, "y": 100 + teacher(batch["x"])} for batch in loaders.train]
+        return replace(loaders, train=DataLoader(targets, batch_size=None))  # type: ignore[arg-type]
+
+    def loss(role: Role, network: nn.Module, batch: Any, params: Any) -> dict[str, Tensor]:
+        learnt.extend([batch["y"].mean().item()] if torch.is_grad_enabled() else [])
+        return toy.loss(network, batch)
+
+    monkeypatch.setattr(Role, "loss", loss)
+    pruned(tmp_path, monkeypatch, says, soft_weight=0.0)
+    assert len(learnt) == 8 and min(learnt) > 90
 
 
 @pytest.mark.parametrize(("pattern", "share"), [("weights", 0.5), ("2:4", 0.5)])

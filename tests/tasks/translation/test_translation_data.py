@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 import torch
 import translation_tiny as tiny
+from sacrebleu.metrics import BLEU
 
 from core.errors import DataError
+from core.task import Loaders
 from modalities.text.inputs.tokenizer import BOS, EOS, PAD, Tokenizer
 from tasks.translation import data
+from tasks.translation.model.beam import beam
 from tasks.translation.model.decode import greedy
 
 
@@ -70,34 +75,63 @@ def test_sentences_beyond_the_limit_leave_training(tmp_path: Path) -> None:
         data.loaders(folder, folder, tiny.settings(model={"max_tokens": 2}), 7, None)
 
 
-def test_targets_of_a_student_are_what_its_teacher_says(tmp_path: Path) -> None:
-    folder = tiny.dataset(tmp_path / "data")
-    params = tiny.settings()
-    teacher, _, loaders = tiny.trained(folder, params, epochs=4)
-    student = params.distill["distilled"].model_copy(update={"sequences": True})
-    said = data.relabelled(loaders, teacher.eval(), student, params, 7)
+@pytest.fixture(scope="module")
+def taught(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any, Loaders]:
+    """Data, a teacher that has learnt a little of it, and its loaders."""
+    folder = tiny.dataset(tmp_path_factory.mktemp("taught") / "data")
+    teacher, _, loaders = tiny.trained(folder, tiny.settings(), epochs=4)
+    return folder, teacher.eval(), loaders
+
+
+@pytest.mark.parametrize("how", ["greedy", "beam"])
+def test_targets_of_a_student_are_what_its_teacher_says(
+    how: str, taught: tuple[Path, Any, Loaders], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, teacher, loaders = taught
+    said = relabelled(loaders, teacher, how)
     assert said.val is loaders.val and said.assets is loaders.assets
+    assert re.search(rf"translated 60 of 60 sentences for its student \({how}\) in [\d.]+ s, ", capsys.readouterr().out)
     coder = Tokenizer(said.assets["tokenizer.model"])
     seen = 0
     for batch in said.train:
         sources, targets = (coder.decode(without_marks(batch[side])) for side in ("source", "target"))
         for source, target in zip(sources, targets, strict=True):
             alone = torch.tensor([[*coder.encode([source])[0], EOS]])
-            (ids,) = greedy(teacher, alone, 2 * alone.shape[1] + 20)
+            limit = 2 * alone.shape[1] + 20
+            ids = greedy(teacher, alone, limit)[0] if how == "greedy" else beam(teacher, alone, 5, 1.0, limit)[0][0]
             assert target == coder.decode([ids])[0]
             seen += 1
     assert seen == len(pd.read_parquet(folder / "train.parquet"))
-    off = student.model_copy(update={"sequences": False})
-    assert data.relabelled(loaders, teacher, off, params, 7) is loaders
+    assert relabelled(loaders, teacher, None) is loaders
 
 
-def test_what_a_teacher_does_not_end_is_no_target(tmp_path: Path) -> None:
-    """An untrained one says the same again and again, up to the limit."""
+def test_interpolated_targets_are_those_of_the_beam_that_are_closest_to_the_datas(
+    taught: tuple[Path, Any, Loaders],
+) -> None:
+    folder, teacher, loaders = taught
+    table = pd.read_parquet(folder / "train.parquet")
+    own = dict(zip(table["source"], table["target"], strict=True))
+    metric = BLEU(tokenize="none", effective_order=True)  # the data is tokenized
+    coder = Tokenizer(loaders.assets["tokenizer.model"])
+
+    def closeness(how: str) -> list[float]:
+        found = {}
+        for batch in relabelled(loaders, teacher, how).train:
+            sources, targets = (coder.decode(without_marks(batch[side])) for side in ("source", "target"))
+            found |= dict(zip(sources, targets, strict=True))
+        return [metric.sentence_score(found[source], [target]).score for source, target in own.items()]
+
+    pairs = list(zip(closeness("interpolated"), closeness("beam"), strict=True))
+    assert all(closer >= best for closer, best in pairs) and any(closer > best for closer, best in pairs)
+
+
+@pytest.mark.parametrize("how", ["greedy", "beam"])
+def test_what_a_teacher_does_not_end_is_no_target(how: str, tmp_path: Path) -> None:
+    """One that gives EOS no chance says the same again and again, up to the limit."""
     folder = tiny.dataset(tmp_path / "data")
-    params = tiny.settings()
-    teacher, _, loaders = tiny.trained(folder, params)
-    student = params.distill["distilled"].model_copy(update={"sequences": True})
-    said = data.relabelled(loaders, teacher.eval(), student, params, 7)
+    teacher, _, loaders = tiny.trained(folder, tiny.settings())
+    teacher.project = lambda hidden: type(teacher).project(teacher, hidden).index_fill(-1, torch.tensor(EOS), -1e4)
+    said = relabelled(loaders, teacher.eval(), how)
     batches, own = (
         sorted(tuple(row) for batch in each.train for row in without_marks(batch["target"])) for each in (said, loaders)
     )
@@ -111,6 +145,12 @@ def test_sampled_subwords_make_no_pair_too_long(tmp_path: Path) -> None:
     loaders = data.loaders(folder, folder, params, 7, None)
     longest = max(batch[side].shape[1] for batch in loaders.train for side in ("source", "target"))
     assert longest <= 12
+
+
+def relabelled(loaders: Loaders, teacher: Any, how: str | None) -> Loaders:
+    params = tiny.settings()
+    student = params.distill["distilled"].model_copy(update={"sequences": how})
+    return data.relabelled(loaders, teacher, student, params, 7)
 
 
 def without_marks(batch: torch.Tensor) -> list[list[int]]:

@@ -1,0 +1,80 @@
+"""A teacher's beam search in torch: by the rule of the search that ships, over a small random table."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from modalities.text.inputs.tokenizer import BOS, EOS
+from modalities.text.predict.search import Arrays, search
+from tasks.translation.model.beam import beam
+
+SENTENCES, LONG = 6, 200
+SHAPE = (SENTENCES, 9, 9)
+
+
+class Bigram:
+    """Logits [sentence, last subword, next subword], and by `sooner` more of an end at each step; the cache remembers
+    the whole history."""
+
+    def __init__(self, seed: int, sooner: float = 0.2) -> None:
+        self.sooner = sooner
+        self.logits = torch.tensor(np.random.default_rng(seed).normal(size=SHAPE).astype(np.float32) * 2)
+
+    def encode(self, source: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        return {"which": source[:, 0]}, {"history": source[:, :0]}
+
+    def decode(
+        self, tokens: Tensor, memory: dict[str, Tensor], cache: dict[str, Tensor]
+    ) -> tuple[Tensor, None, dict[str, Tensor]]:
+        history = torch.cat([cache["history"], tokens], 1)
+        assert (history[:, 0] == BOS).all() and not (history == EOS).any()
+        logits = self.logits[memory["which"], tokens[:, 0]].clone()
+        if history.shape[1] > 1:  # a cache that is mixed up shows
+            logits += 0.3 * self.logits[memory["which"], history[:, -2]]
+        logits[:, EOS] += self.sooner * history.shape[1]
+        return logits[:, None], None, {"history": history}
+
+    def project(self, hidden: Tensor) -> Tensor:
+        return hidden
+
+    def step(self, tokens: np.ndarray, memory: Arrays, cache: Arrays) -> tuple[np.ndarray, np.ndarray, Arrays]:
+        state = ({name: torch.tensor(x) for name, x in each.items()} for each in (memory, cache))
+        hidden, _, after = self.decode(torch.tensor(tokens), *state)
+        log_probs = torch.log_softmax(hidden[:, -1], -1).numpy()
+        return log_probs, np.zeros((len(tokens), 1)), {name: x.numpy() for name, x in after.items()}
+
+
+SOURCE = torch.arange(SENTENCES)[:, None]
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize(("width", "penalty"), [(1, 0.0), (2, 1.0), (4, 1.0), (5, 0.0)])
+def test_the_best_is_that_of_the_search_that_ships(seed: int, width: int, penalty: float) -> None:
+    model = Bigram(seed)
+    memory, cache = ({name: x.numpy() for name, x in state.items()} for state in model.encode(SOURCE))
+    wanted = [found.ids for found in search(model.step, memory, cache, width, penalty, LONG)]
+    found = beam(model, SOURCE, width, penalty, LONG)
+    assert [several[0] for several in found] == wanted
+    assert all(len(several) >= width for several in found)
+    assert all(len({tuple(ids) for ids in several}) == len(several) for several in found)
+
+
+def test_they_come_best_first() -> None:
+    model = Bigram(1)
+    for sentence, several in enumerate(beam(model, SOURCE, 4, 1.0, LONG)):
+        scores = []
+        for ids in several:
+            memory, cache = model.encode(SOURCE[[sentence]])
+            total = 0.0
+            for given, said in zip([BOS, *ids], [*ids, EOS], strict=True):
+                hidden, _, cache = model.decode(torch.tensor([[given]]), memory, cache)
+                total += float(torch.log_softmax(hidden[0, -1], -1)[said])
+            scores.append(total / (len(ids) + 1))
+        assert scores == sorted(scores, reverse=True)
+
+
+def test_what_comes_to_no_end_is_nothing() -> None:
+    assert beam(Bigram(0, sooner=-50.0), SOURCE, 3, 1.0, 12) == [[]] * SENTENCES
