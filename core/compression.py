@@ -40,6 +40,10 @@ class Prune(Taught):
     """`channels`, or what the task calls so: the network gets smaller and faster. `weights`: the weakest ones, wherever
     they are, become zero; `N:M`: all but N of M neighbours, which is 1 - N/M of each layer. Zeros are computed with as
     other numbers are by ONNX Runtime's kernels: nothing gets faster, and the file smaller once it is packed only."""
+    scaling: Literal["layer", "none"] | None = None
+    """Of `pattern: weights`, before weights of all layers are compared: `layer` counts each among those of its layer
+    that are no smaller, `none` takes it as it is, by which layers of small weights lose all. null: `layer` of
+    `magnitude`, `none` of `taylor`, which has the unit of the loss in all layers."""
     allocation: Literal["uniform", "measured"] = "uniform"
     """Of channels: the same share of each layer, or more of those whose loss the network feels least, measured one by
     one, and as many multiply-adds in all."""
@@ -49,6 +53,8 @@ class Prune(Taught):
 
     @model_validator(mode="after")
     def _fitting(self) -> Self:
+        if self.scaling and self.pattern != "weights":
+            raise ValueError(f"scaling: `{self.scaling}` is for `pattern: weights`; others compare within a layer")
         if self.pattern == "channels":
             return self
         if self.importance == "bn_scale":

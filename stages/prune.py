@@ -44,7 +44,9 @@ def _remove(
 ) -> tuple[dict[str, Any], int | None]:
     """Prune the network in place; the architecture of what is left, and how many weights are zero, not removed."""
     if settings.pattern != "channels":
-        zeros, total = sparsity.prune(base.network, settings.ratio, settings.pattern, settings.importance)
+        zeros, total = sparsity.prune(
+            base.network, settings.ratio, settings.pattern, settings.importance, settings.scaling
+        )
         print(f"{ctx.name}: {zeros:,} of {total:,} weights are zero from now on; no kernel here skips them")
         return base.checkpoint.arch, zeros
     if settings.allocation == "measured":

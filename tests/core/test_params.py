@@ -183,6 +183,7 @@ def test_a_teacher_may_be_any_of_those_that_a_variant_is_made_of(values: dict[st
         ({"pattern": "weights", "allocation": "measured"}, "allocation: `measured` is for `pattern: channels`"),
         ({"pattern": "2:4", "ratio": 0.3}, "pattern: found 2:4 with ratio 0.3, expected ratio 0.5"),
         ({"pattern": "4:2", "ratio": 0.5}, "pattern: found 4:2 with ratio 0.5, expected N smaller than M"),
+        ({"pattern": "2:4", "ratio": 0.5, "scaling": "none"}, "scaling: `none` is for `pattern: weights`"),
         ({"pattern": "rows"}, "pattern"),
     ],
 )

@@ -29,12 +29,38 @@ def test_the_weakest_of_all_layers_go_as_in_torch(ratio: float) -> None:
     wanted, mine = network(), network()
     layers = [(layer, "weight") for layer in wanted if isinstance(layer, nn.Conv2d)]
     reference.global_unstructured(layers, reference.L1Unstructured, amount=ratio)
-    zeros, total = sparsity.prune(mine, ratio, "weights", "magnitude")
+    zeros, total = sparsity.prune(mine, ratio, "weights", "magnitude", "none")
     assert zeros == round(ratio * total)
     found = shipped(mine)
     for place, layer in enumerate(wanted):
         if isinstance(layer, nn.Conv2d):
             assert torch.equal(found[f"{place}.weight"], layer.weight)
+
+
+def test_scores_of_a_layer_are_those_of_the_formula() -> None:
+    """Golden, by hand: of the squares 1, 9, 4 and 36 the sums of what is no smaller are 50, 45, 49 and 36."""
+    found = sparsity.relative(torch.tensor([[1.0, 9.0], [4.0, 36.0]]))
+    assert torch.allclose(found, torch.tensor([[1 / 50, 9 / 45], [4 / 49, 1.0]], dtype=torch.float64))
+    equals = sparsity.relative(torch.tensor([4.0, 4.0, 4.0]))
+    assert torch.allclose(equals, torch.tensor([1 / 3, 1 / 2, 1.0], dtype=torch.float64))
+    assert torch.equal(sparsity.relative(torch.zeros(3)), torch.zeros(3, dtype=torch.float64))
+
+
+def test_layers_of_small_weights_keep_theirs() -> None:
+    """The scale of a layer changes nothing; compared as they are, its weights would all go first."""
+    plain, small = network(), network()
+    with torch.no_grad():
+        small[3].weight.mul_(1e-3)  # type: ignore[operator, union-attr]
+    zeros = [sparsity.prune(model, 0.5, "weights", "magnitude") for model in (plain, small)]
+    assert zeros[0] == zeros[1]
+    for place in (0, 3, 4):
+        one, two = (shipped(model)[f"{place}.weight"] != 0 for model in (plain, small))
+        assert torch.equal(one, two) and one.any()
+    as_it_is = network()
+    with torch.no_grad():
+        as_it_is[3].weight.mul_(1e-3)  # type: ignore[operator, union-attr]
+    sparsity.prune(as_it_is, 0.75, "weights", "magnitude", "none")
+    assert not (shipped(as_it_is)["3.weight"] != 0).any()
 
 
 @pytest.mark.parametrize(("pattern", "count", "group"), [("2:4", 2, 4), ("1:4", 1, 4), ("4:8", 4, 8)])
