@@ -9,20 +9,24 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from compression.graphs import quantization, rescue, sensitivity
-from compression.graphs.calibration import CHUNK
+from compression.graphs import equalisation, quantization, rescue, sensitivity
+from compression.graphs.calibration import CHUNK, Feed
 from compression.graphs.layers import Layer
 from compression.graphs.rescue import Attempt
 from compression.graphs.sensitivity import Finding, Floats
 from core import better, onnx_session, paths, stage, task
 from core.brief import brief
+from core.errors import ModelError
 from core.files import write_json
 
 CHECKED, BATCH = 500, 8
@@ -48,6 +52,15 @@ def quantize(ctx: stage.Context) -> None:
 
 
 @dataclass(frozen=True)
+class Way:
+    """What an int8 model is made of."""
+
+    source: Path
+    """A model folder in fp32."""
+    params: Any
+
+
+@dataclass(frozen=True)
 class Job:
     """What is quantized, and by what it is judged."""
 
@@ -66,51 +79,72 @@ class Job:
         return quality(self.task, folder, self.dataset, self.params, self.seed, self.threads)
 
     def attempts(self) -> list[Attempt]:
-        """As params say, and what was tried because that lost too much."""
-        role, scoring = task.load(self.task, "quantize"), task.load(self.task, "score")
+        """As params say, and what was tried because that lost too much; an attempt is made by a `Way`."""
+        scoring = task.load(self.task, "score")
         before = self.look(self.source)
 
-        def make(how: str, params: Any, kept: tuple[Finding, ...]) -> Attempt:
+        def make(how: str, way: Way, kept: tuple[Finding, ...]) -> Attempt:
             folder = self._fresh()
-            notes = self._make(folder, params, rescue.floats(kept))
+            notes = self._make(folder, way, rescue.floats(kept))
             after = self.look(folder)
             figures = {f"{scoring.MAIN}_fp32": before, f"{scoring.MAIN}_{self.precision}": after}
             loss = better.loss(after, before, scoring.BETTER)
-            return Attempt(how, params, kept, folder, notes | figures, before, after, loss, megabytes(folder))
+            return Attempt(how, way, kept, folder, notes | figures, before, after, loss, megabytes(folder))
 
         aim = self.params.quantize.rescue if self.precision == "int8" else None
-        return rescue.attempts(make, self.params, aim, role.others(self.dataset, self.params), self.find)
+        return rescue.attempts(make, Way(self.source, self.params), aim, self._others(), self.find)
 
     def find(self, start: Attempt) -> list[Finding]:
         """Layers of an attempt, those first that lose most."""
-        role, params = task.load(self.task, "quantize"), self._few(start.params)
+        role, source, params = task.load(self.task, "quantize"), start.params.source, self._few(start.params.params)
         folder, ranges = self._fresh(), self._fresh()
 
         def alone(floats: Floats) -> Path:
-            role.quantize(self.source, folder, self.precision, self.dataset, params, self.seed, floats, ranges)
+            role.quantize(source, folder, self.precision, self.dataset, params, self.seed, floats, ranges)
             return folder
 
-        feeds = role.feeds(self.source, self.dataset, params, self.seed)
-        return sensitivity.ranked(self.source, start.folder, alone, feeds)
+        return sensitivity.ranked(source, start.folder, alone, self._feeds(source, start.params.params))
 
-    def why(self, layer: Layer) -> str:
-        """What makes 8 bits few for a layer."""
-        role, params = task.load(self.task, "quantize"), self._few(self.params)
-        feeds = role.feeds(self.source, self.dataset, params, self.seed)[layer.graph]
-        return sensitivity.why(self.source / layer.graph, layer, feeds)
+    def why(self, source: Path, layer: Layer) -> str:
+        """What makes 8 bits few for a layer of the fp32 model folder `source`."""
+        return sensitivity.why(source / layer.graph, layer, self._feeds(source, self.params)[layer.graph])
+
+    def _others(self) -> Iterator[tuple[str, Way]]:
+        """Other ways than that of params, in words; each is made when it is asked for."""
+        with suppress(ModelError):
+            equalised, places = self._equalised()
+            if places:
+                told = f"channels equalised in {places} {'place' if places == 1 else 'places'}"
+                yield told, Way(equalised, self.params)
+        for told, params in task.load(self.task, "quantize").others(self.dataset, self.params).items():
+            yield told, Way(self.source, params)
+
+    def _equalised(self) -> tuple[Path, int]:
+        """A model folder that says what the source says, with channels that reach alike far in so many places."""
+        folder = self._fresh()
+        shutil.copytree(self.source, folder, dirs_exist_ok=True)
+        fed = self._feeds(self.source, self.params)
+        found = [equalisation.equalise(self.source / name, folder / name, feeds) for name, feeds in fed.items()]
+        onnx_session.seal(folder)
+        return folder, sum(map(len, found))
+
+    def _feeds(self, source: Path, params: Any) -> dict[str, list[Feed]]:
+        role = task.load(self.task, "quantize")
+        feeds: dict[str, list[Feed]] = role.feeds(source, self.dataset, self._few(params), self.seed)
+        return feeds
 
     def _few(self, params: Any) -> Any:
         """Params with a chunk of calibration samples, which tell enough of single layers."""
         few = params.quantize.model_copy(update={"calibration": min(CHUNK, params.quantize.calibration)})
         return params.model_copy(update={"quantize": few})
 
-    def _make(self, folder: Path, params: Any, floats: Floats) -> dict[str, Any]:
+    def _make(self, folder: Path, way: Way, floats: Floats) -> dict[str, Any]:
         role, predict = task.load(self.task, "quantize"), task.load(self.task, "predict")
         notes: dict[str, Any] = role.quantize(
-            self.source, folder, self.precision, self.dataset, params, self.seed, floats
+            way.source, folder, self.precision, self.dataset, way.params, self.seed, floats
         )
         if hasattr(predict, "calibrate"):
-            notes |= predict.calibrate(folder, self.dataset, params)
+            notes |= predict.calibrate(folder, self.dataset, way.params)
         return notes
 
     def _fresh(self) -> Path:
@@ -137,7 +171,10 @@ def rescued(job: Job, out: Path) -> dict[str, Any]:
     )
     shutil.copytree(chosen.folder, out, dirs_exist_ok=True)
     notes = chosen.notes | {"loss": loss}
-    return notes if len(tried) == 1 else notes | {"rescue": rescue.story(tried, chosen, settings.rescue, job.why)}
+    if len(tried) == 1:
+        return notes
+    why = partial(job.why, chosen.params.source)
+    return notes | {"rescue": rescue.story(tried, chosen, settings.rescue, why)}
 
 
 def megabytes(folder: Path) -> float:

@@ -1,4 +1,5 @@
-"""What is tried when int8 loses more than it should: other calibration first, then float for the layers that lose most.
+"""What is tried when int8 loses more than it should: equalised channels and other calibration first, then float for the
+layers that lose most.
 
 Every attempt is judged by the task's metric on `val`; which layers are tried is told by `sensitivity`.
 """
@@ -6,7 +7,7 @@ Every attempt is judged by the task's metric on `val`; which layers are tried is
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ MOST = 0.5
 """Share of the layers that stay in float at most: with more, fp32 is the honest choice."""
 
 CLEARLY = 0.8
-"""Share of the first loss below which another calibration is one to go on from."""
+"""Share of the first loss below which another way is one to go on from."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Attempt:
 
     how: str
     params: Any
+    """What it is made by."""
     kept: tuple[Finding, ...]
     """Layers in float."""
     folder: Path
@@ -48,20 +50,20 @@ def attempts(
     make: Make,
     params: Any,
     aim: float | None,
-    others: Mapping[str, Any],
+    others: Iterable[tuple[str, Any]],
     find: Callable[[Attempt], Sequence[Finding]],
 ) -> list[Attempt]:
     """As params say, and where that loses more than `aim`, what helps against it, until one attempt does not.
 
-    make: quantizes and measures; aim: None: the first attempt is all; others: other ways in words -> params; find: the
-    layers of an attempt, those that lose most first.
+    make: quantizes and measures; aim: None: the first attempt is all; others: other ways, in words and
+    as params, asked for one by one; find: the layers of an attempt, those that lose most first.
     """
     tried = [make("as params.yaml says", params, ())]
     if aim is None or tried[0].loss <= aim:
         return tried
     # The first attempt may do, so an error of a later one ends the attempts, not the stage.
     with suppress(ModelError):
-        for told, changed in others.items():
+        for told, changed in others:
             tried.append(make(told, changed, ()))
             if tried[-1].loss <= aim:
                 return tried

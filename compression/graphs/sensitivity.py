@@ -95,14 +95,14 @@ def why(graph: Path, layer: Layer, feeds: Sequence[Feed]) -> str:
     reaches: dict[str, NDArray[Any]] = {}
     for tensors in values(graph, feeds, seen):
         for name, value in tensors.items():
-            reach = _reach(value, 1 if value.ndim == 4 else axis)
-            if name not in reaches or len(reaches[name]) == len(reach):
-                reaches[name] = np.maximum(reaches.get(name, reach), reach)
-    found = [(_dwarfed(reach), "output" if name == last.output[0] else "input") for name, reach in reaches.items()]
+            far = reach(value, 1 if value.ndim == 4 else axis)
+            if name not in reaches or len(reaches[name]) == len(far):
+                reaches[name] = np.maximum(reaches.get(name, far), far)
+    found = [(dwarfed(far), "output" if name == last.output[0] else "input") for name, far in reaches.items()]
     for name in lead.input[1:2]:
         if name in constants and len(constants[name].dims) > 1:
             weights = numpy_helper.to_array(constants[name])
-            found.append((_dwarfed(_reach(weights, 1 if lead.op_type == "Conv" else 0)), "weights"))
+            found.append((dwarfed(reach(weights, 1 if lead.op_type == "Conv" else 0)), "weights"))
     (few, count, channel), where = max(found, key=lambda each: each[0][0] / max(each[0][1], 1), default=((0, 0, 0), ""))
     if few < FEW * count or not few:
         return "256 steps for its numbers are too few for what comes after"
@@ -110,12 +110,12 @@ def why(graph: Path, layer: Layer, feeds: Sequence[Feed]) -> str:
     return f"{told} and share its scale"
 
 
-def _reach(value: NDArray[Any], axis: int) -> NDArray[Any]:
+def reach(value: NDArray[Any], axis: int) -> NDArray[Any]:
     """The largest absolute number of each channel."""
     return np.abs(np.moveaxis(value, axis, 0)).reshape(value.shape[axis], -1).max(1, initial=0)
 
 
-def _dwarfed(reach: NDArray[Any]) -> tuple[int, int, int]:
+def dwarfed(reaches: NDArray[Any]) -> tuple[int, int, int]:
     """How many channels are dwarfed by the largest, of how many that are not zero, and which that is."""
-    alive = reach[reach > 0]
-    return int((alive * FAR < reach.max(initial=0)).sum()), len(alive), int(reach.argmax()) if reach.size else 0
+    alive = reaches[reaches > 0]
+    return int((alive * FAR < reaches.max(initial=0)).sum()), len(alive), int(reaches.argmax()) if reaches.size else 0

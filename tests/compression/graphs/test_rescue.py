@@ -34,7 +34,7 @@ class Model:
         return FINDINGS
 
     def attempts(self, aim: float | None) -> list[Attempt]:
-        others = {name: name for name in self.losses if name != "first"}
+        others = ((name, name) for name in self.losses if name != "first")
         return rescue.attempts(self.make, "first", aim, others, self.find)
 
 
@@ -119,7 +119,7 @@ def test_an_attempt_that_fails_leaves_the_others() -> None:
     def find(start: Attempt) -> list[Finding]:
         raise ModelError("no sample is finite")
 
-    tried = rescue.attempts(make, "first", 0.02, {"other": "broken"}, find)
+    tried = rescue.attempts(make, "first", 0.02, [("other", "broken")], find)
     assert [each.params for each in tried] == ["first"] and rescue.best(tried, 0.02) is tried[0]
 
 
