@@ -6,7 +6,7 @@ its weights without a word.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -47,13 +47,18 @@ def seal(folder: Path) -> None:
     write_json(folder / CHECKSUMS, {path.name: sha256(path) for path in sorted(folder.glob("*.onnx"))})
 
 
-def session(path: Path, threads: int = 0, provider: str = CPU) -> ort.InferenceSession:
+def session(
+    path: Path, threads: int = 0, provider: str = CPU, fixed: Mapping[str, int] | None = None
+) -> ort.InferenceSession:
     """Open a graph.
 
     threads: intra-op threads, 0 leaves the choice to ONNX Runtime (all cores).
     provider: the execution provider that must be active; a silent fallback to the CPU is an error, with or without the
     strict mode of `core.gpu`, which decides what a caller asks for (`gpu.provider`).
-    Raises: ModelError when the file is missing, changed or damaged, or the provider is not there.
+    fixed: sizes of free dimensions of its inputs by their names; none is left free then, and ONNX Runtime plans for
+    these shapes alone (its free dimension overrides).
+    Raises: ModelError when the file is missing, changed or damaged, the provider is not there, or a dimension stays
+    free beside those that are fixed.
     """
     _check(path)
     if provider == gpu.CUDA:
@@ -62,6 +67,8 @@ def session(path: Path, threads: int = 0, provider: str = CPU) -> ort.InferenceS
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    for name, size in (fixed or {}).items():
+        options.add_free_dimension_override_by_name(name, size)
     if profiles := _PROFILES.get():
         options.enable_profiling = True
         options.profile_file_prefix = str(profiles / path.stem)
@@ -73,6 +80,9 @@ def session(path: Path, threads: int = 0, provider: str = CPU) -> ort.InferenceS
         raise ModelError(
             f"{path} cannot be loaded by ONNX Runtime {ort.__version__}: {cause}; export it again"
         ) from None
+    free = {size for given in opened.get_inputs() for size in given.shape if isinstance(size, str)}
+    if fixed and free:
+        raise ModelError(f"{path}: {sorted(free)} are free; expected none beside what is fixed, {sorted(fixed)}")
     active = opened.get_providers()
     if provider not in active:
         why = gpu.of_onnxruntime() if provider == gpu.CUDA else []

@@ -25,7 +25,7 @@ from modalities.images.inputs.decode import coloured, fit
 from modalities.images.inputs.labels import described, probabilities, ranked
 from modalities.images.predict import calibration
 from modalities.images.predict.folder import settings
-from modalities.images.predict.pictures import inputs, pixels
+from modalities.images.predict.pictures import inputs, one_picture, pixels
 
 __all__ = ["Predictor", "calibrate", "inputs"]
 
@@ -47,16 +47,19 @@ class Found:
 class Predictor:
     """Classes of images: `picture` of each, `classify` for all of a batch, `describe` of each.
 
-    folder: a model folder; threads: 0 leaves the choice to ONNX Runtime; provider: an execution provider.
+    folder: a model folder; threads: 0 leaves the choice to ONNX Runtime; provider: an execution provider; single:
+    pictures are computed one by one, each somewhat faster than by shapes that are free (docs/compression.md).
     Raises: ModelError when the folder holds no usable model.
     """
 
-    def __init__(self, folder: Path, threads: int = 0, provider: str = CPU):
+    def __init__(self, folder: Path, threads: int = 0, provider: str = CPU, single: bool = False):
         needed = ("graphs", "image_size", "classes", "multilabel", "temperature", "inputs")
         self.settings = settings(Path(folder), "classification", FORMAT, needed)
-        self.session = session(Path(folder) / self.settings["graphs"][0], threads, provider)
         height, width = self.settings["image_size"]
         self.size = (int(height), int(width))
+        self.single = single
+        fixed = one_picture(self.size) if single else None
+        self.session = session(Path(folder) / self.settings["graphs"][0], threads, provider, fixed)
         self.colour = "grey" if self.settings["inputs"]["images"]["shape"][1] == 1 else "rgb"
         self.classes, self.multilabel = self.settings["classes"], bool(self.settings["multilabel"])
 
@@ -75,13 +78,17 @@ class Predictor:
         return np.ascontiguousarray(coloured(fit(image, self.size)[0], self.colour).transpose(2, 0, 1))
 
     def classify(self, pictures: Sequence[NDArray[np.uint8]]) -> list[Found]:
-        """Of each picture, computed as one batch of at least one."""
+        """Of each picture, computed as one batch of at least one, or one by one."""
         logits, cams = self.outputs(pictures)
         shares = probabilities(logits / self.settings["temperature"], self.multilabel)
         return [Found(row, cam[row.argmax()]) for row, cam in zip(shares, cams, strict=True)]
 
     def outputs(self, pictures: Sequence[NDArray[np.uint8]]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Logits (B, K) and class activation maps (B, K, h, w)."""
+        if self.single and len(pictures) > 1:
+            each = zip(*(self.outputs([picture]) for picture in pictures), strict=True)
+            logits, cams = map(np.concatenate, each)
+            return logits, cams
         logits, cams = self.session.run(["logits", "cam"], {"images": np.stack(pictures).astype(np.float32)})
         return np.asarray(logits), np.asarray(cams)
 

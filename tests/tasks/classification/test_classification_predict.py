@@ -42,6 +42,15 @@ def test_predictions_are_those_of_training(trained: Any, exported: Path, edges: 
     json.dumps(theirs)
 
 
+def test_one_by_one_by_fixed_shapes(exported: Path, edges: Path) -> None:
+    single, paths = Predictor(exported, threads=1, single=True), inputs(edges, "val")
+    assert single.session.get_inputs()[0].shape[0] == 1
+    for found, wanted in zip(single(paths), Predictor(exported, threads=1)(paths), strict=True):
+        assert found["label"] == wanted["label"]
+        assert found["probability"] == pytest.approx(wanted["probability"], abs=1e-5)
+        np.testing.assert_allclose(found["cam"], wanted["cam"], atol=2e-3)  # rounded to thousandths
+
+
 @pytest.mark.parametrize(
     ("backbone", "colour"), [({"name": "mlp", "widths": [32, 16]}, "grey"), ({"name": "cnn", "widths": [8, 16]}, "rgb")]
 )

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from core.errors import DataError, ModelError
+from core.onnx_session import session
 from tasks.detection.predict import Predictor, inputs
 
 
@@ -45,6 +46,23 @@ def test_a_batch_equals_its_images_one_by_one(tiny: Any, squares: Path, count: i
     assert [len(boxes) for boxes in together] == [len(boxes) for boxes in alone]
     for one, other in zip(together, alone, strict=True):
         np.testing.assert_allclose([b["score"] for b in one], [b["score"] for b in other], atol=1e-5)
+
+
+def test_one_by_one_by_fixed_shapes(tiny: Any, squares: Path) -> None:
+    """A batch is split: of the graph itself two pictures would be refused."""
+    single, paths = Predictor(tiny[1], threads=1, single=True), inputs(squares, "val")
+    (given,) = single.session.get_inputs()
+    assert given.shape == [1, 3, 64, 96]
+    for together, alone in zip(
+        single(paths), (Predictor(tiny[1], threads=1)([path])[0] for path in paths), strict=True
+    ):
+        assert [box["label"] for box in together] == [box["label"] for box in alone] and len(alone) > 3
+        for key in ("score", "box"):
+            np.testing.assert_allclose([box[key] for box in together], [box[key] for box in alone], rtol=1e-4)
+    with pytest.raises(Exception, match="Got: 2 Expected: 1"):
+        single.session.run(None, {"images": np.zeros((2, 3, 64, 96), np.float32)})
+    with pytest.raises(ModelError, match=r"\['height', 'width'\] are free; expected none beside what is fixed"):
+        session(tiny[1] / "detector.onnx", threads=1, fixed={"batch": 1})
 
 
 def test_score_option_leaves_weak_boxes_out(tiny: Any, squares: Path) -> None:
