@@ -23,9 +23,9 @@ from core.files import write_json
 from core.onnx_session import CPU, session
 from modalities.images.inputs.decode import coloured, fit
 from modalities.images.inputs.labels import described, probabilities, ranked
-from modalities.images.predict import calibration
+from modalities.images.predict import alone, calibration
 from modalities.images.predict.folder import settings
-from modalities.images.predict.pictures import inputs, one_picture, pixels
+from modalities.images.predict.pictures import inputs, pixels
 
 __all__ = ["Predictor", "calibrate", "inputs"]
 
@@ -47,8 +47,7 @@ class Found:
 class Predictor:
     """Classes of images: `picture` of each, `classify` for all of a batch, `describe` of each.
 
-    folder: a model folder; threads: 0 leaves the choice to ONNX Runtime; provider: an execution provider; single:
-    pictures are computed one by one, each somewhat faster than by shapes that are free (docs/compression.md).
+    folder: a model folder; threads: 0: ONNX Runtime chooses; provider: an execution provider; single: see `alone`.
     Raises: ModelError when the folder holds no usable model.
     """
 
@@ -56,10 +55,8 @@ class Predictor:
         needed = ("graphs", "image_size", "classes", "multilabel", "temperature", "inputs")
         self.settings = settings(Path(folder), "classification", FORMAT, needed)
         height, width = self.settings["image_size"]
-        self.size = (int(height), int(width))
-        self.single = single
-        fixed = one_picture(self.size) if single else None
-        self.session = session(Path(folder) / self.settings["graphs"][0], threads, provider, fixed)
+        self.size, self.single = (int(height), int(width)), single
+        self.session = session(Path(folder) / self.settings["graphs"][0], threads, provider, alone.fixed(self))
         self.colour = "grey" if self.settings["inputs"]["images"]["shape"][1] == 1 else "rgb"
         self.classes, self.multilabel = self.settings["classes"], bool(self.settings["multilabel"])
 
@@ -77,6 +74,7 @@ class Predictor:
         """(height, width, 3) RGB, any size -> (colours, height, width) of the network's input."""
         return np.ascontiguousarray(coloured(fit(image, self.size)[0], self.colour).transpose(2, 0, 1))
 
+    @alone.one_by_one
     def classify(self, pictures: Sequence[NDArray[np.uint8]]) -> list[Found]:
         """Of each picture, computed as one batch of at least one, or one by one."""
         logits, cams = self.outputs(pictures)
@@ -85,10 +83,6 @@ class Predictor:
 
     def outputs(self, pictures: Sequence[NDArray[np.uint8]]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Logits (B, K) and class activation maps (B, K, h, w)."""
-        if self.single and len(pictures) > 1:
-            each = zip(*(self.outputs([picture]) for picture in pictures), strict=True)
-            logits, cams = map(np.concatenate, each)
-            return logits, cams
         logits, cams = self.session.run(["logits", "cam"], {"images": np.stack(pictures).astype(np.float32)})
         return np.asarray(logits), np.asarray(cams)
 

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from core.onnx_session import CPU, session
 from modalities.images.inputs.decode import fit
+from modalities.images.predict import alone
 from modalities.images.predict.folder import settings
-from modalities.images.predict.pictures import inputs, one_picture, pixels
+from modalities.images.predict.pictures import inputs, pixels
 
 __all__ = ["Predictor", "inputs"]
 
@@ -58,8 +59,8 @@ class Predictor:
     """Boxes of images: `picture` of each, `detect` for all of a batch, `describe` of each.
 
     folder: a model folder; threads: 0 leaves the choice to ONNX Runtime; provider: an execution provider;
-    score: smallest score of a box, at least that of the graph, which is the default; single: pictures are computed one
-    by one, each somewhat faster than by shapes that are free (docs/compression.md).
+    score: smallest score of a box, at least that of the graph, which is the default; single:
+    pictures are computed one by one, see `modalities.images.predict.alone`.
     Raises: ModelError when the folder holds no usable model.
     """
 
@@ -68,8 +69,7 @@ class Predictor:
         height, width = self.settings["image_size"]
         self.size = (int(height), int(width))
         self.single = single
-        fixed = one_picture(self.size) if single else None
-        self.session = session(Path(folder) / f"{GRAPH}.onnx", threads, provider, fixed)
+        self.session = session(Path(folder) / f"{GRAPH}.onnx", threads, provider, alone.fixed(self))
         self.classes = self.settings["classes"]
         self.most = int(self.settings["max_detections"])
         self.score = score
@@ -91,10 +91,9 @@ class Predictor:
         fitted, scale = fit(image, self.size)
         return Picture(np.ascontiguousarray(fitted.transpose(2, 0, 1)), image.shape[1], image.shape[0], scale)
 
+    @alone.one_by_one
     def detect(self, pictures: Sequence[Picture]) -> list[Found]:
         """At most `max_detections` boxes of each picture, computed as one batch of at least one, or one by one."""
-        if self.single and len(pictures) > 1:
-            return [found for picture in pictures for found in self.detect([picture])]
         batch = np.stack([picture.pixels for picture in pictures]).astype(np.float32)
         outputs = self.session.run(["boxes", "scores", "labels", "owners"], {"images": batch})
         boxes, scores, labels, owners = (np.asarray(output) for output in outputs)

@@ -27,11 +27,6 @@ def network_input(images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
     return np.ascontiguousarray(np.stack(images).transpose(0, 3, 1, 2), np.float32)
 
 
-def one_picture(size: tuple[int, int]) -> dict[str, int]:
-    """What is free in the graphs of images, for one at a time of (height, width): `core.onnx_session.session`."""
-    return {"batch": 1, "height": size[0], "width": size[1]}
-
-
 def pixels(value: Any, name: str, most: int | None = None) -> NDArray[np.uint8]:
     """An input of the predictor as (height, width, 3) RGB. name: what an error calls it; most: pixels, see `decode`.
 
