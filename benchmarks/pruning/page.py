@@ -21,6 +21,7 @@ TITLES = {
     "bn_scale": "channels, by BatchNorm's scale",
     "measured": "channels, shares measured",
     "weights": "single weights",
+    "relative": "single weights, relative to their layer",
     "groups": "2 of 4 weights",
 }
 HEADING = """\
@@ -70,7 +71,7 @@ def picture(measured: Path = MEASURED, path: Path = PICTURE) -> None:
         for way, rows in _ways(each).items():
             points = sorted((100 * (1 - _left(row, each)), 100 * kept(row, each)) for row in rows)
             points = [(0.0, 100.0), *points]
-            marker = "s" if way in ("weights", "groups") else "o"
+            marker = "s" if way in ("weights", "relative", "groups") else "o"
             axis.plot(*zip(*points, strict=True), label=TITLES[way], marker=marker, markersize=4, linewidth=1.4)
         axis.set(title=f"{task}: {each['title']}", xlabel="weights removed, %", xlim=(-2, 100))
         axis.grid(alpha=0.3)

@@ -20,7 +20,8 @@ WAYS: dict[str, tuple[dict[str, Any], tuple[float, ...]]] = {
     "taylor": ({"importance": "taylor"}, CHANNELS),
     "bn_scale": ({"importance": "bn_scale"}, CHANNELS),
     "measured": ({"importance": "taylor", "allocation": "measured"}, CHANNELS),
-    "weights": ({"importance": "magnitude", "pattern": "weights"}, WEIGHTS),
+    "weights": ({"importance": "magnitude", "pattern": "weights", "scaling": "none"}, WEIGHTS),
+    "relative": ({"importance": "magnitude", "pattern": "weights", "scaling": "layer"}, WEIGHTS),
     "groups": ({"importance": "magnitude", "pattern": "2:4"}, (0.5,)),
 }
 """Names of methods -> settings of `prune.<name>`, and the shares that are tried."""
