@@ -20,6 +20,7 @@ from core.errors import StillhouseError, suggest
 from core.files import write_json
 from core.params import TaskParams
 from core.visible import visible
+from evaluation import judged
 from ops import tracking
 from pipelines import sources
 from pipelines.repro import ready
@@ -144,7 +145,7 @@ def attempt(workspace: Workspace, study: optuna.Study, trial: optuna.Trial, vari
         trial.set_user_attr(name, {key: value for key, value in found.items() if key != "operators"})
     for name, beyond in trials.excess(row, workspace.params).items():
         trial.set_constraint(name, beyond)
-    study.tell(trial, [row["loss"]["value"], row["speed"]["value"], row["size_mb"]])
+    study.tell(trial, [row["loss"]["value"], judged.speed(row)["value"], row["size_mb"]])
     return ""
 
 
@@ -153,6 +154,7 @@ def summary(trial: FrozenTrial) -> dict[str, object]:
     variant, values = space.chosen(trial)
     row = trial.user_attrs["row"]
     kept = {key: row[key] for key in ("precision", "quality", "loss", "speed", "size_mb", "latency_ms", "misses")}
+    kept |= {"device": row["device"]} if row.get("device") else {}
     return {"trial": trial.number, "variant": variant, "values": values, **kept}
 
 

@@ -12,18 +12,22 @@ from typing import Any, Literal
 import optuna
 from optuna.trial import TrialState
 
-from core import paths
+from core import devices, paths
 
 DIRECTIONS: list[Literal["minimize", "maximize"]] = ["minimize", "maximize", "minimize"]
 """Of the loss on `val` against the base, of the speed, and of megabytes."""
 
 
 def key(values: Mapping[str, Any], task: str) -> str:
-    """Names what trials of a task can be compared in: all its params with what is searched, and its local sources.
+    """Names what trials of a task can be compared in: all its params with what is searched, its local sources, and
+    the profile of the device that its budget names.
 
     values: plain values of `params.yaml`.
     """
-    noted = [path.read_text("utf-8") for path in (paths.noted(task), paths.noted_weights(task)) if path.is_file()]
+    looked_at = [paths.noted(task), paths.noted_weights(task)]
+    if device := values[task]["compare"]["budget"].get("device"):
+        looked_at.append(devices.path(device))
+    noted = [path.read_text("utf-8") for path in looked_at if path.is_file()]
     state = [values["seed"], values["learning_threads"], values["environment"], values[task], noted]
     return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()[:12]
 

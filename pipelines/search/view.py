@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from core.knobs import of_quantize, within_task
+from evaluation import judged
 from pipelines.search.space import chosen
 
 WORDS = {
@@ -53,7 +54,7 @@ def table(trials: Sequence[FrozenTrial], base: Mapping[str, Any] | None) -> Tabl
 
 
 def _figures(row: Mapping[str, Any]) -> tuple[str, str, str]:
-    return f"{row['loss']['value']:.3g}", f"{row['speed']['value']:.2f}", f"{row['size_mb']:.2f}"
+    return f"{row['loss']['value']:.3g}", f"{judged.speed(row)['value']:.2f}", f"{row['size_mb']:.2f}"
 
 
 def _within(row: Mapping[str, Any]) -> str:
@@ -70,12 +71,12 @@ def front(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
     """Trials that no other one beats in loss, speed and size, the slowest first."""
     done = [trial for trial in trials if trial.state is TrialState.COMPLETE]
     kept = [trial for trial in done if not any(_beats(other, trial) for other in done)]
-    return sorted(kept, key=lambda trial: float(trial.user_attrs["row"]["speed"]["value"]))
+    return sorted(kept, key=lambda trial: float(judged.speed(trial.user_attrs["row"])["value"]))
 
 
 def _beats(one: FrozenTrial, other: FrozenTrial) -> bool:
     rows = (each.user_attrs["row"] for each in (one, other))
-    ours, theirs = ((row["loss"]["value"], -row["speed"]["value"], row["size_mb"]) for row in rows)
+    ours, theirs = ((row["loss"]["value"], -judged.speed(row)["value"], row["size_mb"]) for row in rows)
     return all(a <= b for a, b in zip(ours, theirs, strict=True)) and (ours != theirs or one.number < other.number)
 
 
@@ -89,7 +90,7 @@ def advice(trials: Sequence[FrozenTrial], task: str, kinds: Mapping[str, str]) -
     if not within:
         return "no trial keeps every limit of compare.budget yet; search longer, or loosen it"
     told = []
-    for word, least in (("fastest", lambda row: -row["speed"]["value"]), ("smallest", lambda row: row["size_mb"])):
+    for word, least in (("fastest", lambda row: -judged.speed(row)["value"]), ("smallest", lambda row: row["size_mb"])):
         best = min(within, key=lambda trial: least(trial.user_attrs["row"]))
         whole, winner = best.user_attrs["base"], f"trial {best.number}"
         variant, values = chosen(best)
@@ -106,6 +107,11 @@ def _yaml(value: Any) -> str:
     return yaml.safe_dump(value, default_flow_style=True).removesuffix("\n").removesuffix("\n...")
 
 
+def _where(row: Mapping[str, Any]) -> str:
+    found = row.get("device")
+    return f" on {found['name']}{', as estimated' if found['how'] == 'estimated' else ''}" if found else ""
+
+
 def line(trial: FrozenTrial, why: str = "") -> str:
     """One trial that has ended, for a log."""
     variant, values = chosen(trial)
@@ -116,5 +122,5 @@ def line(trial: FrozenTrial, why: str = "") -> str:
     missed = f"; misses {'; '.join(row['misses'])}" if row["misses"] else ""
     return (
         f"trial {trial.number}: {variant} ({settings}): {row['precision']} loses {row['loss']['value']:.3g}, "
-        f"{row['speed']['value']:.2f} times as fast, {row['size_mb']:.2f} MB{missed}"
+        f"{judged.speed(row)['value']:.2f} times as fast{_where(row)}, {row['size_mb']:.2f} MB{missed}"
     )
