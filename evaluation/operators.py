@@ -82,7 +82,8 @@ def kernels(runs: Iterable[Run], calls: int) -> list[dict[str, Any]]:
     would have thousands."""
     groups: dict[tuple[str, int, int], list[Run]] = defaultdict(list)
     for run in runs:
-        groups[run.kind, *(round(HALVES * math.log2(1 + size)) for size in (run.macs, run.bytes))].append(run)
+        macs, moved = (round(HALVES * math.log2(1 + size)) for size in (run.macs, run.bytes))
+        groups[run.kind, macs, moved].append(run)
     return [
         {
             "kind": key[0],

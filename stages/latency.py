@@ -24,6 +24,8 @@ from evaluation.timing import Seconds
 from ops import tracking
 
 MEMORY_INPUTS = 8
+PARTS = 60
+"""Calls that tell what of them is in the graphs."""
 SHARE = 4
 """Batch 8, and all cores, get this part of the rounds."""
 
@@ -66,7 +68,7 @@ def measure(ctx: stage.Context) -> None:
             found["candidates"][name] |= {
                 "operators": operators.by_operator(runs, operators.CALLS),
                 "kernels": operators.kernels(runs, operators.CALLS),
-                "parts": parts.measure(load, inputs, operators.CALLS),
+                "parts": parts.measure(load, inputs, PARTS),
             }
     write_json(ctx.out / "timing.json", found)
     kept = {way: {name: exact(seconds) for name, seconds in taken.items()} for way, taken in calls.items()}

@@ -6,6 +6,7 @@ https://github.com/onnx/onnx/blob/v1.19.0/onnx/onnx.proto): a device has no onnx
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,8 +29,8 @@ class Size(NamedTuple):
     """Of maps, or the width of a row: of a product, its inputs and its outputs."""
     rows: int
     """Pixels on each side of a map, or the number of rows."""
-    count: int = 1
-    """Of products in a batch."""
+    batch: int = 1
+    """Products at once."""
 
 
 class Cost(NamedTuple):
@@ -47,7 +48,7 @@ class Graph:
         self.nodes, self.constants = b"", b""
         self.known: set[str] = set()
 
-    def constant(self, name: str, value: np.ndarray) -> str:
+    def constant(self, name: str, value: np.ndarray | np.generic) -> str:
         if name not in self.known:
             self.known.add(name)
             dims = b"".join(number(1, size) for size in value.shape)
@@ -93,7 +94,7 @@ def make(kind: str, size: Size, length: int) -> tuple[bytes, np.ndarray, Cost]:
     maps = name in kinds.CONVOLUTIONS
     shape: tuple[int, ...] = (1, size.channels, size.rows, size.rows) if maps else (size.rows, size.channels)
     if name == kinds.BATCHED:
-        shape = (size.count, *shape)
+        shape = (size.batch, *shape)
     moving = integer and name != "product"  # products take floats and give them: their input is rounded as they run
     x = rng.integers(0, 255, shape).astype(np.uint8) if moving else rng.standard_normal(shape).astype(np.float32)
     graph = Graph(shape, x.dtype.name)
@@ -138,13 +139,12 @@ def mixed(rows: int, width: int) -> tuple[bytes, np.ndarray, list[tuple[str, Cos
     return graph.content(), x, row
 
 
-def _convolution(
-    graph: Graph, rng: np.random.Generator, size: Size, integer: bool, i: int, kernel: int, each: bool
-) -> Any:
-    """Returns: multiply-adds of an output, and bytes of the weights."""
+def _convolution(kernel: int, each: bool, *given: Any) -> tuple[int, int]:
+    """kernel: pixels on a side; each: whether each channel is alone; given: as other makers."""
+    graph, rng, size, integer, i = given
     inputs, padding = 1 if each else size.channels, kernel // 2
     shape = (size.channels, inputs, kernel, kernel)
-    how = {"kernel_shape": [kernel] * 2, "pads": [padding] * 4, "group": size.channels if each else 1}
+    how: dict[str, Any] = {"kernel_shape": [kernel] * 2, "pads": [padding] * 4, "group": size.channels if each else 1}
     if not integer:
         w = rng.standard_normal(shape).astype(np.float32) / np.float32(np.sqrt(inputs * kernel**2))
         graph.node("Conv", ["", graph.constant(f"w{i}", w)], **how)
@@ -160,7 +160,7 @@ def _convolution(
     return inputs * kernel**2, w.nbytes
 
 
-def _product(graph: Graph, rng: np.random.Generator, size: Size, integer: bool, i: int) -> Any:
+def _product(graph: Graph, rng: np.random.Generator, size: Size, integer: bool, i: int) -> tuple[int, int]:
     shape = (size.channels, size.channels)
     if not integer:
         w = rng.standard_normal(shape).astype(np.float32) / np.float32(np.sqrt(size.channels))
@@ -172,13 +172,13 @@ def _product(graph: Graph, rng: np.random.Generator, size: Size, integer: bool, 
     return size.channels, w.nbytes
 
 
-def _batched(graph: Graph, rng: np.random.Generator, size: Size, integer: bool, i: int) -> Any:
-    other = rng.standard_normal((size.count, size.channels, size.channels)).astype(np.float32)
+def _batched(graph: Graph, rng: np.random.Generator, size: Size, integer: bool, i: int) -> tuple[int, int]:
+    other = rng.standard_normal((size.batch, size.channels, size.channels)).astype(np.float32)
     graph.node("MatMul", ["", graph.constant("o", other / np.float32(np.sqrt(size.channels)))])
     return size.channels, other.nbytes
 
 
-def _elementwise(graph: Graph, rng: np.random.Generator, size: Size, integer: bool, i: int) -> Any:
+def _elementwise(graph: Graph, rng: np.random.Generator, size: Size, integer: bool, i: int) -> tuple[int, int]:
     if not integer:
         other = rng.standard_normal((size.rows, size.channels)).astype(np.float32)
         graph.node("Add", ["", graph.constant("o", other)])
@@ -189,23 +189,24 @@ def _elementwise(graph: Graph, rng: np.random.Generator, size: Size, integer: bo
     return 0, other.nbytes
 
 
-def _function(graph: Graph, rng: np.random.Generator, size: Size, integer: bool, i: int) -> Any:
+def _function(graph: Graph, rng: np.random.Generator, size: Size, integer: bool, i: int) -> tuple[int, int]:
     graph.node("Sigmoid" if i % 2 else "Tanh", [""])
     return 0, 0
 
 
-def _move(graph: Graph, rng: np.random.Generator, size: Size, integer: bool, i: int) -> Any:
+def _move(graph: Graph, rng: np.random.Generator, size: Size, integer: bool, i: int) -> tuple[int, int]:
     graph.node("Gather", ["", graph.constant("i", rng.permutation(size.rows).astype(np.int64))], axis=0)
     return 0, 0
 
 
-_MAKERS: dict[str, Callable[..., Any]] = {
-    "conv": lambda *given: _convolution(*given, kernel=3, each=False),
-    "pointwise": lambda *given: _convolution(*given, kernel=1, each=False),
-    "depthwise": lambda *given: _convolution(*given, kernel=3, each=True),
+_MAKERS: dict[str, Callable[..., tuple[int, int]]] = {
+    "conv": partial(_convolution, 3, False),
+    "pointwise": partial(_convolution, 1, False),
+    "depthwise": partial(_convolution, 3, True),
     "product": _product,
     kinds.BATCHED: _batched,
     "elementwise": _elementwise,
     "function": _function,
     "move": _move,
 }
+"""Each adds node `i` to a graph; returns multiply-adds of an output, and bytes of the weights."""

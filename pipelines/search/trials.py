@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
-from core import better, chains, paths
+from core import better, chains, matrix, paths
 from core.files import read_json
 from core.params import TaskParams
 from evaluation import judged
@@ -15,6 +17,7 @@ from pipelines.search.workspace import Workspace
 
 HOPELESS = 3.0
 """Times `compare.budget.max_loss` that a model may lose before it is not even timed."""
+_REFERENCE = threading.Lock()
 WORST = 1e9
 """What counts for a loss that is no number."""
 
@@ -31,16 +34,23 @@ class FailedError(Exception):
     """Why a trial has no result."""
 
 
-def run(workspace: Workspace, variant: str, number: str, log: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+def run(
+    workspace: Workspace, params: TaskParams, variant: str, number: str, log: Path
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Two rows of `comparison.json`: that of the trial, and that of the base. Each is, of its precisions, the fastest
     of those that keep every limit of the budget, or of all where none does.
 
-    workspace: with the trial's `params.yaml`. Raises: HopelessError, FailedError.
+    workspace: with the trial's `params.yaml`. params: the task's, of the trial. Raises: HopelessError, FailedError,
+    StoppedError.
     """
-    task, params = workspace.task, workspace.params
+    task = workspace.task
     name = f"search_{task}_{number}"
-    _repro(workspace, evaluation(task, chains.ROOT, params.precisions[0]), name, log)
+    with _REFERENCE:  # trials at once would each train the base
+        _repro(workspace, evaluation(task, chains.ROOT, params.precisions[0]), name, log)
     reference = _scores(workspace, chains.ROOT, params.precisions[0])
+    if workspace.share:  # one stage at a time: who wants to time waits for the one that runs
+        for made in chains.ancestry(params, variant)[1:]:
+            _repro(workspace, f"{'prune' if made in matrix.pruned(params) else 'distill'}@{task}-{made}", name, log)
     hopes = []
     for precision in reversed(params.precisions):  # the cheapest ones are named last
         _repro(workspace, evaluation(task, variant, precision), name, log)
@@ -51,7 +61,11 @@ def run(workspace: Workspace, variant: str, number: str, log: Path) -> tuple[dic
         least = min(hopes, key=lambda each: max(each.values()))
         limits = " and ".join(limit for limit, beyond in least.items() if beyond > 0)
         raise HopelessError(f"no precision of it is near {limits}", least)
-    _repro(workspace, f"compare@{task}", name, log)
+    if workspace.share:
+        pairs = product(matrix.variants(params), params.precisions)
+        _repro(workspace, [evaluation(task, *pair) for pair in pairs], name, log)
+        _repro(workspace, f"latency@{task}", name, log, alone=True)
+    _repro(workspace, f"compare@{task}", name, log, alone=not workspace.share)
     comparison = read_json(workspace.folder / paths.report(task) / "comparison.json")
     rows = [row | {"better": comparison["better"]} for row in comparison["rows"]]
     ours, base = (best([row for row in rows if row["variant"] == one]) for one in (variant, chains.ROOT))
@@ -87,9 +101,10 @@ def evaluation(task: str, variant: str, precision: str) -> str:
     return f"evaluate@{task}-{variant}-{precision}"
 
 
-def _repro(workspace: Workspace, target: str, name: str, log: Path) -> None:
-    if not workspace.repro(target, name, log):
-        raise FailedError(f"{target} failed; {log} says why")
+def _repro(workspace: Workspace, target: str | Sequence[str], name: str, log: Path, alone: bool = False) -> None:
+    targets = [target] if isinstance(target, str) else list(target)
+    if not workspace.repro(targets, name, log, alone):
+        raise FailedError(f"{' or '.join(targets)} failed; {log} says why")
 
 
 def _scores(workspace: Workspace, variant: str, precision: str) -> dict[str, Any]:

@@ -16,6 +16,8 @@ from core.knobs import of_quantize, within_task
 from evaluation import judged
 from pipelines.search.space import chosen
 
+INVALID = "invalid"
+"""Attribute of a trial whose settings do not go together."""
 WORDS = {
     TrialState.COMPLETE: "done",
     TrialState.PRUNED: "stopped early",
@@ -28,7 +30,8 @@ WORDS = {
 def page(trials: Sequence[FrozenTrial], running: str = "") -> RenderableType:
     """The front as a table, how many trials there are, and a line about the one that runs."""
     counts = {state: sum(trial.state is state for trial in trials) for state in WORDS}
-    told = ", ".join(f"{count} {WORDS[state]}" for state, count in counts.items() if count)
+    kinds = [(count, WORDS[state]) for state, count in counts.items()]
+    told = ", ".join(f"{count} {word}" for count, word in kinds if count)
     parts: list[RenderableType] = [table(front(trials), base(trials)), Text(f"trials: {told or 'none'}", style="dim")]
     if running:
         parts.append(Text(running))
@@ -117,7 +120,8 @@ def line(trial: FrozenTrial, why: str = "") -> str:
     variant, values = chosen(trial)
     settings = ", ".join(f"{path} {value}" for path, value in values.items())
     if trial.state is not TrialState.COMPLETE:
-        return f"trial {trial.number}: {variant} ({settings}): {WORDS[trial.state]}: {why}"
+        how = "not tried" if INVALID in trial.user_attrs else WORDS[trial.state]
+        return f"trial {trial.number}: {variant} ({settings}): {how}: {why}"
     row: dict[str, Any] = trial.user_attrs["row"]
     missed = f"; misses {'; '.join(row['misses'])}" if row["misses"] else ""
     return (
