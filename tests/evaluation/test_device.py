@@ -50,6 +50,8 @@ def few(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(micro, "SIZES", {kind: sizes[:1] for kind, sizes in micro.SIZES.items()})
     monkeypatch.setattr(micro, "CALLS", (20, 20))
     monkeypatch.setattr(micro, "BUSY_S", 0.0)
+    monkeypatch.setattr(micro, "SWEPT_BYTES", 1000)
+    monkeypatch.setattr(micro, "HOST_CALLS", 20)
     monkeypatch.chdir(tmp_path)
 
 

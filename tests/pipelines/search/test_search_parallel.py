@@ -77,10 +77,19 @@ def test_who_is_killed_has_left(tmp_path: Path, how: str) -> None:
         writer.leaves()
 
 
+@pytest.fixture(scope="module")
+def values() -> dict[str, Any]:
+    return params_module.read(ROOT / "params.yaml")
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("studies") / "trials.db"
+
+
 @pytest.fixture
-def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Workspace]:
+def places(values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Workspace]:
     """Two for trials of the shipped detection, of which one value of a knob does not go with the other settings."""
-    values = params_module.read(ROOT / "params.yaml")
     monkeypatch.chdir(tmp_path)
     settings = params_module.check(values)[1]["detection"]
     search = {"pruned": {"ratio": Knob(low=0.1, high=0.5), "of": Knob(choices=["base", "distilled", "pruned"])}}
@@ -92,8 +101,8 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Workspace]:
 
 
 @pytest.fixture
-def study(tmp_path: Path) -> optuna.Study:
-    return studies.opened(tmp_path / "trials.db", "one")
+def study(database: Path, request: pytest.FixtureRequest) -> optuna.Study:
+    return studies.opened(database, request.node.name)
 
 
 def rows(speed: float) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -103,7 +112,11 @@ def rows(speed: float) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def test_two_trials_run_and_the_study_knows_of_both(
-    places: list[Workspace], study: optuna.Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    places: list[Workspace],
+    study: optuna.Study,
+    values: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     both = threading.Barrier(2, timeout=SOON_S)  # neither ends before the other has begun
     used = []
@@ -115,7 +128,7 @@ def test_two_trials_run_and_the_study_knows_of_both(
         return rows(2.0)
 
     monkeypatch.setattr(trials, "run", run)
-    running = Running(places, params_module.read(ROOT / "params.yaml"), study, tmp_path)
+    running = Running(places, values, study, tmp_path)
     for of in ("base", "distilled"):
         study.enqueue_trial({"variant": "pruned", "pruned.ratio": 0.3, "pruned.of": f'"{of}"'})
         assert running.begin() is None
@@ -129,9 +142,9 @@ def test_two_trials_run_and_the_study_knows_of_both(
 
 
 def test_settings_that_do_not_go_together_are_told_and_cost_nothing(
-    places: list[Workspace], study: optuna.Study, tmp_path: Path
+    places: list[Workspace], study: optuna.Study, values: dict[str, Any], tmp_path: Path
 ) -> None:
-    running = Running(places, params_module.read(ROOT / "params.yaml"), study, tmp_path)
+    running = Running(places, values, study, tmp_path)
     study.enqueue_trial({"variant": "pruned", "pruned.ratio": 0.3, "pruned.of": '"pruned"'})
     ended = running.begin()
     assert (
@@ -147,15 +160,20 @@ def test_settings_that_do_not_go_together_are_told_and_cost_nothing(
 
 
 def test_a_trial_that_was_killed_goes_on_in_its_checkout(
-    places: list[Workspace], study: optuna.Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    places: list[Workspace],
+    study: optuna.Study,
+    database: Path,
+    values: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     killed = study.ask()
     killed.suggest_categorical("variant", ["pruned"])
     killed.set_user_attr(studies.PLACE, 1)
-    again = studies.opened(tmp_path / "trials.db", "one")
+    again = studies.opened(database, study.study_name)
     used = []
     monkeypatch.setattr(trials, "run", lambda place, *others: used.append(place.number) or rows(1.0))
-    running = Running(places, params_module.read(ROOT / "params.yaml"), again, tmp_path)
+    running = Running(places, values, again, tmp_path)
     while running.begin():  # the rest of its settings is drawn, and may not go together
         again.enqueue_trial({"variant": "pruned"}, user_attrs={studies.PLACE: 1})
     list(running.ended())
