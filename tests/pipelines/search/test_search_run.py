@@ -94,8 +94,8 @@ def test_trials_at_once_are_timed_alone_and_a_killed_search_loses_none(tmp_path:
         descendants = psutil.Process(process.pid).children(recursive=True)
         process.kill()
         process.wait()
-    _, alive = psutil.wait_procs(descendants, timeout=30)
-    assert not [each for each in alive if "mlflow" not in " ".join(each.cmdline())], "DVC and its stages end, too"
+    _, alive = psutil.wait_procs(descendants, timeout=120)  # a stage that imported still ends by itself
+    assert not [found for each in alive if "mlflow" not in (found := " ".join(each.cmdline()))], "DVC and stages end"
     killed = studied()
     assert [trial.state for trial in killed] == [TrialState.RUNNING] * 2
     assert sorted(trial.user_attrs["checkout"] for trial in killed) == [0, 1]
