@@ -44,6 +44,21 @@ def test_a_graph_holds_the_kernels_that_it_is_to_measure(kind: str, tmp_path: Pa
     assert found[0].bytes == pytest.approx(cost.bytes, rel=0.1)  # scales, indices
 
 
+def test_kernels_of_different_kinds_are_all_run(tmp_path: Path) -> None:
+    content, x, costs = graphs.mixed(*micro.MIXED)
+    (tmp_path / "mixed.onnx").write_bytes(content)
+    onnx.checker.check_model(onnx.load(tmp_path / "mixed.onnx"), full_check=True)
+
+    def load() -> Any:
+        opened = onnx_session.session(tmp_path / "mixed.onnx", threads=1)
+        return lambda batch: opened.run(None, {"x": batch[0]})
+
+    found = operators.profiled(load, [x])
+    assert len(found) == len(costs) * operators.CALLS, "ONNX Runtime has left none out"
+    assert sorted({run.macs for run in found}) == sorted({cost.macs for _, cost in costs})
+    assert {run.kind for run in found} == {kind for kind, _ in costs}
+
+
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A profile in a second: the smallest sizes, in few calls."""
