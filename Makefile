@@ -36,7 +36,8 @@ flow: $(STAMP) ## the same, independent stages side by side, shown in Prefect (A
 	$(BIN)/python -m pipelines.flow $(ARGS)
 
 search: $(STAMP) ## smaller or faster variants within the budget (TASK=detection MINUTES=20); the same again goes on
-	$(BIN)/python -m pipelines.search $(or $(TASK),$(error TASK=detection names no task)) --minutes $(or $(MINUTES),20)
+	$(BIN)/python -m pipelines.search $(or $(TASK),$(error TASK=detection names no task)) --minutes $(or $(MINUTES),20) \
+		--parallel $(or $(PARALLEL),1)
 
 flow-ui: $(STAMP) ## Prefect's UI on the flows that ran here
 	$(BIN)/python -m pipelines.flow.server

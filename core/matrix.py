@@ -13,7 +13,7 @@ from itertools import product
 from pathlib import Path
 from typing import get_args
 
-from core import chains, paths, task
+from core import chains, devices, paths, task
 from core.errors import ParamsError
 from core.files import write_json, write_text
 from core.params import TaskParams, parse
@@ -96,7 +96,8 @@ def facts(name: str, params: TaskParams) -> dict[str, str]:
     """What `dvc.yaml` fills in for each instance of a task.
 
     A role's name -> where it lies; `train` -> the dataset that is trained on; `sheet` -> what `compare` shows of it;
-    `views` -> the params that make views of an input at load; `explained` -> what `compare` shows of explanations.
+    `views` -> the params that make views of an input at load; `explained` -> what `compare` shows of explanations;
+    `device` -> the profile that its budget names.
     What a task lacks is something that it has anyway; the roles of stages that it does not have are left out.
     """
     augmented = augments(params)
@@ -113,6 +114,7 @@ def facts(name: str, params: TaskParams) -> dict[str, str]:
         "train": str(paths.trained_on(name, augmented)),
         "sheet": str(paths.augmented(name) / "contact_sheet.png" if augmented else paths.clean(name)),
         "views": f"{name}.augment" if augmented else f"{name}.train",
+        "device": str(devices.path(named) if (named := params.compare.budget.device) else paths.clean(name)),
         "explained": f"{'explanations' if explains(params) else 'evaluations'}/{name}",
     }
 

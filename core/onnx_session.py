@@ -6,10 +6,12 @@ its weights without a word.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
+from typing import Any
 
 import onnxruntime as ort
 
@@ -40,6 +42,33 @@ def profiled(folder: Path) -> Iterator[None]:
 def optimized(profile: Path) -> Path:
     """The graph that a profile is of: ONNX Runtime names it `<graph>_<date>_<time>_<ms>.json`."""
     return profile.with_name(f"{profile.stem.rsplit('_', 3)[0]}.onnx")
+
+
+Tell = Callable[[str, float], None]
+"""Name of a graph, seconds."""
+_TELL: ContextVar[Tell | None] = ContextVar("tell", default=None)
+
+
+@contextmanager
+def watched(tell: Tell) -> Iterator[None]:
+    """Sessions that are opened within tell of each of their runs how long it took."""
+    token = _TELL.set(tell)
+    try:
+        yield
+    finally:
+        _TELL.reset(token)
+
+
+def _watch(opened: ort.InferenceSession, name: str, tell: Tell) -> None:
+    run = opened.run
+
+    def timed(*given: Any, **options: Any) -> Any:
+        start = time.perf_counter()
+        found = run(*given, **options)
+        tell(name, time.perf_counter() - start)
+        return found
+
+    opened.run = timed
 
 
 def seal(folder: Path) -> None:
@@ -91,6 +120,8 @@ def session(
     # Without cuDNN the provider is active all the same, and convolutions are computed on the CPU or not at all.
     if provider == gpu.CUDA and (lacking := gpu.of_libraries(getattr(ort, "cuda_version", None))):
         raise ModelError(f"{path}: {provider} is active but not whole: {'; '.join(map(str, lacking))}")
+    if tell := _TELL.get():
+        _watch(opened, path.name, tell)
     return opened
 
 

@@ -1,8 +1,8 @@
 """`params.yaml` as typed, checked values; every problem is reported at once, with its place and the valid choices.
 
 Each task describes its own section in `tasks/<task>/params.py` as a class `Params(TaskParams)`. The sections here are
-what all tasks share. No field has a default but `search`, which a task may lack:
-`params.yaml` shows every knob that there is.
+what all tasks share. No field has a default but `search` and `compare.budget.device`, which a task may
+lack: `params.yaml` shows every knob that there is.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_serializer, field_validator, model_validator
 
-from core import chains, knobs
+from core import chains, devices, knobs
 from core import task as tasks_module
 from core.address import has_user, public
-from core.errors import ParamsError, suggest
+from core.errors import ModelError, ParamsError, suggest
 from core.knobs import Knobs
 from core.section import Section, typed
 
@@ -270,11 +270,23 @@ class BudgetParams(Section):
     """Megabytes (10^6 bytes) of the model folder's ONNX files."""
     max_ms: float = Field(gt=0)
     """Median latency at batch 1 on one thread, milliseconds."""
+    device: devices.Name | None = None
+    """Whose milliseconds these are, and which speed is looked for: a profile in `devices/`; null: this machine."""
     max_loss: float = Field(ge=0)
     """Margin of the paired test on `val`: the loss of quality against `base` in the first of `precisions`, in units of
     the task's main metric, that a candidate must show not to have (`evaluation/inferiority.py`)."""
     worst_quality: float
     """Value of the task's main metric below which (above which, where lower is better) nothing ships."""
+
+    @field_validator("device")
+    @classmethod
+    def _profiled(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                devices.read(value)
+            except ModelError as error:
+                raise ValueError(str(error)) from None
+        return value
 
 
 class CompareParams(Section):

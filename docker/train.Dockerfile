@@ -82,6 +82,7 @@ FROM ground AS code
 COPY docker/sbom.py LICENSE /app/
 COPY compression /app/compression
 COPY core /app/core
+COPY devices /app/devices
 COPY ops /app/ops
 COPY evaluation /app/evaluation
 COPY modalities /app/modalities

@@ -9,7 +9,7 @@ from typing import Any
 
 from core.better import Better, sign
 from core.files import read_json
-from evaluation import inferiority
+from evaluation import inferiority, judged
 from evaluation.inferiority import Resamples
 
 
@@ -69,5 +69,5 @@ def mark_front(rows: Iterable[dict[str, Any]], better: Better) -> None:
 
 
 def _dominates(one: dict[str, Any], other: dict[str, Any], better: Better) -> bool:
-    ours, theirs = ((-sign(better) * row["quality"], row["latency_ms"], row["size_mb"]) for row in (one, other))
+    ours, theirs = ((-sign(better) * row["quality"], judged.ms(row), row["size_mb"]) for row in (one, other))
     return all(a <= b for a, b in zip(ours, theirs, strict=True)) and ours != theirs

@@ -68,7 +68,7 @@ def render(facts: Facts) -> str:
 - **Task**: {comparison["task"]}{f"; takes one {facts.use.field} or several" if facts.use.field else ""}
 - **Quality**: {comparison["title"]} {row["test"]:.4g}{_direction(comparison)}, 95 % interval {low:.4g} to {high:.4g}
 - **Speed**: {row["latency_ms"]:.1f} ms at batch 1 (median; 99 % below {row["p99_ms"]:.1f} ms) and
-  {row["per_second"]:.1f}/s at batch 8, on one thread of the machine that made it{_speed(facts)}
+  {row["per_second"]:.1f}/s at batch 8, on one thread of the machine that made it{_speed(facts)}{_device(facts.row)}
 - **Size**: {row["size_mb"]:.2f} MB on disk, {row["memory_mb"]:.0f} MB of memory at peak
 - **Licence**: {"; ".join(f"{of.lower()} {words}" for of, words in licences.items())}
 
@@ -131,6 +131,15 @@ def _speed(facts: Facts) -> str:
         return ""
     value, low, high = (facts.row["speed"][key] for key in ("value", "low", "high"))
     return f";\n  {value:.2f} times as fast as {reference} (95 % interval {low:.2f} to {high:.2f})"
+
+
+def _device(row: Mapping[str, Any]) -> str:
+    """On the device that the budget names."""
+    found = row.get("device")
+    if not found:
+        return ""
+    low, high = found["low"], found["high"]
+    return f";\n  {found['how']} on {found['name']}: {found['ms']:.3g} ms at batch 1 ({low:.3g} to {high:.3g})"
 
 
 def _direction(comparison: Mapping[str, Any]) -> str:

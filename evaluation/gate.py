@@ -4,7 +4,8 @@ The reference is the first candidate: `base` in the first of `precisions`. Quali
 figure of the test split that chose a model would no longer be a test. `max_loss` is the margin of a paired test against
 the reference (`inferiority`), `worst_quality` is absolute; both look the way in which the task's metric is better.
 Two candidates are equally fast when the interval of the ratio of their times has 1 in it, or they are within 3 %
-(`timing.Ratio.differs`); so a difference that is none moves no model, and among equals the reference comes first.
+(`timing.Ratio.differs`), here or on the device that the budget names; so a difference that is none moves no model, and
+among equals the reference comes first.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 
 from core.better import Better
 from core.better import loss as worse_by
+from evaluation import judged
 from evaluation.timing import Ratio
 
 BUDGET = "compare.budget"
@@ -31,7 +33,7 @@ def misses(row: dict[str, Any], reference: str, budget: Any, better: Better) -> 
     below = worse_by(row["quality"], budget.worst_quality, better) > 0
     limits = (
         ("max_mb", row["size_mb"], "MB", row["size_mb"] > budget.max_mb, budget.max_mb),
-        ("max_ms", row["latency_ms"], "ms", row["latency_ms"] > budget.max_ms, budget.max_ms),
+        ("max_ms", at_most := judged.at_most_ms(row), judged.unit(row), at_most > budget.max_ms, budget.max_ms),
         ("worst_quality", row["quality"], "quality", below, budget.worst_quality),
     )
     found = [f"{name} {limit:g}: has {found:.6g} {unit}" for name, found, unit, missed, limit in limits if missed]
@@ -53,7 +55,7 @@ def choose(rows: Sequence[dict[str, Any]], budget: Any, better: Better, faster: 
     within = [row for row in rows if not row["misses"]]
     if not within:
         return None
-    fastest = max(within, key=lambda row: row["speed"]["value"])
+    fastest = max(within, key=lambda row: float(judged.speed(row)["value"]))
     return min((row for row in within if not faster(row, fastest).differs), key=lambda row: row["size_mb"])
 
 

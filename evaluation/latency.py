@@ -64,10 +64,12 @@ def batch(inputs: Sequence[Any], size: int, number: int) -> list[Any]:
 
 
 def _call(predict: Predict, inputs: Sequence[Any], size: int) -> Call:
-    def call(number: int) -> float:
-        given = batch(inputs, size, number)
-        start = time.perf_counter()
-        predict(given)
-        return time.perf_counter() - start
+    return lambda number: timed(predict, inputs, size, number)
 
-    return call
+
+def timed(predict: Predict, inputs: Sequence[Any], size: int, number: int) -> float:
+    """Seconds of the call of a round."""
+    given = batch(inputs, size, number)
+    start = time.perf_counter()
+    predict(given)
+    return time.perf_counter() - start

@@ -6,6 +6,7 @@ graph, after fusion, so one sees which ones a precision has changed and which it
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,11 +17,14 @@ from typing import Any, NamedTuple
 from core import onnx_session
 from core.files import read_json
 from evaluation import latency, work
+from evaluation.device import kinds
 
 CALLS = 20
 OUTSIDE = "outside of the graph"
 """Reading and scaling of inputs, search, tables: what is neither in a kernel nor in a graph."""
 KERNEL = "_kernel_time"
+HALVES = 2
+"""Sizes of kernels that are told apart, in an octave."""
 NOTHING = {"ms": 0.0, "macs": 0.0, "bytes": 0.0}
 
 Cost = dict[str, float]
@@ -35,10 +39,17 @@ class Run(NamedTuple):
     microseconds: float
     macs: int = 0
     bytes: int = 0
+    kind: str = kinds.UNKNOWN
+    """Of `device.kinds`."""
 
 
 def profile(load: Callable[[], latency.Predict], inputs: Sequence[Any]) -> dict[str, Cost]:
     """What one call at batch 1 costs by operator, the longest first. load: opens the model, here and now."""
+    return by_operator(profiled(load, inputs), CALLS)
+
+
+def profiled(load: Callable[[], latency.Predict], inputs: Sequence[Any]) -> list[Run]:
+    """Runs of kernels in `CALLS` calls at batch 1, of all graphs of a model and as often as each was run."""
     with tempfile.TemporaryDirectory(prefix="stillhouse-") as scratch:
         with onnx_session.profiled(Path(scratch)):
             predict = load()
@@ -46,7 +57,7 @@ def profile(load: Callable[[], latency.Predict], inputs: Sequence[Any]) -> dict[
             predict(latency.batch(inputs, 1, number))
         del predict  # its sessions write when they are gone
         files = sorted(Path(scratch).glob("*.json"))
-        return by_operator((run for path in files for run in _kernels(path)), CALLS)
+        return [run for path in files for run in _kernels(path)]
 
 
 def by_operator(runs: Iterable[Run], calls: int) -> dict[str, Cost]:
@@ -65,6 +76,25 @@ def by_operator(runs: Iterable[Run], calls: int) -> dict[str, Cost]:
     return dict(sorted(found.items(), key=lambda item: -item[1]["ms"]))
 
 
+def kernels(runs: Iterable[Run], calls: int) -> list[dict[str, Any]]:
+    """What one call runs, for another machine: of kernels of one kind and about one size `runs`, the `macs` and `bytes`
+    of each, and the `ms` of all of them here. About: within half an octave, or a decoder whose every step is longer
+    would have thousands."""
+    groups: dict[tuple[str, int, int], list[Run]] = defaultdict(list)
+    for run in runs:
+        macs, moved = (round(HALVES * math.log2(1 + size)) for size in (run.macs, run.bytes))
+        groups[run.kind, macs, moved].append(run)
+    return [
+        {
+            "kind": key[0],
+            "runs": len(each) / calls,
+            **{what: sum(getattr(run, what) for run in each) / len(each) for what in ("macs", "bytes")},
+            "ms": median(run.microseconds for run in each) * len(each) / calls / 1000,
+        }
+        for key, each in sorted(groups.items())
+    ]
+
+
 def _kernels(path: Path) -> Iterable[Run]:
     """path: `<graph>_<time>.json`, beside the optimised graph."""
     own = work.weights(onnx_session.optimized(path))
@@ -77,12 +107,14 @@ def _kernels(path: Path) -> Iterable[Run]:
             for side in ("input_type_shape", "output_type_shape")
         )
         operator, constants = arguments["op_name"], own.get(node, [])
+        macs = work.macs(operator, given, made, constants)
         yield Run(
             f"{path.name}:{node}",
             operator,
             float(event["dur"]),
-            work.macs(operator, given, made, constants),
+            macs,
             work.moved(operator, arguments, constants),
+            kinds.kind(operator, work.integer(operator), macs, work.kernel(constants), work.packed(constants)),
         )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from core.better import Better, loss, sign, words
+from evaluation import judged
 
 COLOURS = ("#4878a8", "#e49444", "#6a9f58", "#a87c9f", "#d1615d", "#85b6b2", "#967662")
 MARKERS = {"fp32": "o", "int8": "s", "fp16": "^"}
@@ -30,7 +31,7 @@ def picture(
     largest = max(row["size_mb"] for row in rows)
     for row in rows:
         colour = COLOURS[variants.index(row["variant"]) % len(COLOURS)]
-        x, y, (low, high) = row["latency_ms"], row["quality"], row["interval"]
+        x, y, (low, high) = judged.ms(row), row["quality"], row["interval"]
         axes.vlines(x, low, high, color=colour, alpha=0.35, linewidth=2)
         area = max(30.0, AREA * row["size_mb"] / largest)
         marker = MARKERS.get(row["precision"], "D")
@@ -44,7 +45,8 @@ def picture(
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.margins(x=0.12)
-    axes.set_xlabel("median latency at batch 1, ms (log)")
+    where = f" on {rows[0]['device']['name']}" if rows[0].get("device") else ""
+    axes.set_xlabel(f"median latency at batch 1{where}, ms (log)")
     told = f" ({words(better)})" if words(better) else ""
     axes.set_ylabel(f"{metric}{told} on the validation split, 95 % interval")
     axes.grid(alpha=0.25)
@@ -56,9 +58,9 @@ def picture(
 def front(rows: Sequence[dict[str, Any]], better: Better) -> list[tuple[float, float]]:
     """(latency, quality) of the candidates that are better than every faster one, the fastest first."""
     line: list[tuple[float, float]] = []
-    for row in sorted(rows, key=lambda row: (row["latency_ms"], -sign(better) * row["quality"])):
+    for row in sorted(rows, key=lambda row: (judged.ms(row), -sign(better) * row["quality"])):
         if not line or loss(row["quality"], line[-1][1], better) < 0:
-            line.append((row["latency_ms"], row["quality"]))
+            line.append((judged.ms(row), row["quality"]))
     return line
 
 

@@ -37,6 +37,7 @@ def render(comparison: dict[str, Any], pareto: Path, differences: dict[str, Any]
         comparison=comparison,
         reference=gate.name(comparison["rows"][0]),
         better=words(comparison["better"]),
+        device=comparison.get("device"),
         chosen=_row(comparison, shown) if comparison["chosen"] else None,
         shown=shown,
         pareto=pareto,

@@ -24,10 +24,32 @@ HEADER = (
     ),
     *("ms (all cores)", "memory MB", "parameters", "multiply-adds", "front"),
 )
+ON_DEVICE = ("device", "how", *("device ms", "device ms low", "device ms high"), *("device speed", "low", "high"))
 
 
 def cells(row: dict[str, Any]) -> list[str]:
-    """One row as text, in the order of `HEADER`."""
+    """One row as text, in the order of `header`."""
+    return [
+        *_cells(row),
+        *(on_device(row["device"]) if row.get("device") else []),
+    ]
+
+
+def on_device(found: dict[str, Any]) -> list[str]:
+    """In the order of `ON_DEVICE`."""
+    speed = (found["speed"][each] for each in ("value", "low", "high"))
+    return [
+        found["name"],
+        found["how"],
+        *(f"{value:.4g}" for value in (found["ms"], found["low"], found["high"], *speed)),
+    ]
+
+
+def header(rows: Sequence[dict[str, Any]]) -> tuple[str, ...]:
+    return (*HEADER, *(ON_DEVICE if any(row.get("device") for row in rows) else ()))
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
     numbers = (row["quality"], *row["interval"], row["test"], *row["test_interval"], *row["loss"].values())
     speed, cores = row["speed"], row["all_cores_ms"]
     return [
@@ -56,14 +78,15 @@ def short(count: int) -> str:
 
 
 def markdown(rows: Sequence[dict[str, Any]]) -> str:
-    lines = ["| " + " | ".join(HEADER) + " |", "|" + "---|" * len(HEADER)]
+    names = header(rows)
+    lines = ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
     return "\n".join([*lines, *("| " + " | ".join(cells(row)) + " |" for row in rows)]) + "\n"
 
 
 def comma_separated(rows: Sequence[dict[str, Any]]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(HEADER)
+    writer.writerow(header(rows))
     writer.writerows([plain(cell) for cell in cells(row)] for row in rows)
     return text.getvalue()
 

@@ -101,13 +101,37 @@ def widest(seconds: Mapping[str, Seconds]) -> float:
 def ratio(reference: Seconds, other: Seconds) -> Ratio:
     """How many times as fast as `reference` the other is; both (R,), of the same rounds."""
     middle, half = _interval(reference, other)
-    return Ratio(*(math.exp(value) for value in (middle, middle - half, middle + half)))
+    return Ratio(math.exp(middle), math.exp(middle - half), math.exp(middle + half))
+
+
+def level(seconds: Seconds) -> tuple[float, float, float]:
+    """Seconds of a call and its 95 % interval: the mean of the logarithms of what its blocks say. seconds: (R,)."""
+    return _around(np.log(blocks(seconds)))
+
+
+def blocks(seconds: Seconds) -> Seconds:
+    """(BLOCKS,) medians of successive calls."""
+    return np.median(seconds.reshape(BLOCKS, -1), axis=1)
+
+
+def ratio_of_blocks(reference: Seconds, other: Seconds) -> Ratio:
+    """As `ratio`, from what `blocks` says of both."""
+    return Ratio(*_around(np.log(reference) - np.log(other)))
+
+
+def _around(logarithms: Seconds) -> tuple[float, float, float]:
+    middle, half = _mean(logarithms)
+    return math.exp(middle), math.exp(middle - half), math.exp(middle + half)
+
+
+def _mean(blocks: Seconds) -> tuple[float, float]:
+    """The mean and half its interval. blocks: (BLOCKS,)."""
+    return float(blocks.mean()), T_975 * float(blocks.std(ddof=1)) / math.sqrt(BLOCKS)
 
 
 def _interval(reference: Seconds, other: Seconds) -> tuple[float, float]:
     """Logarithm of the ratio and half its interval."""
-    blocks = np.median((np.log(reference) - np.log(other)).reshape(BLOCKS, -1), axis=1)
-    return float(blocks.mean()), T_975 * float(blocks.std(ddof=1)) / math.sqrt(BLOCKS)
+    return _mean(np.median((np.log(reference) - np.log(other)).reshape(BLOCKS, -1), axis=1))
 
 
 @contextmanager

@@ -52,9 +52,19 @@ def macs(operator: str, given: Sequence[Sequence[int]], made: Sequence[Sequence[
         return 0
     outputs = math.prod(made[0])
     if operator.endswith("Conv"):
-        kernel = next((weight.shape for weight in own if len(weight.shape) > 2), None)
-        return outputs * math.prod(kernel[1:]) if kernel else 0
+        shape = kernel(own)
+        return outputs * math.prod(shape[1:]) if shape else 0
     return outputs * given[0][-1] if operator in PRODUCTS and given and given[0] else 0
+
+
+def kernel(own: Sequence[Weight]) -> tuple[int, ...] | None:
+    """Shape of a convolution's weights among the constants of a node."""
+    return next((weight.shape for weight in own if len(weight.shape) > 2), None)
+
+
+def packed(own: Sequence[Weight]) -> bool:
+    """Whether a product is one with a matrix of weights, which ONNX Runtime lays out for it ahead."""
+    return any(len(weight.shape) == 2 for weight in own)
 
 
 def moved(operator: str, arguments: Mapping[str, Any], own: Sequence[Weight]) -> int:

@@ -1,7 +1,7 @@
 """Put all variants and precisions of a task side by side and choose one within `compare.budget`, on `val`.
 
-reads   evaluations/<task>/, timings/<task>/, explanations/<task>/ if any, data/<task>/validated/, and what augmentation
-        and training left to look at
+reads   evaluations/<task>/, timings/<task>/, explanations/<task>/ if any, data/<task>/validated/, the profile in
+        devices/ that the budget names, and what augmentation and training left to look at
 writes  reports/<task>/: comparison.json, comparison.md, comparison.csv, pareto.png, report.html, flipped/ (inputs that
         the chosen model and the reference see differently)
 run     python -m stages.compare detection
@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from core import matrix, paths, stage
+from core import devices, matrix, paths, stage
 from core.files import read_json, write_json, write_text
 from evaluation import candidates, flipped, gate, pareto, report, tables, timing
+from evaluation.device import there
 
 
 def compare(ctx: stage.Context) -> None:
@@ -29,8 +30,12 @@ def compare(ctx: stage.Context) -> None:
     ]
     first = read_json(folders[0] / "metrics.json")
     candidates.mark_losses(rows, [read_json(folder / "resamples.json") for folder in folders], first["better"])
+    faster, device = speeds(read_json(paths.timing(ctx.task) / "calls.json")["batch_1"]), None
+    if named := ctx.params.compare.budget.device:
+        profile = devices.read(named)
+        files = {"-".join(pair): devices.files(paths.model(ctx.task, *pair)) for pair in pairs}
+        device, faster = there.mark(rows, timed, files, profile), there.comparing(files, profile)
     candidates.mark_front(rows, first["better"])
-    faster = speeds(read_json(paths.timing(ctx.task) / "calls.json")["batch_1"])
     chosen = gate.choose(rows, ctx.params.compare.budget, first["better"], faster)
     for row in rows:
         row["verdict"] = gate.words(row, chosen, faster)
@@ -43,6 +48,7 @@ def compare(ctx: stage.Context) -> None:
         "val_inputs": first["val"]["inputs"],
         "test_inputs": first["inputs"],
         "timing": {key: value for key, value in timed.items() if key != "candidates"},
+        "device": device,
         "budget": ctx.params.compare.budget.model_dump(),
         "rows": rows,
         "chosen": [chosen["variant"], chosen["precision"]] if chosen else None,

@@ -18,11 +18,14 @@ from typing import Any
 
 from core import cpu, gpu, matrix, paths, stage, task
 from core.files import write_json
-from evaluation import latency, memory, operators, timing, work
+from evaluation import latency, memory, operators, parts, timing, work
+from evaluation.device import micro
 from evaluation.timing import Seconds
 from ops import tracking
 
 MEMORY_INPUTS = 8
+PARTS = 60
+"""Calls that tell what of them is in the graphs."""
 SHARE = 4
 """Batch 8, and all cores, get this part of the rounds."""
 
@@ -57,10 +60,16 @@ def measure(ctx: stage.Context) -> None:
         for name, (folder, provider) in folders.items()
     }
     found = summary(calls, peaks, ctx.threads)
-    found |= {"peak_gflops": work.peak(), "int8_instructions": cpu.int8_instructions()}
+    found |= {"peak_gflops": work.peak(), "int8_instructions": cpu.int8_instructions(), "host_ms": micro.host()}
     with tracking.silence():
         for name in folders:
-            found["candidates"][name]["operators"] = operators.profile(partial(predictor, name, 1), inputs)
+            load = partial(predictor, name, 1)
+            runs = operators.profiled(load, inputs)
+            found["candidates"][name] |= {
+                "operators": operators.by_operator(runs, operators.CALLS),
+                "kernels": operators.kernels(runs, operators.CALLS),
+                "parts": parts.measure(load, inputs, PARTS),
+            }
     write_json(ctx.out / "timing.json", found)
     kept = {way: {name: exact(seconds) for name, seconds in taken.items()} for way, taken in calls.items()}
     write_json(ctx.out / "calls.json", kept)

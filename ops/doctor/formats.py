@@ -8,41 +8,28 @@ from __future__ import annotations
 
 from typing import Any
 
+from core.protobuf import message, number
+
 SHAPE = (1, 1, 2, 2)
 HIGHEST = 64  # versions tried; onnx 1.23 stands at opset 28, IR 14
 FLOAT = 1
-
-
-def _number(field: int, value: int) -> bytes:
-    return _varint(field << 3) + _varint(value)
-
-
-def _bytes(field: int, value: bytes) -> bytes:
-    return _varint(field << 3 | 2) + _varint(len(value)) + value
-
-
-def _varint(value: int) -> bytes:
-    groups = []
-    while True:
-        value, low = value >> 7, value & 127
-        groups.append(low | (128 if value else 0))
-        if not value:
-            return bytes(groups)
 
 
 def graph(opset: int, ir: int) -> bytes:
     """`z = matmul(conv(x, w), x)`; x: SHAPE, w: one number, shape (1, 1, 1, 1)."""
 
     def tensor(name: bytes, shape: tuple[int, ...]) -> bytes:
-        sizes = b"".join(_bytes(1, _number(1, size)) for size in shape)
-        return _bytes(1, name) + _bytes(2, _bytes(1, _number(1, FLOAT) + _bytes(2, sizes)))
+        sizes = b"".join(message(1, number(1, size)) for size in shape)
+        return message(1, name) + message(2, message(1, number(1, FLOAT) + message(2, sizes)))
 
     def node(kind: bytes, inputs: tuple[bytes, ...], output: bytes) -> bytes:
-        return b"".join(_bytes(1, name) for name in inputs) + _bytes(2, output) + _bytes(4, kind)
+        return b"".join(message(1, name) for name in inputs) + message(2, output) + message(4, kind)
 
-    nodes = _bytes(1, node(b"Conv", (b"x", b"w"), b"y")) + _bytes(1, node(b"MatMul", (b"y", b"x"), b"z"))
-    ends = _bytes(11, tensor(b"x", SHAPE)) + _bytes(11, tensor(b"w", (1, 1, 1, 1))) + _bytes(12, tensor(b"z", SHAPE))
-    return _number(1, ir) + _bytes(7, nodes + _bytes(2, b"tiny") + ends) + _bytes(8, _bytes(1, b"") + _number(2, opset))
+    nodes = message(1, node(b"Conv", (b"x", b"w"), b"y")) + message(1, node(b"MatMul", (b"y", b"x"), b"z"))
+    ends = message(11, tensor(b"x", SHAPE)) + message(11, tensor(b"w", (1, 1, 1, 1))) + message(12, tensor(b"z", SHAPE))
+    return (
+        number(1, ir) + message(7, nodes + message(2, b"tiny") + ends) + message(8, message(1, b"") + number(2, opset))
+    )
 
 
 def compute(onnxruntime: Any, opset: int, ir: int, provider: str) -> list[str]:

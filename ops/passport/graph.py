@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from core.errors import ModelError
+from core.protobuf import BYTES, message, read_varint, tag
 from ops.passport import chain
 
 KEY = "stillhouse.passport"
@@ -41,11 +42,16 @@ class Stamped(NamedTuple):
 def stamp(folder: Path, links: list[dict[str, Any]]) -> None:
     """Give every ONNX file below `folder` the passport that ends in `links`. Raises: ModelError if one has one."""
     for path in sorted(folder.rglob("*.onnx")):
-        content = path.read_bytes()
-        if _mark() in content:
+        if stamped(path):
             raise ModelError(f"{path} carries a passport already; package the graph that `export` or `quantize` made")
+        content = path.read_bytes()
         own = chain.chained({LINK: _measured(content)}, links[-1]["chain"])
         path.write_bytes(content + _entry(_text({"format": FORMAT, "links": [*links, *own]})))
+
+
+def stamped(path: Path) -> bool:
+    """Whether an ONNX file carries a passport, of whatever form."""
+    return _mark() in path.read_bytes()
 
 
 def read(path: Path) -> Stamped:
@@ -57,7 +63,7 @@ def read(path: Path) -> Stamped:
     if at < 0:
         raise ModelError(f"{path} carries no passport; expected an ONNX file of a package")
     try:
-        length, start = _read_varint(content, at + len(_mark()))
+        length, start = read_varint(content, at + len(_mark()))
         text = content[start : start + length].decode()
         value = json.loads(text)
         if value.keys() != {"format", "links"} or value["format"] != FORMAT:
@@ -93,30 +99,9 @@ def _text(value: Any) -> str:
 
 
 def _entry(text: str) -> bytes:
-    return _field(14, _field(1, KEY.encode()) + _field(2, text.encode()))
+    return message(14, message(1, KEY) + message(2, text))
 
 
 def _mark() -> bytes:
     """What stands before the length of the value; JSON cannot hold it, since it escapes control characters."""
-    return _field(1, KEY.encode()) + bytes([2 << 3 | 2])
-
-
-def _field(number: int, content: bytes) -> bytes:
-    """A field of bytes or text (wire type 2), number below 16."""
-    return bytes([number << 3 | 2]) + _varint(len(content)) + content
-
-
-def _varint(number: int) -> bytes:
-    """Seven bits a byte, the lowest first; the eighth says that more follow."""
-    low, rest = number & 0x7F, number >> 7
-    return bytes([low | 0x80]) + _varint(rest) if rest else bytes([low])
-
-
-def _read_varint(content: bytes, at: int) -> tuple[int, int]:
-    """The number at offset `at`, and the offset behind it."""
-    number = 0
-    for place in range(10):  # protobuf's numbers have 64 bits
-        number |= (content[at + place] & 0x7F) << (7 * place)
-        if content[at + place] < 0x80:
-            return number, at + place + 1
-    raise ValueError("a length of more than 64 bits")
+    return message(1, KEY) + tag(2, BYTES)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +24,16 @@ from core.params import TaskParams
 from core.visible import visible
 from ops import tracking
 from pipelines import sources
+from pipelines.flow.slots import Share, visible_gpus
 from pipelines.repro import ready
-from pipelines.search import space, studies, trials, view
+from pipelines.search import space, studies, view
+from pipelines.search.running import Running
 from pipelines.search.workspace import FOLDER, Workspace
 
 FAILURES = 3
 """Trials that fail one after the other, and the search ends: what is wrong is hardly their settings."""
+INVALIDS = 100
+"""Likewise of settings that do not go together, which cost nothing."""
 
 
 def main() -> None:
@@ -40,23 +46,27 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=20.0, help="no trial begins after that (20)")
     parser.add_argument("--trials", type=int, default=1_000_000, help="this many at most")
     parser.add_argument("--jobs", type=int, default=1, help="stages of a trial at once, by pipelines.flow (1)")
+    parser.add_argument("--parallel", type=int, default=1, help="trials at once, each in a checkout of its own (1)")
     arguments = parser.parse_args()
     try:
-        search(arguments.task, arguments.minutes, arguments.trials, arguments.jobs)
+        search(arguments.task, arguments.minutes, arguments.trials, arguments.jobs, arguments.parallel)
     except StillhouseError as error:
         print(f"error: {visible(str(error))}", file=sys.stderr)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        print("stopped; the same command goes on with this trial", file=sys.stderr)
+        print("stopped; the same command goes on with what ran", file=sys.stderr)
         sys.exit(130)
 
 
-def search(task: str, minutes: float, most: int, jobs: int = 1) -> None:
+def search(task: str, minutes: float, most: int, jobs: int = 1, parallel: int = 1) -> None:
     """Run trials until the time is up; print the front and what to write into `params.yaml`.
 
     Raises: StillhouseError where there is nothing to search, the reference would change, or another search of it runs.
     """
-    _, tasks = params.load()
+    head, tasks = params.load()
+    if min(jobs, parallel) < 1 or max(jobs, parallel) > 1 < min(jobs, parallel):
+        told = f"found --jobs {jobs} --parallel {parallel}, expected numbers of at least 1, one of them 1"
+        raise StillhouseError(f"search: {told}: stages of one trial side by side, or trials")
     if task not in tasks:
         raise StillhouseError(f"search: task {task!r} is not in `tasks` of params.yaml: {list(tasks)}")
     if not tasks[task].search:
@@ -78,12 +88,26 @@ def search(task: str, minutes: float, most: int, jobs: int = 1) -> None:
         ready()
         for told in sources.refresh(tasks):
             print(told)
-        workspace = Workspace(task, tasks[task], jobs)
-        workspace.refresh()
+        places = workplaces(task, tasks[task], jobs, parallel)
+        if parallel * head.learning_threads > (cores := len(os.sched_getaffinity(0))):
+            print(f"note: {parallel} trials that learn with {head.learning_threads} threads each share {cores} cores")
         name = studies.key(values, task)
         folder = place / name
         folder.mkdir(exist_ok=True)
-        loop(workspace, values, studies.opened(place / "trials.db", name), folder, minutes, most)
+        loop(places, values, studies.opened(place / "trials.db", name), folder, minutes, most)
+
+
+def workplaces(task: str, settings: TaskParams, jobs: int, parallel: int) -> list[Workspace]:
+    """Checkouts for so many trials at once, up to date, each with its share of cores and GPUs while others run."""
+    shares: list[Share | None] = [None]
+    if parallel > 1:
+        gpus, threads = visible_gpus(), max(1, len(os.sched_getaffinity(0)) // parallel)
+        own = [gpus[i % len(gpus) : i % len(gpus) + 1] if gpus else () for i in range(parallel)]
+        shares = [Share(threads, each, 0, False, True) for each in own]
+    places = [Workspace(task, settings, jobs, number, share) for number, share in enumerate(shares)]
+    for place in places:
+        place.refresh()
+    return places
 
 
 def _keeps_reference(task: str, settings: TaskParams) -> None:
@@ -98,54 +122,58 @@ def _keeps_reference(task: str, settings: TaskParams) -> None:
 
 
 def loop(
-    workspace: Workspace, values: dict[str, Any], study: optuna.Study, folder: Path, minutes: float, most: int
+    places: Sequence[Workspace], values: dict[str, Any], study: optuna.Study, folder: Path, minutes: float, most: int
 ) -> None:
-    settings, console, end = workspace.params, Console(), time.monotonic() + 60 * minutes
-    assert settings.search is not None
+    """places: a trial runs in each at once."""
+    task, settings, console = places[0].task, places[0].params, Console()
+    end = time.monotonic() + 60 * minutes
     with Live(view.page(study.trials), console=console, auto_refresh=False, transient=not console.is_terminal) as live:
-        count = failed = 0
-        while time.monotonic() < end and count < most:
-            count += 1
-            trial = study.ask()
-            variant, found = space.suggest(trial, settings.search)
-            trial.set_user_attr("variant", variant)
-            trial.set_user_attr("values", found)
-            doing = f"trial {trial.number} runs: {variant} {found}; {max(0, end - time.monotonic()) / 60:.0f} min left"
-            live.update(view.page(study.trials, doing), refresh=True)
-            workspace.write(space.params(values, workspace.task, variant, found))
-            told = attempt(workspace, study, trial, variant, folder)
-            write_json(folder / "front.json", [summary(each) for each in view.front(study.trials)])
-            ended = study.trials[trial.number]
-            live.console.print(view.line(ended, told), highlight=False)
-            live.update(view.page(study.trials), refresh=True)
-            failed = failed + 1 if ended.state is TrialState.FAIL else 0
-            if failed == FAILURES:
-                raise StillhouseError(f"search: {FAILURES} trials failed one after the other: {told}")
+        search = Running(places, values, study, folder)
+        told = Told(live, study, folder, end)
+        count = 0
+        try:
+            while True:
+                while search.free and time.monotonic() < end and count < most:
+                    count += 1
+                    if ended := search.begin():
+                        told.ended(*ended)
+                told.page(search.doing())
+                if not search.busy:
+                    break
+                for number, why in search.ended():
+                    told.ended(number, why)
+        finally:
+            search.stop()
     if not console.is_terminal:
         console.print(view.page(study.trials))
-    kinds = {name: "prune" if name in matrix.pruned(settings) else "distill" for name in settings.search}
-    console.print(view.advice(study.trials, workspace.task, kinds), highlight=False)
+    kinds = {name: "prune" if name in matrix.pruned(settings) else "distill" for name in settings.search or {}}
+    console.print(view.advice(study.trials, task, kinds), highlight=False)
 
 
-def attempt(workspace: Workspace, study: optuna.Study, trial: optuna.Trial, variant: str, folder: Path) -> str:
-    """Run a trial and tell the study; returns why it was stopped or failed."""
-    log = folder / f"{trial.number}.log"
-    try:
-        row, base = trials.run(workspace, variant, str(trial.number), log)
-    except trials.HopelessError as why:
-        for name, beyond in why.excess.items():
-            trial.set_constraint(name, beyond)
-        study.tell(trial, state=TrialState.PRUNED)
-        return str(why)
-    except trials.FailedError as why:
-        study.tell(trial, state=TrialState.FAIL)
-        return str(why)
-    for name, found in (("row", row), ("base", base)):
-        trial.set_user_attr(name, {key: value for key, value in found.items() if key != "operators"})
-    for name, beyond in trials.excess(row, workspace.params).items():
-        trial.set_constraint(name, beyond)
-    study.tell(trial, [row["loss"]["value"], row["speed"]["value"], row["size_mb"]])
-    return ""
+class Told:
+    """What is told of trials that have ended, and when a search gives up."""
+
+    def __init__(self, live: Live, study: optuna.Study, folder: Path, end: float) -> None:
+        self.live, self.study, self.folder, self.end = live, study, folder, end
+        self.failed = self.invalid = 0
+
+    def ended(self, number: int, why: str) -> None:
+        """Raises: StillhouseError after too many that came to nothing."""
+        write_json(self.folder / "front.json", [summary(each) for each in view.front(self.study.trials)])
+        trial = self.study.trials[number]
+        self.live.console.print(view.line(trial, why), highlight=False)
+        self.failed = self.failed + 1 if trial.state is TrialState.FAIL else 0
+        self.invalid = self.invalid + 1 if view.INVALID in trial.user_attrs else 0
+        if self.failed == FAILURES:
+            raise StillhouseError(f"search: {FAILURES} trials failed one after the other: {why}")
+        if self.invalid == INVALIDS:
+            told = f"search: {INVALIDS} trials one after the other had settings that do not go together"
+            raise StillhouseError(f"{told}, the last one: {why}; narrow what the section `search` tries")
+
+    def page(self, doing: Sequence[str]) -> None:
+        left = f"{max(0, self.end - time.monotonic()) / 60:.0f} min left"
+        running = "\n".join([*doing, left]) if doing else ""
+        self.live.update(view.page(self.study.trials, running), refresh=True)
 
 
 def summary(trial: FrozenTrial) -> dict[str, object]:
@@ -153,6 +181,7 @@ def summary(trial: FrozenTrial) -> dict[str, object]:
     variant, values = space.chosen(trial)
     row = trial.user_attrs["row"]
     kept = {key: row[key] for key in ("precision", "quality", "loss", "speed", "size_mb", "latency_ms", "misses")}
+    kept |= {"device": row["device"]} if row.get("device") else {}
     return {"trial": trial.number, "variant": variant, "values": values, **kept}
 
 

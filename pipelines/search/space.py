@@ -46,7 +46,7 @@ def params(values: Mapping[str, Any], task: str, variant: str, found: Mapping[st
     for path, value in found.items():
         knobs.place(made[task], knobs.within_task(smaller[variant], variant, path), value)
     kept = [variant]
-    while kept[-1] in smaller:
+    while kept[-1] in smaller and kept[-1] not in kept[:-1]:  # a chain that leads back is refused where it is checked
         kept.append(made[task][smaller[kept[-1]]][kept[-1]].get("of", chains.ROOT))
     for name, kind in smaller.items():
         if name not in kept:

@@ -13,8 +13,11 @@ from rich.table import Table
 from rich.text import Text
 
 from core.knobs import of_quantize, within_task
+from evaluation import judged
 from pipelines.search.space import chosen
 
+INVALID = "invalid"
+"""Attribute of a trial whose settings do not go together."""
 WORDS = {
     TrialState.COMPLETE: "done",
     TrialState.PRUNED: "stopped early",
@@ -27,7 +30,8 @@ WORDS = {
 def page(trials: Sequence[FrozenTrial], running: str = "") -> RenderableType:
     """The front as a table, how many trials there are, and a line about the one that runs."""
     counts = {state: sum(trial.state is state for trial in trials) for state in WORDS}
-    told = ", ".join(f"{count} {WORDS[state]}" for state, count in counts.items() if count)
+    kinds = [(count, WORDS[state]) for state, count in counts.items()]
+    told = ", ".join(f"{count} {word}" for count, word in kinds if count)
     parts: list[RenderableType] = [table(front(trials), base(trials)), Text(f"trials: {told or 'none'}", style="dim")]
     if running:
         parts.append(Text(running))
@@ -53,7 +57,7 @@ def table(trials: Sequence[FrozenTrial], base: Mapping[str, Any] | None) -> Tabl
 
 
 def _figures(row: Mapping[str, Any]) -> tuple[str, str, str]:
-    return f"{row['loss']['value']:.3g}", f"{row['speed']['value']:.2f}", f"{row['size_mb']:.2f}"
+    return f"{row['loss']['value']:.3g}", f"{judged.speed(row)['value']:.2f}", f"{row['size_mb']:.2f}"
 
 
 def _within(row: Mapping[str, Any]) -> str:
@@ -70,12 +74,12 @@ def front(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
     """Trials that no other one beats in loss, speed and size, the slowest first."""
     done = [trial for trial in trials if trial.state is TrialState.COMPLETE]
     kept = [trial for trial in done if not any(_beats(other, trial) for other in done)]
-    return sorted(kept, key=lambda trial: float(trial.user_attrs["row"]["speed"]["value"]))
+    return sorted(kept, key=lambda trial: float(judged.speed(trial.user_attrs["row"])["value"]))
 
 
 def _beats(one: FrozenTrial, other: FrozenTrial) -> bool:
     rows = (each.user_attrs["row"] for each in (one, other))
-    ours, theirs = ((row["loss"]["value"], -row["speed"]["value"], row["size_mb"]) for row in rows)
+    ours, theirs = ((row["loss"]["value"], -judged.speed(row)["value"], row["size_mb"]) for row in rows)
     return all(a <= b for a, b in zip(ours, theirs, strict=True)) and (ours != theirs or one.number < other.number)
 
 
@@ -89,7 +93,7 @@ def advice(trials: Sequence[FrozenTrial], task: str, kinds: Mapping[str, str]) -
     if not within:
         return "no trial keeps every limit of compare.budget yet; search longer, or loosen it"
     told = []
-    for word, least in (("fastest", lambda row: -row["speed"]["value"]), ("smallest", lambda row: row["size_mb"])):
+    for word, least in (("fastest", lambda row: -judged.speed(row)["value"]), ("smallest", lambda row: row["size_mb"])):
         best = min(within, key=lambda trial: least(trial.user_attrs["row"]))
         whole, winner = best.user_attrs["base"], f"trial {best.number}"
         variant, values = chosen(best)
@@ -106,15 +110,21 @@ def _yaml(value: Any) -> str:
     return yaml.safe_dump(value, default_flow_style=True).removesuffix("\n").removesuffix("\n...")
 
 
+def _where(row: Mapping[str, Any]) -> str:
+    found = row.get("device")
+    return f" on {found['name']}{', as estimated' if found['how'] == 'estimated' else ''}" if found else ""
+
+
 def line(trial: FrozenTrial, why: str = "") -> str:
     """One trial that has ended, for a log."""
     variant, values = chosen(trial)
     settings = ", ".join(f"{path} {value}" for path, value in values.items())
     if trial.state is not TrialState.COMPLETE:
-        return f"trial {trial.number}: {variant} ({settings}): {WORDS[trial.state]}: {why}"
+        how = "not tried" if INVALID in trial.user_attrs else WORDS[trial.state]
+        return f"trial {trial.number}: {variant} ({settings}): {how}: {why}"
     row: dict[str, Any] = trial.user_attrs["row"]
     missed = f"; misses {'; '.join(row['misses'])}" if row["misses"] else ""
     return (
         f"trial {trial.number}: {variant} ({settings}): {row['precision']} loses {row['loss']['value']:.3g}, "
-        f"{row['speed']['value']:.2f} times as fast, {row['size_mb']:.2f} MB{missed}"
+        f"{judged.speed(row)['value']:.2f} times as fast{_where(row)}, {row['size_mb']:.2f} MB{missed}"
     )

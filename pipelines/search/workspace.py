@@ -1,4 +1,4 @@
-"""The checkout in which trials run: files as they are here, outputs from the cache of this checkout."""
+"""A checkout in which trials run: files as they are here, outputs from the cache of this checkout."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +16,31 @@ import yaml
 
 from core import paths
 from core.errors import StillhouseError
-from core.family import ends_with_parent
 from core.files import write_text
 from core.params import TaskParams
 from ops import repair
 from ops.tracking.sender import uri
+from pipelines.flow.slots import Share
+from pipelines.search.room import Room
 
 FOLDER = paths.STATE / "search"
+
+
+class StoppedError(Exception):
+    """The search ends, and with it the trial; the next search goes on with it."""
 
 
 class Workspace:
     """A clone of this repository with its tracked files, and those that git does not ignore, as they are now."""
 
-    def __init__(self, task: str, params: TaskParams, jobs: int = 1) -> None:
-        """params: of the task here; jobs: stages of a trial that run at once, through the flow."""
-        self.task, self.params, self.jobs = task, params, jobs
-        self.folder = (FOLDER / task / "checkout").resolve()
+    def __init__(self, task: str, params: TaskParams, jobs: int = 1, number: int = 0, share: Share | None = None):
+        """params: of the task here; jobs: stages of a trial that run at once, through the flow; number: of those of a
+        search that trials run in at once; share: what its stages have of the machine while others run, None: all."""
+        self.task, self.params, self.jobs, self.number, self.share = task, params, jobs, number, share
+        self.folder = (FOLDER / task / (f"checkout-{number}" if number else "checkout")).resolve()
+        self.room = Room(FOLDER)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._stopped, self._guard = False, threading.Lock()
 
     def refresh(self) -> None:
         """Make it, or bring it up to date.
@@ -62,24 +74,36 @@ class Workspace:
             section["model"]["weights"] = str(Path(self.params.model.weights).expanduser().resolve())
         write_text(self.folder / "params.yaml", yaml.safe_dump(values, sort_keys=False))
 
-    def repro(self, target: str, name: str, log: Path) -> bool:
-        """Run the pipeline up to `target` as execution `name` in MLflow; returns whether it ended well.
+    def repro(self, targets: Sequence[str], name: str, log: Path, alone: bool = False) -> bool:
+        """Run the pipeline up to `targets` as execution `name` in MLflow; returns whether it ended well.
 
-        log: what it says is added to it.
+        log: what it says is added to it. alone: no other trial of any search here runs meanwhile, and all of the
+        machine is its own. Raises: StoppedError after `stop`.
         """
         way = ["pipelines.repro"] if self.jobs == 1 else ["pipelines.flow", "--jobs", str(self.jobs)]
         environment = {**os.environ, "MLFLOW_TRACKING_URI": uri(), "STILLHOUSE_PIPELINE_NAME": name}
-        with log.open("a", encoding="utf-8") as told:
-            code = subprocess.run(
-                [sys.executable, "-m", *way, target],
-                cwd=self.folder,
-                env=environment,
-                stdout=told,
-                stderr=subprocess.STDOUT,
-                check=False,
-                preexec_fn=ends_with_parent,
-            ).returncode
-        return code == 0
+        if self.share and not alone:
+            environment |= self.share.environment(bool(self.share.gpus))
+        held: AbstractContextManager[None] = self.room.alone() if alone else self.room.shared()
+        with held, log.open("a", encoding="utf-8") as told:
+            with self._guard:
+                if self._stopped:
+                    raise StoppedError
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", "pipelines.search.child", str(os.getpid()), *way, *targets],
+                    cwd=self.folder,
+                    env=environment,
+                    stdout=told,
+                    stderr=subprocess.STDOUT,
+                )
+            return self._process.wait() == 0
+
+    def stop(self) -> None:
+        """End what runs, and begin nothing more."""
+        with self._guard:
+            self._stopped = True
+            if self._process is not None and self._process.poll() is None:
+                self._process.terminate()
 
 
 def _run(command: list[str], cwd: Path) -> None:

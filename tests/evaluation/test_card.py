@@ -68,6 +68,13 @@ def test_it_reports_test_figures_and_names_what_chose() -> None:
     assert "None" not in text
 
 
+def test_it_tells_what_it_takes_on_the_device_that_it_was_chosen_for() -> None:
+    assert " on board" not in card.render(facts())
+    found = {"name": "board", "how": "estimated", "ms": 31.0, "low": 22.1, "high": 43.4}
+    text = card.render(facts(row=facts().row | {"device": found}))
+    assert ";\n  estimated on board: 31 ms at batch 1 (22.1 to 43.4)\n- **Size**" in text
+
+
 def test_it_tells_of_data_limits_licences_and_origin() -> None:
     text = card.render(facts())
     assert "10 rows, of which 1 were left out as bad. Used: train 6 images, 9 boxes; val 2 rows; test 1 rows." in text

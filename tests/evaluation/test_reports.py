@@ -183,6 +183,33 @@ def test_the_report_tells_what_was_rescued() -> None:
     assert "&lt;i&gt;head<small>conv1, relu1</small>" in told
 
 
+def test_the_report_tells_what_was_measured_on_a_device_and_what_is_estimated() -> None:
+    """Each with its interval, and how far off estimates may be (docs/choice.md)."""
+    comparison = compared()
+    leave("toy")
+    page = render(comparison)
+    assert "ms on" not in page
+    figures = {"ms": 31.0, "low": 30.0, "high": 32.0, "name": "board", "speed": EXACT}
+    for each, how in zip(comparison["rows"], ("measured", "estimated", "estimated"), strict=True):
+        each["device"] = figures | {"how": how}
+    comparison["device"] = {
+        **{"name": "board", "cpu": "<b>A72", "architecture": "aarch64", "onnxruntime": "1.31.1", "correction": 1.25},
+        **{"measured": "2026-01-02T03:04:05+00:00", "error": 1.4, "references": ["base-fp32"]},
+        "off": {"base-fp32": 0.8},
+    }
+    page = render(comparison)
+    assert [page.count(f"31<small>{how}: 30 – 32</small></td>") for how in ("measured", "estimated")] == [1, 2]
+    assert "board is &lt;b&gt;A72 (aarch64, ONNX Runtime 1.31.1), measured 2026-01-02" in page
+    assert "Measured there: base-fp32; estimates are 0.80 times what base-fp32 took." in page
+    assert "corrected by 1.25, as these models say; it may be 1.40 times too small or too large" in page
+    assert "50 ms on board," in page and "<dt>on board, estimated</dt><dd>31 ms</dd>" in page
+
+
+def render(comparison: dict[str, Any]) -> str:
+    pareto.picture(comparison["rows"], comparison["title"], "higher", comparison["chosen"], Path("pareto.png"))
+    return report.render(comparison, Path("pareto.png"))
+
+
 def test_the_report_of_a_failed_gate_shows_the_reason() -> None:
     comparison = compared() | {"chosen": None}
     leave("toy")

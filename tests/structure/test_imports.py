@@ -126,6 +126,20 @@ def test_the_server_loads_nothing_that_its_image_lacks() -> None:
     assert not loaded & absent
 
 
+def test_what_measures_a_device_needs_what_a_server_needs() -> None:
+    """With the predictors that it loads by the names of packages."""
+    reached = {
+        f"{path} imports {word}"
+        for name in task.names()
+        for start in (Path("evaluation/device/__main__.py"), role_file(name, "predict"))
+        if start is not None
+        for path in closure(start, name)
+        for word in imported(path, within=False)
+        if word.split(".")[0] in ("torch", "onnx", "pandas", "mlflow", "dvc", "matplotlib", "markupsafe")
+    }
+    assert not reached, "\n".join(sorted(reached))
+
+
 def test_the_supervisor_stays_small() -> None:
     code = "import sys, serving.settings, serving.supervisor; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

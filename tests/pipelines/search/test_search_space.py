@@ -322,3 +322,33 @@ def test_what_may_still_be_of_use() -> None:
 
     assert max(hope(0.42).values()) <= 0 < hope(0.40)["max_loss"]
     assert hope(0.5, 21.0)["max_mb"] > 0 and hope(math.nan)["max_loss"] == trials.WORST
+
+
+def on_board(ms: float, high: float, speed: float) -> dict[str, Any]:
+    found = {"name": "board", "how": "estimated", "ms": ms, "low": ms, "high": high, "speed": {"value": speed}}
+    return row(0.0, 9.0 / speed, better="higher") | {"device": found}
+
+
+def test_a_search_for_a_device_goes_by_its_milliseconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow, fast = on_board(4.0, 60.0, 1.5), on_board(2.0, 30.0, 3.0)
+    assert trials.best([slow, fast]) is fast, "which is the slower one here"
+    values = params_module.read(ROOT / "params.yaml")
+    _, tasks = params_module.check(values)
+    budget = tasks["detection"].compare.budget
+    assert trials.excess(slow, tasks["detection"])["max_ms"] == pytest.approx(60.0 / budget.max_ms - 1), "its upper end"
+    made = study()
+    for result in (slow, fast):
+        trial = made.ask()
+        for name, value in (("variant", "pruned"), ("values", {}), ("row", result), ("base", row(0.0, 1.0))):
+            trial.set_user_attr(name, value)
+        made.tell(trial, [0.0, 1.0, 2.0])
+    assert [trial.number for trial in view.front(made.trials)] == [1]
+    assert "3.00 times as fast on board, as estimated, 2.00 MB" in view.line(made.trials[1])
+    monkeypatch.chdir(tmp_path)
+    values["detection"]["compare"]["budget"]["device"] = "board"
+    keys = set()
+    for content in ("1", "2"):
+        Path("devices").mkdir(exist_ok=True)
+        Path("devices/board.json").write_text(content, encoding="utf-8")
+        keys.add(studies.key(values, "detection"))
+    assert len(keys) == 2, "figures of another profile are others"
