@@ -48,8 +48,7 @@ async def answer(request: Request, models: Models, ask: Ask) -> Response:
                 # The list is emptied by the thread that reads the body, or with this frame: nothing else holds it.
                 job, known = await model.prepare(client, lambda package: ask.prepare(package, content.pop()), end)
                 lease.resize(model.held(job))
-                results = await model.compute(client, job, end)
-                made = await model.turns.run(client, lambda: ask.build(model, job, results, known))
+                made = await model.compute(client, job, end, lambda results: ask.build(model, job, results, known))
                 lease.resize(made.size)
                 return made
 

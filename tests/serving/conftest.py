@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import packages_tiny
 import pytest
@@ -49,8 +50,9 @@ def serve() -> Iterator[Callable[..., Running]]:
     """Starts servers of a test's own: `serve(PACKAGE, "--queue", "2", environment={...})`; ended with the test."""
     started: list[Running] = []
 
-    def start(*arguments: str | Path, environment: dict[str, str] | None = None) -> Running:
-        started.append(Running(*map(str, arguments), environment=environment).__enter__())
+    def start(*arguments: str | Path, **options: Any) -> Running:
+        """options: of `Running`."""
+        started.append(Running(*map(str, arguments), **options).__enter__())
         return started[-1]
 
     yield start
