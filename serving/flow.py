@@ -17,6 +17,7 @@ from starlette.responses import Response
 from core.task import Job
 from serving import body, deadline
 from serving.answers import Answer
+from serving.budget import Lease
 from serving.models import Model, Models
 from serving.package import Package
 
@@ -40,16 +41,18 @@ async def answer(request: Request, models: Models, ask: Ask) -> Response:
     limit_s = deadline.of(request, models.settings)
     with models.place(ask.choose().name).admission.enter(client):
         content = [await body.read(request, models.settings, lease)]
+        made = await body.unless_gone(request, computed(models, client, lease, limit_s, ask, content))
+        return made.response()
 
-        async def predicted() -> Answer:
-            model = ask.choose()  # a new version may have come with the body; this one waits for us before it goes
-            with model.used():
-                end = time.monotonic() + limit_s
-                # The list is emptied by the thread that reads the body, or with this frame: nothing else holds it.
-                job, known = await model.prepare(client, lambda package: ask.prepare(package, content.pop()), end)
-                lease.resize(model.held(job))
-                made = await model.compute(client, job, end, lambda results: ask.build(model, job, results, known))
-                lease.resize(made.size)
-                return made
 
-        return (await body.unless_gone(request, predicted())).response()
+async def computed(models: Models, client: str, lease: Lease, limit_s: float, ask: Ask, content: list[bytes]) -> Answer:
+    """The answer to a request that has been read. content: its body alone; the list is emptied, so that nothing but the
+    thread that reads the body holds it. Raises: RefusalError."""
+    model = ask.choose()  # a new version may have come with the body; this one waits for us before it goes
+    with model.used():
+        end = time.monotonic() + limit_s
+        job, known = await model.prepare(client, lambda package: ask.prepare(package, content.pop()), end)
+        lease.resize(model.held(job))
+        made = await model.compute(client, job, end, lambda results: ask.build(model, job, results, known))
+        lease.resize(made.size)
+        return made

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from serving.package import Package
 from serving.tensors import decode, encode
 
 HEADER = "inference-header-content-length"
+NAME = "stillhouse"
 VERSION = "2"
 
 
@@ -48,7 +49,7 @@ def router(models: Models) -> APIRouter:
 
     @routes.get("", summary="The server", responses=schemas.okay("Server metadata", schemas.SERVER))
     async def server() -> Response:
-        return JSONResponse({"name": "stillhouse", "version": VERSION, "extensions": ["binary_tensor_data"]})
+        return JSONResponse({"name": NAME, "version": VERSION, "extensions": ["binary_tensor_data"]})
 
     @routes.get("/health/live", summary="Is the process alive", responses=schemas.okay("It is"))
     async def live() -> Response:
@@ -137,33 +138,38 @@ def parse(content: bytes, header: str | None, role: Any) -> Asked:
         raise RefusalError(400, "parameters must be an object")
     binary = parameters.get("binary_data_output", False)
     options = {name: value for name, value in parameters.items() if name != "binary_data_output"}
-    if unknown := [name for name in options if name not in role.OPTIONS]:
-        known = ", ".join([*role.OPTIONS, "binary_data_output"])
-        raise RefusalError(400, f"parameters {unknown[:5]} are not known; known: {known}")
+    known_options(options, role, "binary_data_output")
     if not isinstance(binary, bool):
         raise RefusalError(400, "parameters.binary_data_output must be true or false")
-    inputs = _inputs(message.get("inputs"), role.INPUTS, memoryview(content)[length:])
-    outputs = _outputs(message.get("outputs"), role.OUTPUTS, binary)
+    inputs = arrays(message.get("inputs"), role.INPUTS, memoryview(content)[length:])
+    outputs = wanted_outputs(message.get("outputs"), role.OUTPUTS, binary)
     return Asked(inputs, options, Wanted(identity, outputs, binary))
 
 
-def _inputs(entries: Any, known: Sequence[Tensor], blob: memoryview) -> dict[str, np.ndarray]:
+def known_options(options: Mapping[str, Any], role: Any, *further: str) -> None:
+    """further: what the protocol itself knows. Raises: RefusalError 400 for an option that the model has not."""
+    if unknown := [name for name in options if name not in role.OPTIONS]:
+        known = ", ".join([*role.OPTIONS, *further]) or "none"
+        raise RefusalError(400, f"parameters {unknown[:5]} are not known; known: {known}")
+
+
+def arrays(entries: Any, known: Sequence[Tensor], blob: memoryview) -> dict[str, np.ndarray]:
     """Arrays by name; binary data of the inputs stands in their order. The role says which go together."""
     if not isinstance(entries, list) or not 1 <= len(entries) <= len(known):
         names = ", ".join(tensor.name for tensor in known)
         raise RefusalError(400, f"inputs must be a list of 1 to {len(known)} tensors of: {names}")
-    arrays: dict[str, np.ndarray] = {}
+    found: dict[str, np.ndarray] = {}
     for entry in entries:
         name, array, size = decode(entry, known, blob)
-        if name in arrays:
+        if name in found:
             raise RefusalError(400, f"inputs has {name!r} twice")
-        arrays[name], blob = array, blob[size:]
+        found[name], blob = array, blob[size:]
     if len(blob):
         raise RefusalError(400, f"{len(blob)} bytes of binary data belong to no input")
-    return arrays
+    return found
 
 
-def _outputs(entries: Any, known: Sequence[Tensor], default: bool) -> dict[str, bool]:
+def wanted_outputs(entries: Any, known: Sequence[Tensor], default: bool) -> dict[str, bool]:
     """Names that the client asks for -> whether as binary data."""
     if entries is None:
         return {}

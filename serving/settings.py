@@ -73,6 +73,8 @@ class Settings:
     require_signature: tuple[Path, ...] = ()
     """Public keys, certificates or identity files, one of which must vouch for a package that is served; none: packages
     may be unsigned."""
+    grpc_port: int | None = None
+    """Where the Open Inference Protocol is spoken over gRPC, too; None: nowhere."""
     measure: bool = False
     """Whether to find out at the start by what `instances` and `threads` each model is fastest."""
 
@@ -101,6 +103,8 @@ def parse(arguments: Sequence[str]) -> tuple[Settings, int | None]:
         if name in packages:
             parser.error(f"two packages are named {name!r}; name one of them: NAME={path}")
         packages[name] = Path(path).absolute()
+    if given.grpc_port and given.grpc_port == given.port:
+        parser.error(f"--grpc-port is {given.port}, which --port is already; expected another one")
     given.provider = _provider(parser, given.provider)
     if given.measure and (given.instances is not None or given.threads is not None or given.provider != gpu.CPU):
         parser.error("--measure chooses --instances and --threads, on a CPU; give it or them")
@@ -165,6 +169,7 @@ def _parser() -> argparse.ArgumentParser:
     name = "a name by which a server without a token may be called, beside localhost; may be repeated"
     add("--allowed-host", action="append", default=[], metavar="NAME", help=name)
     add("--port", type=_integer(0, 65535), default=default.port, help="%(default)s; 0: any free one")
+    add("--grpc-port", type=_integer(0, 65535), help="for the Open Inference Protocol over gRPC, too; default: none")
     add("--threads", type=_integer(0, 1024), help="of one batch; 0: all cores; default: cores over --instances")
     side = f"batches of a model side by side; default: one for each core, {MOST} at most"
     add("--instances", type=_integer(1, 64), help=side)

@@ -40,7 +40,7 @@ def fresh(packages: dict[str, Path], tmp_path: Path) -> Callable[[str], Path]:
 @pytest.fixture(scope="session")
 def server(packages: dict[str, Path]) -> Iterator[Running]:
     """One server of both packages, for tests that leave it as it was."""
-    with Running(*map(str, packages.values())) as running:
+    with Running(*map(str, packages.values()), "--grpc-port", "0") as running:
         running.wait_until_ready()
         yield running
 
