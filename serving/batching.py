@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +25,7 @@ Cost = Callable[[Any, Any], float]
 """(item, options) -> how long it takes to compute, in any unit."""
 Finish = Callable[[Any], Any]
 """(a result) -> what is to be made of it, by the thread that computed it: no other is woken for that."""
+Each = Callable[[Any], Awaitable[None]]
 SMOOTHING = 0.1
 """Weight of the newest batch in the moving average of seconds a unit of cost."""
 HOPELESS = 4.0
@@ -112,9 +113,11 @@ class Batcher:
         deadline: float,
         client: Hashable = None,
         finish: Finish | None = None,
+        each: Each | None = None,
     ) -> list[Any]:
         """Results of `items`, in order. deadline: of `time.monotonic()`; client: who waits for them; finish: makes of
-        each result what is returned in its place. When the caller is cancelled, items that still wait are not computed.
+        each result what is returned in its place; each: is told of every result as soon as those before it are there,
+        and waited for. When the caller is cancelled, items that still wait are not computed.
 
         Raises: RefusalError 413 when there are too many for the time; 429 when the queue is full, or the deadline
         passes; what `run` or `finish` raises for an item.
@@ -127,7 +130,7 @@ class Batcher:
         request = object()
         try:
             async with asyncio.timeout_at(loop.time() + deadline - time.monotonic()):
-                return await self._fed(entries, client, request)
+                return await self._fed(entries, client, request, each)
         except TimeoutError:
             raise busy("the deadline passed before the answer was there; retry later", self.retry_after()) from None
         finally:
@@ -155,7 +158,7 @@ class Batcher:
         if (mine and mine + share > self._queue) or (waiting and waiting + share > 2 * self._queue):
             raise busy(f"the model is busy: {waiting} items wait already; retry later", self.retry_after())
 
-    async def _fed(self, entries: Sequence[Entry], client: Hashable, request: object) -> list[Any]:
+    async def _fed(self, entries: Sequence[Entry], client: Hashable, request: object, each: Each | None) -> list[Any]:
         """Results of all entries, of which no more than a share of the queue wait in it at a time."""
         results = []
         with self._changed:  # so that they may go together
@@ -165,6 +168,8 @@ class Batcher:
             results.append(await entry.future)
             if i + self._share < len(entries):
                 self._push(entries[i + self._share], client, request)
+            if each is not None:
+                await each(results[-1])
         return results
 
     def _push(self, entry: Entry, client: Hashable, request: object) -> None:

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving import logs, tracing
 from serving.access import Access, unknown
-from serving.errors import RefusalError, busy
+from serving.errors import GONE, RefusalError, busy
 from serving.listener import descriptors
 from serving.metrics import Metrics
 from serving.models import Models
@@ -27,8 +27,6 @@ HEADERS = [
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-resource-policy", b"same-origin"),
 ]
-GONE = 499
-"""As nginx counts a client that closed its connection."""
 
 
 class Entrance:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,7 +43,28 @@ class Asked:
     wanted: Wanted
 
 
-def router(models: Models) -> APIRouter:
+Infer = Callable[[Request, str, str | None], Awaitable[Response]]
+"""(request, a model's name, its version or None for the one that is served) -> the answer."""
+
+
+def endpoint(models: Models) -> Infer:
+    async def infer(request: Request, name: str, version: str | None) -> Response:
+        header = request.headers.get(HEADER)
+
+        def prepare(package: Package, content: bytes) -> tuple[Job, Wanted]:
+            role = package.role
+            asked = parse(content, header, role)
+            most = limits.of(role, models.settings.limits)
+            return role.tensors(asked.inputs, asked.parameters, package.predictor, most), asked.wanted
+
+        return await flow.answer(
+            request, models, flow.Ask(lambda: models.get(name, version), prepare, build, ("v2", header))
+        )
+
+    return infer
+
+
+def router(models: Models, asked: Infer) -> APIRouter:
     """The routes. Responses are written by hand: their form is the protocol's, not one of our models'."""
     routes = APIRouter(prefix="/v2", tags=["Open Inference Protocol v2"])
 
@@ -70,7 +91,7 @@ def router(models: Models) -> APIRouter:
 
     @routes.post("/models/{name}/infer", summary="Predict", **schemas.infer())
     async def infer(name: str, request: Request) -> Response:
-        return await _infer(request, name, None)
+        return await asked(request, name, None)
 
     @routes.get("/models/{name}/versions/{version}", summary="A version", responses=schemas.found("", schemas.MODEL))
     async def metadata_of_version(name: str, version: str) -> Response:
@@ -83,18 +104,7 @@ def router(models: Models) -> APIRouter:
 
     @routes.post("/models/{name}/versions/{version}/infer", summary="Predict with a version", **schemas.infer())
     async def infer_version(name: str, version: str, request: Request) -> Response:
-        return await _infer(request, name, version)
-
-    async def _infer(request: Request, name: str, version: str | None) -> Response:
-        header = request.headers.get(HEADER)
-
-        def prepare(package: Package, content: bytes) -> tuple[Job, Wanted]:
-            role = package.role
-            asked = parse(content, header, role)
-            most = limits.of(role, models.settings.limits)
-            return role.tensors(asked.inputs, asked.parameters, package.predictor, most), asked.wanted
-
-        return await flow.answer(request, models, flow.Ask(lambda: models.get(name, version), prepare, build))
+        return await asked(request, name, version)
 
     return routes
 

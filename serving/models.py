@@ -17,8 +17,10 @@ from core.errors import DataError, ModelError, StillhouseError
 from core.task import Job
 from serving import kept, logs, tracing
 from serving.admission import Admission
-from serving.batching import Batcher, Done
+from serving.answers import Answer
+from serving.batching import Batcher, Done, Each
 from serving.budget import Budget
+from serving.coalescing import Coalescing
 from serving.errors import RefusalError, busy
 from serving.metrics import Metrics
 from serving.package import (
@@ -120,6 +122,19 @@ class Model:
         except DataError as error:
             raise RefusalError(400, str(error)) from None
 
+    async def tell(self, client: str, job: Job, end: float, each: Each) -> None:
+        """Give `each` the result of each item, in order, as they come. end: as in `compute`. Raises: RefusalError."""
+        try:
+            with tracing.span("predict", items=len(job.items), model=self.name, version=self.version):
+                await self.batcher.submit(job.items, job.options, end, client, each=each)
+        except DataError as error:
+            raise RefusalError(400, str(error)) from None
+
+    def divided(self, job: Job) -> list[Job]:
+        """The parts of a job that the role can tell by themselves; of one that knows none, the whole."""
+        divided = getattr(self.package.role, "divided", None)
+        return list(divided(job)) if divided else [job]
+
     def held(self, job: Job) -> int:
         """Bytes of a job's items, where the role counts them."""
         size = getattr(self.package.role, "size", None)
@@ -163,6 +178,7 @@ class Models:
         self.places: dict[str, Place] = {}
         self.draining = False
         self.budget = Budget(int(settings.requests_mb * 1e6))
+        self.coalescing: Coalescing[Answer] | None = Coalescing(metrics.shared.inc) if settings.coalesce else None
         self.pool = ThreadPoolExecutor(THREADS, thread_name_prefix="prepare")
         self._turns = Turns(self.pool, THREADS)
         self._mount = mount

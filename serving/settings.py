@@ -75,6 +75,8 @@ class Settings:
     may be unsigned."""
     grpc_port: int | None = None
     """Where the Open Inference Protocol is spoken over gRPC, too; None: nowhere."""
+    coalesce: bool = False
+    """Whether equal requests that come while one of them is computed get its answer."""
     measure: bool = False
     """Whether to find out at the start by what `instances` and `threads` each model is fastest."""
 
@@ -185,6 +187,7 @@ def _parser() -> argparse.ArgumentParser:
     for limit in limits.known():
         flag, words = f"--max-{limit.name.replace('_', '-')}", f"{limit.help}; %(default)s"
         add(flag, type=_integer(1, limit.most), default=limit.default, help=words)
+    add("--coalesce", action="store_true", help="compute equal requests once that come at the same time")
     add("--drain-s", type=_number(0, 3600), default=default.drain_s, help="for the last requests; %(default)s")
     add("--drain-delay-s", type=_number(0, 3600), default=default.drain_delay_s, help="not ready first; %(default)s")
     add("--watch-s", type=_number(0, 3600), default=default.watch_s, help="for new versions; 0: on SIGHUP")

@@ -64,7 +64,7 @@ def methods(models: Models) -> dict[str, Method]:
             most = limits.of(role, models.settings.limits)
             return role.tensors(request.inputs, request.parameters, package.predictor, most), request.wanted
 
-        ask = flow.Ask(lambda: models.get(name, version), prepare, _build)
+        ask = flow.Ask(lambda: models.get(name, version), prepare, _build, "gRPC")
         with models.place(ask.choose().name).admission.enter(call.client):
             return await flow.computed(models, call.client, call.lease, call.limit_s, ask, content)
 
