@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from waiting import until
 
 from core import task
 from serving.rpc import wire
+from serving.rpc.gate import Gate
 from serving.rpc.messages import CLASSES, SERVICE
 from tasks.detection.predict import Predictor as Detector
 from tasks.translation.predict import Predictor as Translator
@@ -197,3 +199,27 @@ def test_a_deadline_holds_and_calls_are_counted(channel: grpc.Channel, server: R
 def test_a_page_of_another_site(channel: grpc.Channel) -> None:
     found, told = code(channel, infer(), metadata=(("origin", "https://example.org"),))
     assert (found, "may not ask this server" in told) == (grpc.StatusCode.PERMISSION_DENIED, True)
+
+
+def test_a_client_that_sends_slowly_keeps_no_other_out() -> None:
+    """Of four messages that may come at once, one client has two."""
+
+    async def scenario() -> None:
+        gate, inside, leave = Gate(4), [], asyncio.Event()
+
+        async def come(client: str) -> None:
+            async with gate.enter(client):
+                inside.append(client)
+                await leave.wait()
+
+        tasks = [asyncio.create_task(come(client)) for client in "aaaaabc"]
+        await asyncio.sleep(0.01)
+        assert sorted(inside) == ["a", "a", "b", "c"]
+        tasks[0].cancel()  # its place is the next one's
+        await asyncio.sleep(0.01)
+        assert sorted(inside) == ["a", "a", "a", "b", "c"]
+        leave.set()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert len(inside) == 7 and not gate._clients
+
+    asyncio.run(scenario())
