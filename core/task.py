@@ -448,3 +448,7 @@ class Serve(Protocol):
 
     def cost(self, item: Any, options: Any) -> float:
         """Optional: how long an item takes to compute, in any unit; without it, each takes as long as another."""
+
+    def divided(self, job: Job) -> list[Job]:
+        """Optional: the parts of a request that `answer` can tell by themselves, for answers that come while others are
+        computed. Their items, one after another, are the job's. Without it, a request is one part."""

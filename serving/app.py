@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -14,8 +15,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from serving import inference, logs, pages, plain, schemas
-from serving.entrance import GONE, Entrance
+from serving import inference, pages, plain, schemas
+from serving.direct import Direct, Route, fault, gone
+from serving.entrance import Entrance
 from serving.errors import ClientGoneError, RefusalError, answer
 from serving.metrics import Metrics
 from serving.models import Models
@@ -26,6 +28,9 @@ OFF: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto
 """FastAPI's own telemetry, which would tell a collector paths and queries; `tracing` has what we tell."""
 
 
+INFER = re.compile(r"/v2/models/([^/]+)/infer")
+
+
 class Application:
     """ASGI. `models` is what it serves; it starts to load when the server starts, which answers meanwhile."""
 
@@ -34,11 +39,14 @@ class Application:
         self.roles: dict[str, Any] = {}
         """Roles `serve` by task: of every package that there is, or was since the start."""
         self.routes = self._fastapi()
+        self._direct: dict[str, Route] = {}
+        """By path."""
         self.models = Models(settings, self.metrics, self.mount)
+        self._infer = inference.endpoint(self.models)
         self.metrics.watch(self.models)
         self._add_routes()
         self.models.announce()
-        self._entered: ASGIApp = Entrance(self.routes, self.models, self.metrics)
+        self._entered: ASGIApp = Entrance(Direct(self.routes, self._find), self.models, self.metrics)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._entered(scope, receive, send)
@@ -56,9 +64,20 @@ class Application:
         if task in self.roles:
             return
         if role.VERB not in (known.VERB for known in self.roles.values()):  # two tasks may share one
-            self.routes.include_router(plain.router(self.models, role))
+            asked, path = plain.endpoint(self.models, role), f"/v1/{role.VERB}"
+            self.routes.include_router(plain.router(asked, role))
+            self._direct[path] = Route(path, lambda request: asked(request, request.query_params.get("model")))
         self.roles[task] = role
         self.routes.openapi_schema = None  # FastAPI makes it anew when it is asked for
+
+    def _find(self, path: str) -> Route | None:
+        """The short way to what is asked most."""
+        if (found := self._direct.get(path)) is not None:
+            return found
+        if (match := INFER.fullmatch(path)) is None:
+            return None
+        name = match[1]
+        return Route("/v2/models/{name}/infer", lambda request: self._infer(request, name, None))
 
     def _fastapi(self) -> FastAPI:
         return _Documented(
@@ -80,7 +99,7 @@ class Application:
         app.add_exception_handler(Exception, _bug)
 
         app.include_router(pages.about(self.models))
-        app.include_router(inference.router(self.models))
+        app.include_router(inference.router(self.models, self._infer))
 
         @app.get("/live", tags=["Health"], summary="As /v2/health/live", responses=schemas.okay("It is"))
         async def live() -> Response:
@@ -123,8 +142,7 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 
 async def _gone(request: Request, error: Exception) -> Response:
-    """For the log and the metrics: nobody reads it."""
-    return Response(status_code=GONE)
+    return gone()
 
 
 async def _http(request: Request, error: Exception) -> Response:
@@ -134,5 +152,5 @@ async def _http(request: Request, error: Exception) -> Response:
 
 
 async def _bug(request: Request, error: Exception) -> Response:
-    """What happened stands in the log alone: Starlette raises it again, to `serving.entrance`."""
-    return answer(500, f"a fault of this server; its log has it under {logs.REQUEST.get()}")
+    """Starlette raises it again, to `serving.entrance`."""
+    return fault()

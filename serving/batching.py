@@ -3,8 +3,8 @@
 While an instance computes, what arrives waits; when it is free, all that may go together goes together. So an idle
 server adds no delay, and a busy one makes the largest batches. Each instance is a thread that takes its work from the
 queue itself: one that went through the event loop for it would wait behind all that the loop does meanwhile. Clients
-take turns in the batches, and so do the
-requests of one client: a request of a thousand items delays one of a single item by a batch or two.
+take turns in the batches, and so do the requests of one client: a request of a thousand items delays one of a single
+item by a batch or two.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +23,9 @@ Run = Callable[[Sequence[Any], Any], list[Any]]
 """(items, options) -> a result for each item; called in a thread."""
 Cost = Callable[[Any, Any], float]
 """(item, options) -> how long it takes to compute, in any unit."""
+Finish = Callable[[Any], Any]
+"""(a result) -> what is to be made of it, by the thread that computed it: no other is woken for that."""
+Each = Callable[[Any], Awaitable[None]]
 SMOOTHING = 0.1
 """Weight of the newest batch in the moving average of seconds a unit of cost."""
 HOPELESS = 4.0
@@ -41,6 +44,7 @@ class Entry:
     cost: float
     deadline: float
     future: asyncio.Future[Any]
+    finish: Finish | None = None
     queued: float = field(default_factory=time.monotonic)
 
 
@@ -103,21 +107,30 @@ class Batcher:
             return sum(entry.cost for entry in self._waiting) * self._unit_s / self._instances
 
     async def submit(
-        self, items: Sequence[Any], options: Hashable, deadline: float, client: Hashable = None
+        self,
+        items: Sequence[Any],
+        options: Hashable,
+        deadline: float,
+        client: Hashable = None,
+        finish: Finish | None = None,
+        each: Each | None = None,
     ) -> list[Any]:
-        """Results of `items`, in order. deadline: of `time.monotonic()`; client: who waits for them. When the caller is
-        cancelled, items that still wait are not computed.
+        """Results of `items`, in order. deadline: of `time.monotonic()`; client: who waits for them; finish: makes of
+        each result what is returned in its place; each: is told of every result as soon as those before it are there,
+        and waited for. When the caller is cancelled, items that still wait are not computed.
 
         Raises: RefusalError 413 when there are too many for the time; 429 when the queue is full, or the deadline
-        passes; what `run` raises for an item.
+        passes; what `run` or `finish` raises for an item.
         """
         loop = asyncio.get_running_loop()
-        entries = [Entry(item, options, self._cost(item, options), deadline, loop.create_future()) for item in items]
+        entries = [
+            Entry(item, options, self._cost(item, options), deadline, loop.create_future(), finish) for item in items
+        ]
         self._admit(entries, deadline - time.monotonic(), client)
         request = object()
         try:
             async with asyncio.timeout_at(loop.time() + deadline - time.monotonic()):
-                return await self._fed(entries, client, request)
+                return await self._fed(entries, client, request, each)
         except TimeoutError:
             raise busy("the deadline passed before the answer was there; retry later", self.retry_after()) from None
         finally:
@@ -145,7 +158,7 @@ class Batcher:
         if (mine and mine + share > self._queue) or (waiting and waiting + share > 2 * self._queue):
             raise busy(f"the model is busy: {waiting} items wait already; retry later", self.retry_after())
 
-    async def _fed(self, entries: Sequence[Entry], client: Hashable, request: object) -> list[Any]:
+    async def _fed(self, entries: Sequence[Entry], client: Hashable, request: object, each: Each | None) -> list[Any]:
         """Results of all entries, of which no more than a share of the queue wait in it at a time."""
         results = []
         with self._changed:  # so that they may go together
@@ -155,6 +168,8 @@ class Batcher:
             results.append(await entry.future)
             if i + self._share < len(entries):
                 self._push(entries[i + self._share], client, request)
+            if each is not None:
+                await each(results[-1])
         return results
 
     def _push(self, entry: Entry, client: Hashable, request: object) -> None:
@@ -181,6 +196,7 @@ class Batcher:
             began = time.monotonic()
             outcomes = self._outcomes(batch)
             done = Done(len(batch), time.monotonic() - began, [began - entry.queued for entry in batch])
+            outcomes = [_finished(entry, outcome) for entry, outcome in zip(batch, outcomes, strict=True)]
             try:
                 self._loop.call_soon_threadsafe(self._deliver, batch, outcomes, done)
             except RuntimeError:  # the loop has ended meanwhile
@@ -227,9 +243,7 @@ class Batcher:
         except BaseException as error:  # it belongs to the requests of this batch
             if len(batch) > 1:  # one item must not spoil the others' answers
                 return [self._outcomes([entry])[0] for entry in batch]
-            if isinstance(error, Exception) and not isinstance(error, StopIteration):  # which no future takes
-                return [Outcome(error=error)]
-            return [Outcome(error=RuntimeError(f"{type(error).__name__}: {error}"))]
+            return [_failed(error)]
         return [Outcome(result) for result in results]
 
     def _deliver(self, batch: Sequence[Entry], outcomes: Sequence[Outcome], done: Done) -> None:
@@ -246,3 +260,20 @@ class Batcher:
         cost = sum(entry.cost for entry in batch) or 1.0
         self._unit_s += (done.seconds / cost - self._unit_s) * (SMOOTHING if self._unit_s else 1)
         self._observe(done)
+
+
+def _finished(entry: Entry, outcome: Outcome) -> Outcome:
+    """What `finish` makes of a result that somebody waits for still."""
+    if entry.finish is None or outcome.error is not None or entry.future.done():
+        return outcome
+    try:
+        return Outcome(entry.finish(outcome.result))
+    except BaseException as error:  # it belongs to this request
+        return _failed(error)
+
+
+def _failed(error: BaseException) -> Outcome:
+    """An exception as one that a future takes."""
+    if isinstance(error, Exception) and not isinstance(error, StopIteration):
+        return Outcome(error=error)
+    return Outcome(error=RuntimeError(f"{type(error).__name__}: {error}"))

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 import logging
 import time
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving import hosts, logs, tracing
-from serving.errors import RefusalError, busy
+from serving import logs, tracing
+from serving.access import Access, unknown
+from serving.errors import GONE, RefusalError, busy
 from serving.listener import descriptors
 from serving.metrics import Metrics
 from serving.models import Models
@@ -27,16 +27,13 @@ HEADERS = [
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-resource-policy", b"same-origin"),
 ]
-GONE = 499
-"""As nginx counts a client that closed its connection."""
 
 
 class Entrance:
     def __init__(self, app: ASGIApp, models: Models, metrics: Metrics):
         settings = models.settings
         self._app, self._models, self._metrics = app, models, metrics
-        self._token = settings.token.encode() if settings.token else None
-        self._host, self._allowed = settings.host, frozenset(name.lower() for name in settings.allowed_hosts)
+        self._access = Access(settings)
         self._active, self._most = 0, min(ACTIVE, descriptors() // 2)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -85,21 +82,10 @@ class Entrance:
     def _admit(self, scope: Scope) -> None:
         if self._active > self._most and scope["path"] not in HEALTH:
             raise busy(f"more than {self._most} requests at once; retry later")
-        if self._token is None:
-            hosts.check(scope["headers"], self._host, self._allowed)
-        known = self._token is None or self._has_token(scope["headers"])
+        known = self._access.known(scope["headers"])
         scope.setdefault("state", {})["known"] = known
         if not known and scope["path"] not in OPEN and not scope["path"].startswith("/page/"):
-            raise RefusalError(
-                401,
-                "expected the header Authorization: Bearer TOKEN, with this server's",
-                {"WWW-Authenticate": "Bearer"},
-            )
-
-    def _has_token(self, headers: list[tuple[bytes, bytes]]) -> bool:
-        given = next((value for name, value in headers if name == b"authorization"), b"")
-        scheme, _, token = given.partition(b" ")
-        return scheme.lower() == b"bearer" and hmac.compare_digest(token.strip(), self._token or b"")
+            raise unknown()
 
     def _finish(self, scope: Scope, status: int, seconds: float) -> None:
         route = _route(scope)

@@ -7,6 +7,8 @@ from typing import Any
 from pydantic import ValidationError
 from starlette.responses import JSONResponse
 
+GONE = 499
+"""As nginx counts a client that closed its connection."""
 MOST = 5
 """Faults of a request that one answer names."""
 

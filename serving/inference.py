@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from serving.package import Package
 from serving.tensors import decode, encode
 
 HEADER = "inference-header-content-length"
+NAME = "stillhouse"
 VERSION = "2"
 
 
@@ -42,13 +43,34 @@ class Asked:
     wanted: Wanted
 
 
-def router(models: Models) -> APIRouter:
+Infer = Callable[[Request, str, str | None], Awaitable[Response]]
+"""(request, a model's name, its version or None for the one that is served) -> the answer."""
+
+
+def endpoint(models: Models) -> Infer:
+    async def infer(request: Request, name: str, version: str | None) -> Response:
+        header = request.headers.get(HEADER)
+
+        def prepare(package: Package, content: bytes) -> tuple[Job, Wanted]:
+            role = package.role
+            asked = parse(content, header, role)
+            most = limits.of(role, models.settings.limits)
+            return role.tensors(asked.inputs, asked.parameters, package.predictor, most), asked.wanted
+
+        return await flow.answer(
+            request, models, flow.Ask(lambda: models.get(name, version), prepare, build, ("v2", header))
+        )
+
+    return infer
+
+
+def router(models: Models, asked: Infer) -> APIRouter:
     """The routes. Responses are written by hand: their form is the protocol's, not one of our models'."""
     routes = APIRouter(prefix="/v2", tags=["Open Inference Protocol v2"])
 
     @routes.get("", summary="The server", responses=schemas.okay("Server metadata", schemas.SERVER))
     async def server() -> Response:
-        return JSONResponse({"name": "stillhouse", "version": VERSION, "extensions": ["binary_tensor_data"]})
+        return JSONResponse({"name": NAME, "version": VERSION, "extensions": ["binary_tensor_data"]})
 
     @routes.get("/health/live", summary="Is the process alive", responses=schemas.okay("It is"))
     async def live() -> Response:
@@ -69,7 +91,7 @@ def router(models: Models) -> APIRouter:
 
     @routes.post("/models/{name}/infer", summary="Predict", **schemas.infer())
     async def infer(name: str, request: Request) -> Response:
-        return await _infer(request, name, None)
+        return await asked(request, name, None)
 
     @routes.get("/models/{name}/versions/{version}", summary="A version", responses=schemas.found("", schemas.MODEL))
     async def metadata_of_version(name: str, version: str) -> Response:
@@ -82,18 +104,7 @@ def router(models: Models) -> APIRouter:
 
     @routes.post("/models/{name}/versions/{version}/infer", summary="Predict with a version", **schemas.infer())
     async def infer_version(name: str, version: str, request: Request) -> Response:
-        return await _infer(request, name, version)
-
-    async def _infer(request: Request, name: str, version: str | None) -> Response:
-        header = request.headers.get(HEADER)
-
-        def prepare(package: Package, content: bytes) -> tuple[Job, Wanted]:
-            role = package.role
-            asked = parse(content, header, role)
-            most = limits.of(role, models.settings.limits)
-            return role.tensors(asked.inputs, asked.parameters, package.predictor, most), asked.wanted
-
-        return await flow.answer(request, models, flow.Ask(lambda: models.get(name, version), prepare, build))
+        return await asked(request, name, version)
 
     return routes
 
@@ -137,33 +148,38 @@ def parse(content: bytes, header: str | None, role: Any) -> Asked:
         raise RefusalError(400, "parameters must be an object")
     binary = parameters.get("binary_data_output", False)
     options = {name: value for name, value in parameters.items() if name != "binary_data_output"}
-    if unknown := [name for name in options if name not in role.OPTIONS]:
-        known = ", ".join([*role.OPTIONS, "binary_data_output"])
-        raise RefusalError(400, f"parameters {unknown[:5]} are not known; known: {known}")
+    known_options(options, role, "binary_data_output")
     if not isinstance(binary, bool):
         raise RefusalError(400, "parameters.binary_data_output must be true or false")
-    inputs = _inputs(message.get("inputs"), role.INPUTS, memoryview(content)[length:])
-    outputs = _outputs(message.get("outputs"), role.OUTPUTS, binary)
+    inputs = arrays(message.get("inputs"), role.INPUTS, memoryview(content)[length:])
+    outputs = wanted_outputs(message.get("outputs"), role.OUTPUTS, binary)
     return Asked(inputs, options, Wanted(identity, outputs, binary))
 
 
-def _inputs(entries: Any, known: Sequence[Tensor], blob: memoryview) -> dict[str, np.ndarray]:
+def known_options(options: Mapping[str, Any], role: Any, *further: str) -> None:
+    """further: what the protocol itself knows. Raises: RefusalError 400 for an option that the model has not."""
+    if unknown := [name for name in options if name not in role.OPTIONS]:
+        known = ", ".join([*role.OPTIONS, *further]) or "none"
+        raise RefusalError(400, f"parameters {unknown[:5]} are not known; known: {known}")
+
+
+def arrays(entries: Any, known: Sequence[Tensor], blob: memoryview) -> dict[str, np.ndarray]:
     """Arrays by name; binary data of the inputs stands in their order. The role says which go together."""
     if not isinstance(entries, list) or not 1 <= len(entries) <= len(known):
         names = ", ".join(tensor.name for tensor in known)
         raise RefusalError(400, f"inputs must be a list of 1 to {len(known)} tensors of: {names}")
-    arrays: dict[str, np.ndarray] = {}
+    found: dict[str, np.ndarray] = {}
     for entry in entries:
         name, array, size = decode(entry, known, blob)
-        if name in arrays:
+        if name in found:
             raise RefusalError(400, f"inputs has {name!r} twice")
-        arrays[name], blob = array, blob[size:]
+        found[name], blob = array, blob[size:]
     if len(blob):
         raise RefusalError(400, f"{len(blob)} bytes of binary data belong to no input")
-    return arrays
+    return found
 
 
-def _outputs(entries: Any, known: Sequence[Tensor], default: bool) -> dict[str, bool]:
+def wanted_outputs(entries: Any, known: Sequence[Tensor], default: bool) -> dict[str, bool]:
     """Names that the client asks for -> whether as binary data."""
     if entries is None:
         return {}

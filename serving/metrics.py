@@ -44,6 +44,9 @@ class Metrics:
         self.wait = Histogram(
             "stillhouse_queue_seconds", "Waiting for a batch.", ["model"], buckets=SECONDS, registry=self.registry
         )
+        self.shared = Counter(
+            "stillhouse_shared_answers", "Requests answered by an equal one's computation.", registry=self.registry
+        )
         self.loads = Counter(
             "stillhouse_loads", "Packages loaded or refused.", ["model", "result"], registry=self.registry
         )

@@ -11,22 +11,36 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from core.errors import DataError, ModelError, StillhouseError
 from core.task import Job
 from serving import kept, logs, tracing
 from serving.admission import Admission
-from serving.batching import Batcher, Done
+from serving.answers import Answer
+from serving.batching import Batcher, Done, Each
 from serving.budget import Budget
+from serving.coalescing import Coalescing
 from serving.errors import RefusalError, busy
 from serving.metrics import Metrics
-from serving.package import Fingerprint, Package, fingerprint, is_package, load, own_copy, packages_in, roles, task_of
+from serving.package import (
+    Fingerprint,
+    Package,
+    fingerprint,
+    is_package,
+    load,
+    own_copy,
+    packages_in,
+    roles,
+    task_of,
+    tuned,
+)
 from serving.proof import prove
 from serving.rotation import Turns
 from serving.settings import Settings
 from serving.watch import Watch
 
+Built = TypeVar("Built")
 Prepare = Callable[[Package], tuple[Job, Any]]
 """Makes a request's job for a model, and what its answer needs; called in a thread."""
 NEVER: Fingerprint = frozenset()
@@ -56,7 +70,7 @@ class Model:
             settings.max_batch or package.role.MAX_BATCH,
             settings.max_wait_ms / 1000,
             settings.queue,
-            settings.instances,
+            package.way.instances,
             observe,
             getattr(package.role, "cost", one),
         )
@@ -91,13 +105,35 @@ class Model:
         job, known = prepare(self.package)
         return job, known, [self.package.role.features(item) for item in job.items] if self.watch else []
 
-    async def compute(self, client: str, job: Job, end: float) -> list[Any]:
-        """A result for each item. end: of `time.monotonic()`. Raises: RefusalError."""
+    async def compute(self, client: str, job: Job, end: float, build: Callable[[list[Any]], Built]) -> Built:
+        """What `build` makes of a result for each item, in a thread: of one item alone in the one that computed it.
+        end: of `time.monotonic()`. Raises: RefusalError."""
+
+        def finish(result: Any) -> Built:
+            return build([result])
+
         try:
             with tracing.span("predict", items=len(job.items), model=self.name, version=self.version):
-                return await self.batcher.submit(job.items, job.options, end, client)
+                if len(job.items) == 1:
+                    built: list[Built] = await self.batcher.submit(job.items, job.options, end, client, finish)
+                    return built[0]
+                results = await self.batcher.submit(job.items, job.options, end, client)
+            return await self.turns.run(client, lambda: build(results))
         except DataError as error:
             raise RefusalError(400, str(error)) from None
+
+    async def tell(self, client: str, job: Job, end: float, each: Each) -> None:
+        """Give `each` the result of each item, in order, as they come. end: as in `compute`. Raises: RefusalError."""
+        try:
+            with tracing.span("predict", items=len(job.items), model=self.name, version=self.version):
+                await self.batcher.submit(job.items, job.options, end, client, each=each)
+        except DataError as error:
+            raise RefusalError(400, str(error)) from None
+
+    def divided(self, job: Job) -> list[Job]:
+        """The parts of a job that the role can tell by themselves; of one that knows none, the whole."""
+        divided = getattr(self.package.role, "divided", None)
+        return list(divided(job)) if divided else [job]
 
     def held(self, job: Job) -> int:
         """Bytes of a job's items, where the role counts them."""
@@ -142,10 +178,13 @@ class Models:
         self.places: dict[str, Place] = {}
         self.draining = False
         self.budget = Budget(int(settings.requests_mb * 1e6))
+        self.coalescing: Coalescing[Answer] | None = Coalescing(metrics.shared.inc) if settings.coalesce else None
         self.pool = ThreadPoolExecutor(THREADS, thread_name_prefix="prepare")
         self._turns = Turns(self.pool, THREADS)
         self._mount = mount
         self._loading = asyncio.Lock()
+        self._tuned: dict[str, Settings] = {}
+        """With what was measured, by the model's name."""
         self._ending = threading.Event()
         self._closing: set[asyncio.Task[None]] = set()
         self._look()
@@ -213,7 +252,7 @@ class Models:
     async def _load(self, place: Place) -> None:
         began = time.monotonic()
         try:
-            package = await asyncio.to_thread(self._proven, place.folder)
+            package = await asyncio.to_thread(self._proven, place.name, place.folder)
         except Exception as error:  # a package is input: whatever it does to its loader, the server goes on
             place.reason = _reason(error)
             self.metrics.loads.labels(place.name, "refused").inc()
@@ -228,11 +267,14 @@ class Models:
         place.reason = None
         await asyncio.to_thread(kept.keep, self.settings.keep, place.name, place.folder)
 
-    def _proven(self, folder: Path) -> Package:
+    def _proven(self, name: str, folder: Path) -> Package:
         with own_copy(folder, self.settings) as place:
+            settings = self._tuned.get(name, self.settings)
             if is_package(place):  # else `load` says what is wrong
-                prove(place, self.settings, self._ending.is_set)
-            return load(place, self.settings, proven=True)
+                prove(place, settings, self._ending.is_set)
+                if self.settings.measure and name not in self._tuned:  # a later version comes while others are served
+                    settings = self._tuned[name] = tuned(place, settings)
+            return load(place, settings, proven=True)
 
     async def _restore(self, place: Place) -> None:
         """Serve what was served before this worker started, since what is there now is no good."""
@@ -241,7 +283,7 @@ class Models:
             return
         began = time.monotonic()
         try:
-            package = await asyncio.to_thread(self._proven, copy)
+            package = await asyncio.to_thread(self._proven, place.name, copy)
         except Exception as error:
             logs.event("package not restored", logging.ERROR, model=place.name, reason=_reason(error))
         else:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import platform
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,9 @@ from core import cpu, task
 from core.errors import DataError, ModelError, ParamsError
 from core.files import read_json
 from ops import drift, passport
+from serving import cores, logs
 from serving.settings import NAME, Settings
+from serving.ways import Way, candidates, measured
 
 Fingerprint = frozenset[tuple[str, int, int, int]]
 """Path, inode, time of change and size of all files: a package may come file by file, in any order."""
@@ -38,6 +40,8 @@ class Package:
     """Golden samples: `file` or `input`, and `output`."""
     files: dict[str, bytes]
     """Of the golden samples."""
+    way: Way
+    """How the predictor uses the cores."""
 
 
 def load(folder: Path, settings: Settings, proven: bool = False) -> Package:
@@ -49,7 +53,7 @@ def load(folder: Path, settings: Settings, proven: bool = False) -> Package:
     if (name := task_of(folder)) is None:
         raise ModelError(f"{folder / 'model' / 'model.json'} names no task; package the model again")
     role, predict = roles(name)
-    predictor = predict.Predictor(folder / "model", threads=settings.threads, provider=settings.provider)
+    predictor = predict.Predictor(folder / "model", threads=settings.way.threads, provider=settings.provider)
     if not proven:
         replay(folder, role, predictor)
     content = read_json(folder / passport.NAME)
@@ -65,7 +69,24 @@ def load(folder: Path, settings: Settings, proven: bool = False) -> Package:
         read_json(statistics) if statistics.exists() else None,
         samples := golden(folder),
         {sample["file"]: (folder / "golden" / sample["file"]).read_bytes() for sample in samples if "file" in sample},
+        settings.way,
     )
+
+
+def tuned(folder: Path, settings: Settings) -> Settings:
+    """With the way to use the cores by which this package, which is proven, predicts most golden samples a second."""
+    role, predict = roles(str(task_of(folder)))
+    inputs = golden_inputs(folder, golden(folder))
+    batch = [inputs[i % len(inputs)] for i in range(settings.max_batch or role.MAX_BATCH)]
+
+    def predictor(threads: int) -> Any:
+        return predict.Predictor(folder / "model", threads=threads, provider=settings.provider)
+
+    rates = measured(candidates(cores.available()), predictor, batch)
+    best = max(rates, key=lambda way: rates[way])
+    told = [{"instances": way.instances, "threads": way.threads, "rate": round(rates[way], 1)} for way in rates]
+    logs.event("measured", package=str(folder), instances=best.instances, threads=best.threads, tried=told)
+    return replace(settings, instances=best.instances, threads=best.threads)
 
 
 def refuse(folder: Path, settings: Settings) -> None:
@@ -144,10 +165,15 @@ def golden(folder: Path) -> list[dict[str, Any]]:
     return samples
 
 
+def golden_inputs(folder: Path, samples: Sequence[dict[str, Any]]) -> list[Any]:
+    """What the predictor takes of golden samples: paths of files, or values."""
+    return [folder / "golden" / sample["file"] if "file" in sample else sample["input"] for sample in samples]
+
+
 def replay(folder: Path, role: Any, predictor: Any) -> None:
     """Predict the golden samples again. Raises: ModelError naming the first that differs."""
     samples = golden(folder)
-    inputs = [folder / "golden" / sample["file"] if "file" in sample else sample["input"] for sample in samples]
+    inputs = golden_inputs(folder, samples)
     try:
         found = predictor(inputs)
     except DataError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from fastapi import APIRouter
@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from core.task import Job
-from serving import answers, body, flow, limits, schemas
+from serving import answers, body, events, flow, limits, schemas
 from serving.answers import Answer
 from serving.errors import RefusalError, faults
 from serving.models import Model, Models
@@ -26,9 +26,12 @@ FORM_BYTES = 1_000_000
 """Of a form that is percent-encoded, at most: Python unpacks it byte by byte. Files come as multipart/form-data."""
 
 
-def router(models: Models, role: Any) -> APIRouter:
-    """The endpoint of a task's role `serve`."""
-    routes = APIRouter(prefix="/v1", tags=["Tasks"])
+Asked = Callable[[Request, str | None], Awaitable[Response]]
+"""(request, the name of a model or None for any that fits) -> the answer."""
+
+
+def endpoint(models: Models, role: Any) -> Asked:
+    """Of a task's role `serve`."""
 
     def choose(model: str | None) -> Model:
         if model is None:
@@ -38,7 +41,7 @@ def router(models: Models, role: Any) -> APIRouter:
             raise RefusalError(404, f"the model {model!r} is for /v1/{chosen.package.role.VERB}")
         return chosen
 
-    async def endpoint(request: Request, model: str | None = None) -> Response:
+    async def asked(request: Request, model: str | None) -> Response:
         headers = request.headers
 
         def prepare(package: Package, content: bytes) -> tuple[Job, None]:
@@ -46,11 +49,24 @@ def router(models: Models, role: Any) -> APIRouter:
             asked = parse(headers, content, own)
             return own.plain(asked, package.predictor, limits.of(own, models.settings.limits)), None
 
-        return await flow.answer(request, models, flow.Ask(lambda: choose(model), prepare, build))
+        if events.wanted(headers):
+            return flow.streamed(request, models, flow.Ask(lambda: choose(model), prepare, build_part))
+        same = (role.VERB, headers.get("content-type"))
+        return await flow.answer(request, models, flow.Ask(lambda: choose(model), prepare, build, same))
+
+    return asked
+
+
+def router(asked: Asked, role: Any) -> APIRouter:
+    """The endpoint, documented."""
+    routes = APIRouter(prefix="/v1", tags=["Tasks"])
+
+    async def documented(request: Request, model: str | None = None) -> Response:
+        return await asked(request, model)
 
     routes.add_api_route(
         f"/{role.VERB}",
-        endpoint,
+        documented,
         methods=["POST"],
         name=role.VERB,
         summary=f"{role.VERB.capitalize()}: one request",
@@ -62,6 +78,11 @@ def router(models: Models, role: Any) -> APIRouter:
 def build(model: Model, job: Job, results: list[Any], known: None) -> Answer:
     named = {"model": model.name, "version": model.version}
     return Answer(answers.json({**named, **model.package.role.answer(job, results)}))
+
+
+def build_part(model: Model, job: Job, results: list[Any], known: None) -> Answer:
+    """The last event names model and version."""
+    return Answer(answers.json(model.package.role.answer(job, results)))
 
 
 def parse(headers: Headers, content: bytes, role: Any) -> BaseModel:

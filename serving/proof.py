@@ -32,7 +32,7 @@ def prove(folder: Path, settings: Settings, ended: Callable[[], bool] = lambda: 
 
     Raises: ModelError with the reason why it must not be served.
     """
-    numbers = (str(settings.threads), settings.provider, str(settings.proof_mb))
+    numbers = (str(settings.way.threads), settings.provider, str(settings.proof_mb))
     command = [sys.executable, "-m", "serving.proof", str(folder), *numbers, *map(str, settings.require_signature)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         try:

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from core.task import Tensor
+from serving import events
 from serving.tensors import DTYPES
 
 Schema = dict[str, Any]
@@ -200,7 +201,9 @@ def plain(role: Any) -> dict[str, Any]:
     answer = _whole(role.Response)
     answer["properties"] |= {"model": {"type": "string"}, "version": {"type": "string"}}
     answer["required"] = [*answer.get("required", []), "model", "version"]
-    return _posted(content, okay("The answer", answer))
+    answers = okay("The answer; with `Accept: text/event-stream` its parts as they are computed", answer)
+    answers[200]["content"] |= {events.KIND: {"schema": {"type": "string"}}}
+    return _posted(content, answers)
 
 
 def complete(document: Schema, roles: Iterable[Any]) -> None:

@@ -13,7 +13,8 @@ from core import gpu
 from core.errors import StillhouseError
 from core.task import Limits
 from ops.passport import keys
-from serving import limits
+from serving import cores, limits
+from serving.ways import MOST, Way, choose
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 TOKEN = "STILLHOUSE_TOKEN"  # noqa: S105 - the name of a variable
@@ -32,10 +33,10 @@ class Settings:
     port: int = 8080
     allowed_hosts: tuple[str, ...] = ()
     """Names by which a server without a token may be called, beside `localhost`, `host` and literal addresses."""
-    threads: int = 0
-    """ONNX Runtime's threads for one batch; 0: all cores."""
-    instances: int = 1
-    """Batches of one model computed side by side."""
+    threads: int | None = None
+    """ONNX Runtime's threads for one batch; 0: all cores; None: what `instances` leave to each, see `serving.ways`."""
+    instances: int | None = None
+    """Batches of one model computed side by side; None: as many as there are cores for their `threads`."""
     provider: str = gpu.CPU
     """Of ONNX Runtime, which is not imported here: the supervisor stays small and is there at once."""
     max_batch: int | None = None
@@ -72,6 +73,19 @@ class Settings:
     require_signature: tuple[Path, ...] = ()
     """Public keys, certificates or identity files, one of which must vouch for a package that is served; none: packages
     may be unsigned."""
+    grpc_port: int | None = None
+    """Where the Open Inference Protocol is spoken over gRPC, too; None: nowhere."""
+    coalesce: bool = False
+    """Whether equal requests that come while one of them is computed get its answer."""
+    measure: bool = False
+    """Whether to find out at the start by what `instances` and `threads` each model is fastest."""
+
+    @property
+    def way(self) -> Way:
+        """How a model uses the cores. A GPU computes one batch after another, by itself on all of it."""
+        if self.provider != gpu.CPU:
+            return Way(self.instances or 1, self.threads or 0)
+        return choose(self.instances, self.threads, cores.available())
 
 
 def parse(arguments: Sequence[str]) -> tuple[Settings, int | None]:
@@ -91,7 +105,11 @@ def parse(arguments: Sequence[str]) -> tuple[Settings, int | None]:
         if name in packages:
             parser.error(f"two packages are named {name!r}; name one of them: NAME={path}")
         packages[name] = Path(path).absolute()
+    if given.grpc_port and given.grpc_port == given.port:
+        parser.error(f"--grpc-port is {given.port}, which --port is already; expected another one")
     given.provider = _provider(parser, given.provider)
+    if given.measure and (given.instances is not None or given.threads is not None or given.provider != gpu.CPU):
+        parser.error("--measure chooses --instances and --threads, on a CPU; give it or them")
     given.allowed_hosts = tuple(given.allowed_host)
     options = {name: value for name, value in vars(given).items() if name in Settings.__dataclass_fields__}
     most = {limit.name: getattr(given, f"max_{limit.name}") for limit in limits.known()}
@@ -153,8 +171,11 @@ def _parser() -> argparse.ArgumentParser:
     name = "a name by which a server without a token may be called, beside localhost; may be repeated"
     add("--allowed-host", action="append", default=[], metavar="NAME", help=name)
     add("--port", type=_integer(0, 65535), default=default.port, help="%(default)s; 0: any free one")
-    add("--threads", type=_integer(0, 1024), default=default.threads, help="of one batch; 0: all cores")
-    add("--instances", type=_integer(1, 64), default=default.instances, help="batches of a model side by side")
+    add("--grpc-port", type=_integer(0, 65535), help="for the Open Inference Protocol over gRPC, too; default: none")
+    add("--threads", type=_integer(0, 1024), help="of one batch; 0: all cores; default: cores over --instances")
+    side = f"batches of a model side by side; default: one for each core, {MOST} at most"
+    add("--instances", type=_integer(1, 64), help=side)
+    add("--measure", action="store_true", help="choose --instances and --threads by a measurement at the start")
     add("--provider", help=f"of ONNX Runtime; {gpu.CPU}, with {gpu.VARIABLE}=1 {gpu.CUDA}")
     add("--max-batch", type=_integer(1, 4096), help="items computed together; default: the task's")
     add("--max-wait-ms", type=_number(0, 10_000), default=default.max_wait_ms, help="for a fuller batch; %(default)s")
@@ -166,6 +187,7 @@ def _parser() -> argparse.ArgumentParser:
     for limit in limits.known():
         flag, words = f"--max-{limit.name.replace('_', '-')}", f"{limit.help}; %(default)s"
         add(flag, type=_integer(1, limit.most), default=limit.default, help=words)
+    add("--coalesce", action="store_true", help="compute equal requests once that come at the same time")
     add("--drain-s", type=_number(0, 3600), default=default.drain_s, help="for the last requests; %(default)s")
     add("--drain-delay-s", type=_number(0, 3600), default=default.drain_delay_s, help="not ready first; %(default)s")
     add("--watch-s", type=_number(0, 3600), default=default.watch_s, help="for new versions; 0: on SIGHUP")

@@ -39,7 +39,8 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         signal.signal(signal.SIGHUP, self._forward)
-        self._socket = self._listen()
+        with self._reserved():
+            self._socket = self._listen()
 
     def run(self) -> int:
         """Exit code: 0 after SIGTERM or SIGINT."""
@@ -81,15 +82,29 @@ class Supervisor:
             logs.event("worker died; starting another", 40, exit_code=code, pause_s=pause, restarts=restarts)
             self._sleep(pause)
 
-    def _listen(self) -> socket.socket:
-        host, port = self._settings.host, self._settings.port
+    @contextmanager
+    def _reserved(self) -> Iterator[None]:
+        """A port for gRPC, which takes no socket that is open already: the worker binds it when it is free again."""
+        if self._settings.grpc_port is None:
+            yield
+            return
+        with self._bound(self._settings.grpc_port, "--grpc-port") as probe:
+            self._arguments = [*self._arguments, "--grpc-port", str(probe.getsockname()[1])]
+            yield
+
+    def _bound(self, port: int, flag: str) -> socket.socket:
+        host = self._settings.host
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listening = socket.socket(family, socket.SOCK_STREAM)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound = socket.socket(family, socket.SOCK_STREAM)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listening.bind((host, port))
+            bound.bind((host, port))
         except OSError as error:
-            sys.exit(f"error: {host} port {port} cannot be used: {error.strerror}; choose another with --port")
+            sys.exit(f"error: {host} port {port} cannot be used: {error.strerror}; choose another with {flag}")
+        return bound
+
+    def _listen(self) -> socket.socket:
+        host, listening = self._settings.host, self._bound(self._settings.port, "--port")
         listening.listen(2048)
         listening.set_inheritable(True)
         where = f"[{host}]" if ":" in host else host

@@ -1,4 +1,5 @@
-"""The process that serves: HTTP on a socket that is open already, drained by SIGTERM, reloaded by SIGHUP."""
+"""The process that serves: HTTP on a socket that is open already, and gRPC where it is asked for; drained by SIGTERM,
+reloaded by SIGHUP."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ import asyncio
 import signal
 import socket
 import sys
+from typing import Any
 
 import uvloop
 
@@ -52,8 +54,20 @@ async def _serve(settings: Settings, listening: socket.socket) -> None:
         loop.add_signal_handler(number, stop)
     loop.add_signal_handler(signal.SIGHUP, reload)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})  # see `supervisor`
-    listener = Listener(app, listening, settings.read_s)
+    listener, calls = Listener(app, listening, settings.read_s), _calls(app)
     async with app.running():
         listener.open()
+        if calls is not None:
+            await calls.open()
         await stopping.wait()
-        await listener.close(settings.drain_s)
+        ends = [listener.close(settings.drain_s), *([calls.close(settings.drain_s)] if calls is not None else [])]
+        await asyncio.gather(*ends)
+
+
+def _calls(app: Application) -> Any:
+    """The listener for gRPC, where one is asked for."""
+    if app.settings.grpc_port is None:
+        return None
+    from serving.rpc.listener import Listener as Calls
+
+    return Calls(app.models, app.metrics)

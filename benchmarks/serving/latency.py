@@ -7,9 +7,9 @@ and rounds in which others took more than `QUIET` of the CPU are printed, but no
 
 from __future__ import annotations
 
-import asyncio
-from dataclasses import astuple, dataclass
+from dataclasses import asdict, astuple, dataclass
 from statistics import median
+from typing import Any
 
 import psutil
 
@@ -49,13 +49,16 @@ class Round:
         )
 
 
-def latency(given: Subject, server: Server, seconds: float, rounds: int) -> None:
-    """Printed. seconds: of each load; the rest of a round takes as long as one of them."""
+def latency(given: Subject, server: Server, seconds: float, rounds: int, patience: int = PATIENCE) -> dict[str, Any]:
+    """Printed, too. seconds: of each load; the rest of a round takes as long as one of them.
+
+    Returns: medians of the quiet rounds, of all where none was, and of their ratios.
+    """
     requests = given.requests()
-    asyncio.run(load.closed(server.port, requests, 2, CONNECTIONS))
+    load.run(load.closed(server.port, requests, 2, CONNECTIONS))
     print(f"{given.task}: {SHARE:.0%} of the capacity, evenly spaced and as a Poisson process\n{HEAD}", flush=True)
     tried: list[Round] = []
-    while len(tried) < PATIENCE * rounds and len(quiet := [r for r in tried if r.others <= QUIET]) < rounds:
+    while len(tried) < patience * rounds and len(quiet := [r for r in tried if r.others <= QUIET]) < rounds:
         tried.append(_round(server, requests, seconds))
         print(tried[-1].line(), flush=True)
     quiet = [r for r in tried if r.others <= QUIET]
@@ -64,6 +67,18 @@ def latency(given: Subject, server: Server, seconds: float, rounds: int) -> None
             print(f"  {name} rounds ({len(counted)}), median: {_verdict(counted)}")
     if not quiet:
         print(f"  in every round others took more than {QUIET:.0%} of the CPU")
+    counted = quiet or tried
+    return {
+        "quiet": len(quiet),
+        "tried": len(tried),
+        **asdict(_medians(counted)),
+        "even_over_idle": median(r.even_99 / r.idle_50 for r in counted),
+        "poisson_over_idle": median(r.poisson_99 / r.idle_50 for r in counted),
+    }
+
+
+def _medians(counted: list[Round]) -> Round:
+    return Round(*map(median, zip(*map(astuple, counted), strict=True)))
 
 
 def _verdict(counted: list[Round]) -> str:
@@ -72,19 +87,16 @@ def _verdict(counted: list[Round]) -> str:
         f"{median(getattr(r, f'{kind}_99') / r.idle_99 for r in counted):.2f} of idle p99"
         for kind in ("light", "even", "poisson")
     )
-    return (
-        f"p99 {even} (asked 2); Poisson {poisson}; light {light}\n"
-        + Round(*map(median, zip(*map(astuple, counted), strict=True))).line()
-    )
+    return f"p99 {even} (asked 2); Poisson {poisson}; light {light}\n" + _medians(counted).line()
 
 
 def _round(server: Server, requests: list[load.Request], seconds: float) -> Round:
     port, before = server.port, _cpu(server)
-    capacity = asyncio.run(load.closed(port, requests, seconds / 2, CONNECTIONS)).rate
-    idle = asyncio.run(load.closed(port, requests, seconds / 2, 1))
-    light = asyncio.run(load.opened(port, requests, seconds, SHARE * idle.rate))
-    even = asyncio.run(load.opened(port, requests, seconds, SHARE * capacity))
-    poisson = asyncio.run(load.opened(port, requests, seconds, SHARE * capacity, poisson=True))
+    capacity = load.run(load.closed(port, requests, seconds / 2, CONNECTIONS)).rate
+    idle = load.run(load.closed(port, requests, seconds / 2, 1))
+    light = load.run(load.opened(port, requests, seconds, SHARE * idle.rate))
+    even = load.run(load.opened(port, requests, seconds, SHARE * capacity))
+    poisson = load.run(load.opened(port, requests, seconds, SHARE * capacity, poisson=True))
     others, total = (after - earlier for after, earlier in zip(_cpu(server), before, strict=True))
     tails = [result.milliseconds(percent) for result in (idle, light, even, poisson) for percent in (50, 99)]
     return Round(others / total, capacity, *tails)

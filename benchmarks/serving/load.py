@@ -6,10 +6,14 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import numpy as np
+import uvloop
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,12 @@ class Client:
     def close(self) -> None:
         for _, writer in self._idle:
             writer.close()
+
+
+def run(work: Coroutine[Any, Any, Found]) -> Found:
+    """In an event loop that takes as little as may be of the cores that the server needs."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)
 
 
 async def closed(port: int, requests: Sequence[Request], seconds: float, connections: int) -> Result:

@@ -1,13 +1,12 @@
 """Other servers with the same model under the same load: `mlflow models serve` and LitServe.
 
 Each is started as its documentation says, with the same Predictor and as many threads for one prediction. MLflow
-computes requests side by side in a pool of threads; so the others get `instances` (workers, in LitServe) to use as many
+computes requests side by side in a pool of threads; so the others get instances (workers, in LitServe) to use as many
 cores, and the same batches. All get the same inputs as JSON (images in base64) over kept connections.
 """
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 import os
@@ -18,7 +17,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -26,44 +25,59 @@ from statistics import median
 from typing import Any
 
 from benchmarks.serving import load
-from benchmarks.serving.subject import ROOT, Subject, serving
+from benchmarks.serving.subject import ROOT, Subject, flags, serving
 from core import task
 from ops.tracking import model
+from serving.ways import Way
 
 START_S = 120
+OURS = "stillhouse"
 
 
-def peers(given: Subject, threads: int, instances: int, seconds: float, rounds: int, connections: int) -> None:
-    """Requests a second and p99 of each server, in rounds that take turns; printed."""
+def peers(given: Subject, way: Way, seconds: float, rounds: int, connections: Sequence[int]) -> dict[str, Any]:
+    """Requests a second and tails of each server, in rounds that take turns; printed, too."""
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        ours = stack.enter_context(
-            serving(str(given.package), "--threads", str(threads), "--instances", str(instances))
-        ).port
-        mlflow = stack.enter_context(_mlflow(given, threads, scratch))
-        litserve = stack.enter_context(_litserve(given, threads, instances, scratch))
+        ours = stack.enter_context(serving(str(given.package), *flags(way))).port
+        mlflow = stack.enter_context(_mlflow(given, way.threads, scratch))
+        litserve = stack.enter_context(_litserve(given, way, scratch))
         ports = {
-            "python -m serving": (ours, _requests(given, f"/v1/{given.verb}", _plain)),
-            f"mlflow models serve {version('mlflow')}": (mlflow, _requests(given, "/invocations", _invocation)),
-            f"LitServe {version('litserve')}": (litserve, _requests(given, "/predict", _plain)),
+            OURS: (ours, _requests(given, f"/v1/{given.verb}", _plain)),
+            "mlflow": (mlflow, _requests(given, "/invocations", _invocation)),
+            "litserve": (litserve, _requests(given, "/predict", _plain)),
         }
         for port, requests in ports.values():
-            asyncio.run(load.closed(port, requests, 3, connections))
-        found: dict[str, list[load.Result]] = {name: [] for name in ports}
-        for _ in range(rounds):
-            for name, (port, requests) in ports.items():
-                found[name].append(asyncio.run(load.closed(port, requests, seconds, connections)))
-    print(f"{given.task}, {connections} connections:")
-    first = next(iter(found))
-    for name, results in found.items():
-        ratio = median(ours.rate / theirs.rate for ours, theirs in zip(found[first], results, strict=True))
-        bad = sum(result.broken + sum(result.statuses.values()) - result.statuses[200] for result in results)
-        print(
-            f"  {name}: {median(r.rate for r in results):.1f} requests/s, p50 "
-            f"{median(r.milliseconds(50) for r in results):.0f} ms, p99 "
-            f"{median(r.milliseconds(99) for r in results):.0f} ms, {bad} failed"
-            + (f"; ours is {ratio:.2f} times as fast" if name != first else "")
-        )
+            load.run(load.closed(port, requests, 3, 16))
+        rows = {str(number): _compared(ports, seconds, rounds, number) for number in connections}
+    versions = {name: version(name) for name in ports if name != OURS}
+    for number, row in rows.items():
+        print(f"{given.task}, {number} connection(s):")
+        for name, found in row.items():
+            print(
+                f"  {name} {versions.get(name, '')}: {found['rate']:.1f} requests/s, p50 {found['p50']:.1f} ms, p99 "
+                f"{found['p99']:.1f} ms, {found['failed']} failed"
+                + (f"; ours is {found['ours_over']:.2f} times as fast" if name != OURS else "")
+            )
+    return {"versions": versions, "connections": rows}
+
+
+def _compared(
+    ports: dict[str, tuple[int, list[load.Request]]], seconds: float, rounds: int, connections: int
+) -> dict[str, dict[str, Any]]:
+    found: dict[str, list[load.Result]] = {name: [] for name in ports}
+    for _ in range(rounds):
+        for name, (port, requests) in ports.items():
+            found[name].append(load.run(load.closed(port, requests, seconds, connections)))
+    return {
+        name: {
+            "rate": median(result.rate for result in results),
+            "p50": median(result.milliseconds(50) for result in results),
+            "p99": median(result.milliseconds(99) for result in results),
+            "failed": sum(result.broken + result.statuses.total() - result.statuses[200] for result in results),
+            "ours_over": median(ours.rate / theirs.rate for ours, theirs in zip(found[OURS], results, strict=True)),
+        }
+        for name, results in found.items()
+    }
 
 
 def _requests(given: Subject, path: str, body: Any) -> list[load.Request]:
@@ -100,9 +114,9 @@ def _mlflow(given: Subject, threads: int, scratch: Path) -> Iterator[int]:
 
 
 @contextmanager
-def _litserve(given: Subject, threads: int, instances: int, scratch: Path) -> Iterator[int]:
+def _litserve(given: Subject, way: Way, scratch: Path) -> Iterator[int]:
     port = _free()
-    numbers = map(str, (port, threads, instances))
+    numbers = map(str, (port, way.threads, way.instances))
     command = [sys.executable, "-m", "benchmarks.serving.litserve_app", str(given.package), *numbers]
     with _process(command, scratch, f"{port}/health"):
         yield port

@@ -21,6 +21,7 @@ import psutil
 from benchmarks.serving.load import Request, post
 from core import paths, task
 from core.files import read_json
+from serving.ways import Way
 
 INPUTS = 64
 CONNECTIONS = 16
@@ -77,6 +78,11 @@ class Server:
         """Resident, of all its processes."""
         family = [self.process, *self.process.children(recursive=True)]
         return sum(process.memory_info().rss for process in family) / 1e6
+
+
+def flags(way: Way) -> list[str]:
+    """Of `python -m serving`."""
+    return ["--instances", str(way.instances), "--threads", str(way.threads)]
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import packages_tiny
 import pytest
@@ -39,7 +40,7 @@ def fresh(packages: dict[str, Path], tmp_path: Path) -> Callable[[str], Path]:
 @pytest.fixture(scope="session")
 def server(packages: dict[str, Path]) -> Iterator[Running]:
     """One server of both packages, for tests that leave it as it was."""
-    with Running(*map(str, packages.values())) as running:
+    with Running(*map(str, packages.values()), "--grpc-port", "0") as running:
         running.wait_until_ready()
         yield running
 
@@ -49,8 +50,9 @@ def serve() -> Iterator[Callable[..., Running]]:
     """Starts servers of a test's own: `serve(PACKAGE, "--queue", "2", environment={...})`; ended with the test."""
     started: list[Running] = []
 
-    def start(*arguments: str | Path, environment: dict[str, str] | None = None) -> Running:
-        started.append(Running(*map(str, arguments), environment=environment).__enter__())
+    def start(*arguments: str | Path, **options: Any) -> Running:
+        """options: of `Running`."""
+        started.append(Running(*map(str, arguments), **options).__enter__())
         return started[-1]
 
     yield start

@@ -21,13 +21,14 @@ ROOT = Path(__file__).resolve().parents[2]
 class Running:
     """A server on a free port of 127.0.0.1; its log is kept. As a context manager it is started and ended."""
 
-    def __init__(self, *arguments: str, environment: dict[str, str] | None = None):
+    def __init__(self, *arguments: str, environment: dict[str, str] | None = None, threads: int | None = 1):
         self._arguments, self._environment = arguments, environment or {}
+        self._threads = [] if threads is None else ["--threads", str(threads)]
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the server
         self.url = ""
 
     def __enter__(self) -> Running:
-        command = [sys.executable, "-m", "serving", *self._arguments, "--port", "0", "--threads", "1"]
+        command = [sys.executable, "-m", "serving", *self._arguments, "--port", "0", *self._threads]
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("OTEL_", "STILLHOUSE_"))}
         environment |= {"PYTHONPATH": str(ROOT), **self._environment}
         self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=self._log)

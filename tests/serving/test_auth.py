@@ -8,8 +8,10 @@ from pathlib import Path
 import psutil
 import pytest
 import raw_http
+import tritonclient.grpc as triton
 from refusals import refused
 from running import Running
+from tritonclient.utils import InferenceServerException
 from versions import named
 from waiting import until
 
@@ -53,7 +55,7 @@ CLOSED = (
 def guarded(packages: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     file = tmp_path_factory.mktemp("secrets") / "token"
     file.write_text(f"{TOKEN}\n")
-    with Running(str(packages["translation"]), "--token-file", str(file)) as server:
+    with Running(str(packages["translation"]), "--token-file", str(file), "--grpc-port", "0") as server:
         server.wait_until_ready()
         yield server
 
@@ -152,3 +154,16 @@ def test_why_it_is_not_ready_is_told_to_those_with_the_token(serve: Serve, tmp_p
     assert (stranger.status_code, friend.status_code) == (400, 400)
     assert "missing" not in stranger.text
     assert "missing" in friend.json()["reasons"]
+
+
+def test_calls_over_grpc_need_it_too(guarded: Running) -> None:
+    where = guarded.wait_for("listening for gRPC")["address"]
+    with triton.InferenceServerClient(where) as client:
+        assert client.is_server_live() and client.is_server_ready()
+        assert client.get_server_metadata().name == "stillhouse"
+        for headers in ({}, {"authorization": "Bearer wrong"}, {"authorization": f"Basic {TOKEN}"}):
+            for asked in (client.get_model_metadata, client.is_model_ready):
+                with pytest.raises(InferenceServerException, match=r"UNAUTHENTICATED\] expected the header") as raised:
+                    asked("translation", headers=headers)
+                assert TOKEN not in str(raised.value)
+        assert client.is_model_ready("translation", headers={"authorization": f"Bearer {TOKEN}"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
@@ -207,3 +208,54 @@ def test_an_idle_instance_keeps_no_inputs() -> None:
         await batcher.close()
 
     asyncio.run(asyncio.wait_for(scenario(), 10))
+
+
+def test_each_result_is_told_when_those_before_it_are_there() -> None:
+    async def scenario(model: Model, make: Callable[..., Batcher]) -> None:
+        may = [threading.Event() for _ in range(3)]
+        told: list[int] = []
+
+        def compute(items: Sequence[int], options: Any) -> list[int]:
+            assert may[items[0]].wait(60)
+            return list(items)
+
+        async def each(result: int) -> None:
+            told.append(result)
+
+        batcher = Batcher(compute, 1, instances=3)
+        task = asyncio.create_task(batcher.submit([0, 1, 2], None, deadline(), each=each))
+        may[1].set()
+        may[0].set()
+        await until(lambda: len(told) == 2)
+        assert told == [0, 1] and not task.done()
+        may[2].set()
+        assert await task == told == [0, 1, 2]
+        await batcher.close()
+
+    run(scenario)
+
+
+def test_what_is_made_of_a_result_is_made_where_it_was_computed() -> None:
+    """An answer costs no other thread's time, and one that fails is its own request's fault alone."""
+
+    async def scenario(model: Model, make: Callable[..., Batcher]) -> None:
+        batcher = make(max_batch=3)
+        first = await busy(model, batcher)
+
+        def told(result: int) -> tuple[int, str]:
+            return result, threading.current_thread().name
+
+        def fails(result: int) -> None:
+            raise StopIteration(result)
+
+        kinds = (told, fails, None)
+        tasks = [asyncio.create_task(batcher.submit([i], None, deadline(), finish=kinds[i])) for i in range(3)]
+        await until(lambda: batcher.waiting == 3)
+        model.free.set()
+        assert await first == [0]
+        assert await tasks[0] == [(0, "batch-0")]
+        with pytest.raises(RuntimeError, match="StopIteration: 10"):
+            await tasks[1]
+        assert await tasks[2] == [20]
+
+    assert run(scenario).lists == [[0], [0, 1, 2]]

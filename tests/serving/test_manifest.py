@@ -9,6 +9,7 @@ import pytest
 import yaml
 from running import Running
 
+from serving import cores
 from serving.settings import parse
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,14 +21,17 @@ CONTAINER = POD["containers"][0]
 POD_PACKAGES = next(mount["mountPath"] for mount in CONTAINER["volumeMounts"] if mount["name"] == "packages")
 
 
-def test_its_flags_are_the_servers(tmp_path: Path) -> None:
+def test_its_flags_are_the_servers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server finds the CPU limit itself, see `test_ways`: as many threads compute."""
+    limit = int(CONTAINER["resources"]["limits"]["cpu"])
+    monkeypatch.setattr(cores, "available", lambda: limit)
     token = tmp_path / "token"
     token.write_text("0123456789abcdef")
     arguments = [word.replace("/token/token", str(token)) for word in CONTAINER["args"]]
     settings, _ = parse(arguments)
     assert settings.packages == {"packages": Path(POD_PACKAGES)}
     assert settings.drain_s + settings.drain_delay_s < POD["terminationGracePeriodSeconds"]
-    assert str(settings.threads) == CONTAINER["resources"]["limits"]["cpu"]
+    assert settings.way.instances * settings.way.threads == limit
     assert settings.token == "0123456789abcdef"
 
 

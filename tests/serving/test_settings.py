@@ -32,17 +32,19 @@ def test_every_knob(tmp_path: Path) -> None:
         --threads 3 --instances 2 --provider P --max-batch 5 --max-wait-ms 6.5 
         --queue 7 --deadline-s 8 --body-mb 9 --read-s 10 --requests-mb 10.5
         --max-items 11 --max-pixels 12 --max-characters 13 --drain-s 14
-        --drain-delay-s 15 --watch-s 0 --proof-s 16 --proof-mb 170 --keep k --text-log --fd 9"""
+        --drain-delay-s 15 --watch-s 0 --proof-s 16 --proof-mb 170 --keep k --text-log --fd 9
+        --grpc-port 18 --coalesce"""
     words += f" --require-signature {key}"
     settings, descriptor = parse(words.split())
     expected = Settings(
         {"a": Path("x").absolute(), "b": Path("y").absolute()}, "::1", 0, ("h",), 3, 2, "P", 5, 6.5, 7, 8.0, 9.0, 10.0,
         10.5, {"items": 11, "pixels": 12, "characters": 13}, 14.0, 15.0, 0.0, 16.0, 170.0,
-        Path("k").absolute(), None, True, (key,),
+        Path("k").absolute(), None, True, (key,), 18, True,
     )  # fmt: skip
     assert (settings, descriptor) == (expected, 9)
     same = Settings({})
-    names = [field.name for field in dataclasses.fields(Settings) if field.name != "token"]
+    elsewhere = ("token", "measure")  # which the others exclude
+    names = [field.name for field in dataclasses.fields(Settings) if field.name not in elsewhere]
     assert [name for name in names if getattr(settings, name) == getattr(same, name)] == []
 
 
@@ -56,6 +58,8 @@ WRONG = [
     ("p --port 80.5", "argument --port: expected int from 0 to 65535, found '80.5'"),
     ("p --threads -1", "argument --threads: expected int from 0 to 1024, found '-1'"),
     ("p --instances 0", "argument --instances: expected int from 1 to 64, found '0'"),
+    ("p --grpc-port 8080", "--grpc-port is 8080, which --port is already; expected another one"),
+    ("p --measure --instances 2", "--measure chooses --instances and --threads, on a CPU; give it or them"),
     ("p --max-batch 0", "argument --max-batch: expected int from 1 to 4096, found '0'"),
     ("p --max-wait-ms -1", "argument --max-wait-ms: expected float from 0 to 10000, found '-1'"),
     ("p --max-wait-ms nan", "argument --max-wait-ms: expected float from 0 to 10000, found 'nan'"),

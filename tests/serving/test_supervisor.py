@@ -104,12 +104,13 @@ def start(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
 
 
-def test_a_port_in_use_is_told_in_one_line(packages: dict[str, Path]) -> None:
+@pytest.mark.parametrize("flag", ["--port", "--grpc-port"])
+def test_a_port_in_use_is_told_in_one_line(packages: dict[str, Path], flag: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        ended = start(str(packages["translation"]), "--port", str(port))
+        ended = start(str(packages["translation"]), "--port", "0", flag, str(port))
     assert ended.returncode == 1
-    told = f"error: 127.0.0.1 port {port} cannot be used: Address already in use; choose another with --port\n"
+    told = f"error: 127.0.0.1 port {port} cannot be used: Address already in use; choose another with {flag}\n"
     assert ended.stderr == told
 
 

@@ -9,7 +9,7 @@ stays as it is.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from typing import Any
 
@@ -83,6 +83,22 @@ def answer(job: Job, results: Sequence[Result]) -> dict[str, Any]:
         for text, (_, pieces) in zip(_joined(job, results), job.state.texts, strict=True)
     ]
     return {"translations": translations}
+
+
+def divided(job: Job) -> list[Job]:
+    """See `core.task.Serve`: of several texts each; of one its sentences, whose translations joined are the text's."""
+    state, texts = job.state, job.state.texts
+    if len(texts) == 1:
+        (before, pieces), *_ = texts
+        texts = [("" if i else before, [piece]) for i, piece in enumerate(pieces)] or texts
+    made, start = [], 0
+    for before, pieces in texts:
+        own = [replace(part, item=None if part.item is None else part.item - start) for part in pieces]
+        count = sum(part.item is not None for part in pieces)
+        items = job.items[start : start + count]
+        made.append(Job(items, job.options, State(state.predictor, [(before, own)], state.alignment)))
+        start += count
+    return made
 
 
 def tensors(

@@ -1,0 +1,147 @@
+"""What every call passes: its id, its token, its share of the memory while it comes, its line in the log.
+
+No page of another site can call: browsers speak HTTP/2 over TLS alone, which is not here. One that names its origin, by
+way of a proxy, is held to the rules of `serving.hosts` all the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote
+
+import grpc
+
+from serving import logs, tracing
+from serving.access import Access, Headers, unknown
+from serving.answers import Answer
+from serving.budget import Lease
+from serving.errors import RefusalError
+from serving.metrics import Metrics
+from serving.models import Models
+from serving.rpc.gate import Gate
+from serving.rpc.messages import SERVICE
+from serving.settings import Settings
+
+CODES = {
+    400: grpc.StatusCode.INVALID_ARGUMENT,
+    401: grpc.StatusCode.UNAUTHENTICATED,
+    403: grpc.StatusCode.PERMISSION_DENIED,
+    404: grpc.StatusCode.NOT_FOUND,
+    408: grpc.StatusCode.DEADLINE_EXCEEDED,
+    413: grpc.StatusCode.INVALID_ARGUMENT,
+    429: grpc.StatusCode.RESOURCE_EXHAUSTED,
+}
+"""Of a refusal's status over HTTP."""
+PASSED_S = 0.01
+"""Of its time a call has so much left when it is refused for its deadline, at most."""
+WAITS = 4
+"""A message that comes may be as large as the limit until it is there: so many times what is held for all of them is
+what requests may hold together."""
+
+
+def message_bytes(settings: Settings) -> int:
+    """Of a message, at most: what a body may have, and no more than a client may hold."""
+    return min(int(settings.body_mb * 1e6), int(settings.requests_mb * 1e6) // WAITS)
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call, whose message is read when its method wants it."""
+
+    client: str
+    lease: Lease
+    limit_s: float
+    """Until its deadline."""
+    read: Callable[[], Awaitable[bytes]]
+    """The message. Raises: RefusalError."""
+
+
+Method = Callable[[Call], Awaitable[Answer]]
+
+
+class Entrance:
+    def __init__(self, models: Models, metrics: Metrics):
+        settings = models.settings
+        self._models, self._metrics, self._settings = models, metrics, settings
+        self._access, self._most = Access(settings), message_bytes(settings)
+        self._gate = Gate(max(1, int(settings.requests_mb * 1e6) // 2 // self._most))
+
+    def handler(self, name: str, method: Method, public: bool) -> Any:
+        """For `grpc.method_handlers_generic_handler`. public: asked without a token.
+
+        The client sends one message; it is taken as a stream, so that none is received before its turn.
+        """
+
+        async def called(stream: AsyncIterator[bytes], context: Any) -> bytes:
+            headers = [(key.encode(), _bytes(value)) for key, value in context.invocation_metadata() or ()]
+            request = logs.request_id(headers)
+            logs.REQUEST.set(request)
+            began, code, client = time.perf_counter(), grpc.StatusCode.CANCELLED, address(context.peer())
+            route = f"/{SERVICE}/{name}"
+            trailing: list[tuple[str, str]] = [("x-request-id", request)]
+            try:
+                with tracing.request(route, {key.decode(): value.decode("latin-1") for key, value in headers}):
+                    answer = await self._answered(method, public, headers, client, stream, context)
+                code = grpc.StatusCode.OK
+                context.set_trailing_metadata(tuple(trailing))
+                return answer
+            except RefusalError as refusal:
+                code = CODES.get(refusal.status, grpc.StatusCode.FAILED_PRECONDITION)
+                left = context.time_remaining()
+                if refusal.status == 429 and left is not None and left < PASSED_S:
+                    code = grpc.StatusCode.DEADLINE_EXCEEDED
+                trailing += [(key.lower(), value) for key, value in refusal.headers.items() if key != "Connection"]
+                await context.abort(code, refusal.reason, tuple(trailing))
+            except Exception:
+                code = grpc.StatusCode.INTERNAL
+                logs.failure("bug", path=route)
+                reason = f"a fault of this server; its log has it under {request}"
+                await context.abort(code, reason, tuple(trailing))
+            finally:
+                self._finish(route, code, time.perf_counter() - began, client, public)
+            raise AssertionError("abort raises")
+
+        return grpc.stream_unary_rpc_method_handler(called)
+
+    async def _answered(
+        self, method: Method, public: bool, headers: Headers, client: str, stream: AsyncIterator[bytes], context: Any
+    ) -> bytes:
+        if not self._access.known(headers) and not public:
+            raise unknown()
+        left = context.time_remaining()
+        limit_s = min(self._settings.deadline_s, left) if left is not None else self._settings.deadline_s
+        with self._models.budget.lease(client) as lease:
+            answer = await method(Call(client, lease, limit_s, lambda: self._read(client, lease, stream)))
+            return b"".join(answer.pieces)
+
+    async def _read(self, client: str, lease: Lease, stream: AsyncIterator[bytes]) -> bytes:
+        try:
+            async with asyncio.timeout(self._settings.read_s), self._gate.enter(client):
+                lease.resize(self._most)
+                content = await anext(aiter(stream), b"")
+        except TimeoutError:
+            raise RefusalError(408, f"the message did not come within {self._settings.read_s:g} s") from None
+        lease.resize(len(content))
+        return content
+
+    def _finish(self, route: str, code: grpc.StatusCode, seconds: float, client: str, public: bool) -> None:
+        self._metrics.requests.labels(route, code.name).inc()
+        self._metrics.latency.labels(route).observe(seconds)
+        level = logging.DEBUG if public and code is grpc.StatusCode.OK else logging.INFO
+        logs.event(
+            "request", level, method="gRPC", path=route, status=code.name, ms=round(seconds * 1000, 2), client=client
+        )
+
+
+def address(peer: str) -> str:
+    """Of `ipv4:127.0.0.1:54321` or `ipv6:%5B::1%5D:54321`, the client's as REST has it."""
+    return unquote(peer).partition(":")[2].rpartition(":")[0].strip("[]")
+
+
+def _bytes(value: str | bytes) -> bytes:
+    return value.encode("latin-1", "replace") if isinstance(value, str) else value
