@@ -10,6 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from core.errors import DataError
 from modalities.text.inputs.tokenizer import UNK, Side, composed
 
 SPECIAL = ("<pad>", "<unk>", "<s>", "</s>")
@@ -19,7 +20,7 @@ def train(source: Iterable[str], target: Iterable[str], minimum: int, most: dict
     """The words of each language that occur `minimum` times or more. Where these and the four special ids are more than
     `most` of a side (None: no bound), the most frequent of them; of one number, the first by their code points.
 
-    Returns: the vocabulary.
+    Returns: the vocabulary. Raises: DataError when a side has no such word.
     """
     found = {}
     texts: dict[Side, Iterable[str]] = {"source": source, "target": target}
@@ -29,6 +30,12 @@ def train(source: Iterable[str], target: Iterable[str], minimum: int, most: dict
         bound = most[side]
         words = ranked if bound is None else ranked[: bound - len(SPECIAL)]
         found[side] = [word for word in words if counts[word] >= minimum]
+        if not found[side]:
+            most_often = counts[ranked[0]] if ranked else 0
+            raise DataError(
+                f"translation.model.words.min_count is {minimum}, but no {side} word of the train split occurs more "
+                f"than {most_often} times; lower it"
+            )
     return json.dumps(found, ensure_ascii=False, indent=0).encode()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from core.errors import DataError
 from modalities.text.inputs import coders, words
 from modalities.text.inputs.tokenizer import BOS, EOS, PAD, UNK, Tokenizer
 from modalities.text.inputs.tokenizer import train as subwords
@@ -25,11 +26,16 @@ def test_each_language_has_the_words_that_are_frequent_enough_most_frequent_firs
     assert own.pieces([4, 5, 6, 7, 8], "target") == ["▁は", "▁る", "▁食べ", "▁を", "▁彼"]
 
 
-@pytest.mark.parametrize(("minimum", "source", "target"), [(1, 6, 7), (2, 5, 7), (9, 6, None)])
+@pytest.mark.parametrize(("minimum", "source", "target"), [(1, 6, 7), (2, 5, 7), (3, 6, None)])
 def test_bounds_count_the_special_ids(minimum: int, source: int, target: int | None) -> None:
     own, free = coder(minimum, source, target), coder(minimum)
     assert own.size("source") == min(source, free.size("source"))
     assert own.size("target") == min(target or 99, free.size("target"))
+
+
+def test_a_number_that_no_word_has_is_refused() -> None:
+    with pytest.raises(DataError, match=r"min_count is 4, but no source word .* occurs more than 3 times; lower it"):
+        coder(4)
 
 
 def test_known_words_come_back_and_others_are_unknown() -> None:
