@@ -146,6 +146,18 @@ def test_the_architecture_rebuilds_the_same_shapes(made: tuple[Any, ...]) -> Non
     model.build(arch).load_state_dict(net.state_dict())
 
 
+def test_heads_need_not_divide_the_width_and_decoders_may_be_shallow(folder: Path) -> None:
+    """The lecture notes: a width of 128 and 6 heads of 32."""
+    sizes = {"width": 128, "heads": 6, "head_width": 32, "layers": 3, "decoder_layers": 1}
+    net, arch, _ = tiny.trained(folder, params := tiny.settings(model=sizes))
+    assert (len(net.encoder), len(net.decoder)) == (3, 1)
+    assert net.encoder[0].attention.projection.weight.shape == (3 * 192, 128)
+    assert net.decoder[0].cross.output.weight.shape == (128, 192)
+    own = {"width": 64, "heads": 3, "head_width": 16, "layers": 2, "decoder_layers": None}
+    student = model.student(arch, params.distill["distilled"].model_copy(update=own))
+    assert (student["head_width"], len(student["decoder"])) == (16, 2)
+
+
 def test_it_learns_the_grammar(folder: Path) -> None:
     """Greedy BLEU of unseen sentences; 1.5 s of training."""
     net, _, loaders = tiny.trained(folder, params := tiny.settings(), epochs=12)
