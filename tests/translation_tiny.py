@@ -48,7 +48,7 @@ def dataset(folder: Path, tokenized: bool = True) -> Path:
 
 
 def settings(**sections: dict[str, Any]) -> Params:
-    """params.yaml with a tiny model; `sections` override single values: settings(model={"arch": "gru"})."""
+    """params.yaml with a tiny model; `sections` override single values: settings(model={"cell": "lstm"})."""
     values = params_module.read(ROOT / "params.yaml")["translation"]
     values["model"] |= {
         "vocabulary": 100, "width": 32, "feed_forward": 64, "heads": 4, "layers": 2, "dropout": 0.0, "max_tokens": 40,
@@ -85,12 +85,12 @@ def trained(folder: Path, params: Params, epochs: int = 0) -> tuple[Any, dict[st
 def export(folder: Path, net: Any, arch: dict[str, Any], assets: dict[str, bytes], params: Params) -> None:
     """Write a model folder by the function that the stage `export` uses.
 
-    A GRU is exported in a process of its own, as the stage does: from the second `nn.GRU` in a process on, torch 2.13's
-    exporter fixes the source length to that of the example.
+    A recurrent network is exported in a process of its own, as the stage does: from the second `nn.GRU` in a process
+    on, torch 2.13's exporter fixes the source length to that of the example.
     """
     folder.mkdir()
     arguments = folder, net.state_dict(), arch, assets, params
-    if arch["arch"] == "gru":
+    if arch["arch"] == "recurrent":
         with multiprocessing.get_context("spawn").Pool(1) as pool:
             pool.apply(_export, arguments)
     else:

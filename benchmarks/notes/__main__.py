@@ -11,7 +11,7 @@ from benchmarks.notes import run, table
 
 
 def main() -> None:
-    presets = [experiment["preset"] for experiment in table.experiments()]
+    presets = [experiment["preset"] for experiment in run.experiments()]
     parser, commands = clones.parser("notes", benchmarks.notes.__doc__, presets)
     commands.add_parser("table", help="write docs/notes.md")
     arguments = parser.parse_args()

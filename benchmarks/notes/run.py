@@ -13,6 +13,7 @@ import yaml
 from benchmarks.clones import clone, do, machine
 
 MEASURED = Path(__file__).parent / "measured"
+EXPERIMENTS = Path(__file__).parent / "experiments.yaml"
 PRECISIONS = ("fp32", "int8")
 
 
@@ -31,18 +32,24 @@ def run(preset: str, data: str | None, folder: Path) -> Path:
     do("dvc", "repro", *(f"evaluate@{task}-base-{precision}" for precision in PRECISIONS), cwd=folder)
     MEASURED.mkdir(exist_ok=True)
     path = MEASURED / f"{preset}.json"
-    found = {"commit": commit, "machine": machine(), "training_s": round(seconds), **figures(folder, task)}
+    (metric,) = (one.get("metric") for one in experiments() if one["preset"] == preset)
+    found = {"commit": commit, "machine": machine(), "training_s": round(seconds), **figures(folder, task, metric)}
     path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     return path
 
 
-def figures(folder: Path, task: str) -> dict[str, Any]:
-    """What the stages left of `base` in the checkout `folder`."""
+def experiments() -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = yaml.safe_load(EXPERIMENTS.read_text(encoding="utf-8"))
+    return found
+
+
+def figures(folder: Path, task: str, metric: str | None = None) -> dict[str, Any]:
+    """What the stages left of `base` in the checkout `folder`. metric: None is the task's main one."""
     result = json.loads((folder / "models" / task / "base" / "checkpoint" / "result.json").read_text())
     found: dict[str, Any] = {key: result[key] for key in ("epochs", "parameters", "macs")}
     for precision in PRECISIONS:
         scores = json.loads((folder / "evaluations" / task / f"base-{precision}" / "metrics.json").read_text())
-        main = scores["main"]
+        main = metric or scores["main"]
         found[precision] = {
             "val": scores["val"]["metrics"][main],
             "test": scores["metrics"][main],

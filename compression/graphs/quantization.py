@@ -190,10 +190,19 @@ def convolutions_fp16(source: Path, target: Path, layers: Collection[str] = LAYE
 
 
 def products_fp16(source: Path, target: Path, kept: Sequence[str] = ("LogSoftmax",)) -> None:
-    """All weights and computation in fp16 but for the operators `kept`; inputs and outputs stay in fp32."""
+    """All weights and computation in fp16 but for the operators `kept`; inputs and outputs stay in fp32.
+
+    Where there is an LSTM, `Transpose` is kept, too: else ONNX Runtime 1.31 crashes (SIGSEGV) as it loads the graph.
+    """
     from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
 
-    model = convert_float_to_float16(bare(source), keep_io_types=True, op_block_list=[*DEFAULT_OP_BLOCK_LIST, *kept])
+    model = bare(source)
+    lstm = ["Transpose"] if any(node.op_type == "LSTM" for node in model.graph.node) else []
+    model = convert_float_to_float16(model, keep_io_types=True, op_block_list=[*DEFAULT_OP_BLOCK_LIST, *kept, *lstm])
+    once = {tuple(node.output): node for node in model.graph.node}  # it writes a cast for each of a tensor's users
+    nodes = [onnx.NodeProto.FromString(node.SerializeToString()) for node in once.values()]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
     onnx.save(model, target)
     stamp(target)
 

@@ -18,8 +18,10 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from core.errors import DataError
 from core.task import Loaders
-from modalities.text.inputs import languages, tokenizer
-from modalities.text.inputs.tokenizer import BOS, EOS, Tokenizer
+from modalities.text.inputs import coders, languages, tokenizer, words
+from modalities.text.inputs.coders import Coder
+from modalities.text.inputs.tokenizer import BOS, EOS, Side, Tokenizer
+from modalities.text.inputs.words import Words
 from tasks.translation.model import sequences
 from tasks.translation.model.sequences import pad
 
@@ -37,12 +39,14 @@ def loaders(clean: Path, augmented: Path, params: Any, seed: int, assets: dict[s
         # The unaugmented text: augmentation may change while the vocabulary stays.
         text = pd.read_parquet(clean / "train.parquet")
         assets = {
-            tokenizer.ASSET: tokenizer.train([*text["source"], *text["target"]], params.model.vocabulary),
+            tokenizer.ASSET: vocabulary(text["source"].tolist(), text["target"].tolist(), params.model),
             languages.ASSET: (clean / languages.ASSET).read_bytes(),
         }
-    coder = Tokenizer(assets[tokenizer.ASSET])
-    if len(coder) < params.model.vocabulary:
-        print(f"note: translation.model.vocabulary is {params.model.vocabulary}; the train split holds {len(coder)}")
+    coder = coders.load(assets[tokenizer.ASSET])
+    if isinstance(coder, Words):
+        print(f"{coder.size('source'):,} words of the source language, {coder.size('target'):,} of the target language")
+    elif coder.size() < params.model.vocabulary:
+        print(f"note: translation.model.vocabulary is {params.model.vocabulary}; the train split holds {coder.size()}")
     limit = params.model.max_tokens
     fits = fitting(coder, train, params)
     if not any(fits):
@@ -77,17 +81,28 @@ def relabelled(loaders: Loaders, teacher: Any, settings: Any, params: Any, seed:
     return replace(loaders, train=DataLoader(Padded(), sampler=train, batch_size=None, num_workers=workers))
 
 
-def fitting(coder: Tokenizer, table: pd.DataFrame, params: Any) -> list[bool]:
+def vocabulary(source: Sequence[str], target: Sequence[str], model: Any) -> bytes:
+    """Of the train split, serialised: subwords of both languages, or words of each."""
+    if (own := model.words) is None:
+        return tokenizer.train([*source, *target], model.vocabulary)
+    return words.train(source, target, own.min_count, {"source": own.source, "target": own.target})
+
+
+def fitting(coder: Coder, table: pd.DataFrame, params: Any) -> list[bool]:
     """Which pairs are short enough for the model."""
     return [max(map(len, pair)) <= params.model.max_tokens for pair in encode(coder, table)]
 
 
-def encode(coder: Tokenizer, table: pd.DataFrame, dropout: float = 0.0, seed: int = 0) -> list[Pair]:
+def encode(coder: Coder, table: pd.DataFrame, dropout: float = 0.0, seed: int = 0) -> list[Pair]:
     """Source with EOS, target with BOS and EOS."""
     sides = []
-    for offset, column in enumerate(("source", "target")):
-        texts = table[column].tolist()
-        sides.append(coder.sample(texts, dropout, seed + offset) if dropout else coder.encode(texts))
+    both: tuple[Side, Side] = ("source", "target")
+    for offset, side in enumerate(both):
+        texts = table[side].tolist()
+        if dropout and isinstance(coder, Tokenizer):
+            sides.append(coder.sample(texts, dropout, seed + offset))
+        else:
+            sides.append(coder.encode(texts, side))
     return [([*source, EOS], [BOS, *target, EOS]) for source, target in zip(*sides, strict=True)]
 
 
@@ -131,7 +146,7 @@ class Batches(Sampler[list[Pair]]):
     """An epoch's batches, subwords sampled anew (BPE-dropout); the same seed and epoch give the same batches. A pair
     that sampling makes too long for the model stays as it is."""
 
-    def __init__(self, coder: Tokenizer, table: pd.DataFrame, params: Any, seed: int):
+    def __init__(self, coder: Coder, table: pd.DataFrame, params: Any, seed: int):
         self.coder, self.table, self.train, self.seed = coder, table, params.train, seed
         self.dropout = params.augment.subword_dropout
         self.epoch = 0

@@ -28,8 +28,7 @@ EXAMPLE = {"batch": 2, "source_length": 5, "past_length": 3}
 def graphs(model: nn.Module, arch: dict[str, Any], params: Any) -> list[Graph]:
     """See `core.task.Graphs`."""
     model.eval()
-    kind = _TransformerStep if arch["arch"] == "transformer" else _GRUStep
-    encoder, step = _Encoder(model).eval(), kind(model).eval()
+    encoder, step = _Encoder(model).eval(), STEPS[model.CACHE](model).eval()
     source = torch.full((EXAMPLE["batch"], EXAMPLE["source_length"]), EOS)
     with torch.no_grad():
         memory, cache = model.encode(source)
@@ -37,7 +36,7 @@ def graphs(model: nn.Module, arch: dict[str, Any], params: Any) -> list[Graph]:
             _, _, cache = model.decode(source[:, :1], memory, cache)
     inputs = {"tokens": source[:, :1], **memory, **{f"past_{name}": x for name, x in cache.items()}}
     return [
-        Graph("encoder", encoder, {"source": source}, _encoder_outputs(model, arch), {"source": _source_axes()}),
+        Graph("encoder", encoder, {"source": source}, _encoder_outputs(model), {"source": _source_axes()}),
         Graph(
             name="step",
             module=step,
@@ -53,9 +52,11 @@ def describe(folder: Path, arch: dict[str, Any], assets: dict[str, bytes], param
     for name, content in assets.items():
         (folder / name).write_bytes(content)
     pair = languages.parse(assets[languages.ASSET])
-    transformer = arch["arch"] == "transformer"
     decode = params.export.decode
     sessions = {name: session(folder / f"{name}.onnx", threads=1) for name in ("encoder", "step")}
+    given, read = (
+        [node.name for node in nodes] for nodes in (sessions["encoder"].get_outputs(), sessions["step"].get_inputs())
+    )
     write_json(
         folder / "model.json",
         {
@@ -65,8 +66,8 @@ def describe(folder: Path, arch: dict[str, Any], assets: dict[str, bytes], param
             "inputs": {name: tensors(opened.get_inputs()) for name, opened in sessions.items()},
             "outputs": {name: tensors(opened.get_outputs()) for name, opened in sessions.items()},
             "languages": {"source": pair.source, "target": pair.target, "tokenized": pair.tokenized},
-            "memory": ["mask", "memory_key", "memory_value"] if transformer else ["mask", "memory"],
-            "cache": ["key", "value"] if transformer else ["hidden"],
+            "memory": [name for name in given if not name.startswith("initial_")],
+            "cache": [name.removeprefix("past_") for name in read if name.startswith("past_")],
             "decode": {
                 "beam": decode.beam,
                 "length_penalty": decode.length_penalty,
@@ -90,7 +91,7 @@ def parity(model: nn.Module, folder: Path, dataset: Path, params: Any) -> dict[s
     predictor = Predictor(folder, threads=1)
     limit = predictor.info["limits"]["max_tokens"]
     source = pad([[*ids[: limit - 1], EOS] for ids in predictor.tokenizer.encode(table["source"].tolist())])
-    target = pad([[BOS, *ids[:limit]] for ids in predictor.tokenizer.encode(table["target"].tolist())])
+    target = pad([[BOS, *ids[:limit]] for ids in predictor.tokenizer.encode(table["target"].tolist(), "target")])
     model.eval()
     with torch.no_grad():
         memory, first = model.encode(torch.from_numpy(source))
@@ -157,17 +158,35 @@ class _TransformerStep(_Step):
         return self.advance(tokens, memory, {"key": past_key, "value": past_value})
 
 
-class _GRUStep(_Step):
+class _SSRUStep(_Step):
+    axes: ClassVar = {name: _TransformerStep.axes[name] for name in ("mask", "memory_key", "memory_value")}
+
+    def forward(
+        self, tokens: Tensor, mask: Tensor, memory_key: Tensor, memory_value: Tensor, past_state: Tensor
+    ) -> tuple[Tensor, ...]:
+        memory = {"mask": mask, "memory_key": memory_key, "memory_value": memory_value}
+        return self.advance(tokens, memory, {"state": past_state})
+
+
+class _RecurrentStep(_Step):
     axes: ClassVar = {"mask": {0: "batch", 1: "source_length"}, "memory": {0: "batch", 1: "source_length"}}
 
     def forward(self, tokens: Tensor, mask: Tensor, memory: Tensor, past_hidden: Tensor) -> tuple[Tensor, ...]:
         return self.advance(tokens, {"mask": mask, "memory": memory}, {"hidden": past_hidden})
 
 
+STEPS: dict[tuple[str, ...], type[_Step]] = {
+    ("key", "value"): _TransformerStep,
+    ("state",): _SSRUStep,
+    ("hidden",): _RecurrentStep,
+}
+"""By what a network's cache holds."""
+
+
 def _source_axes() -> dict[int, str]:
     return {0: "batch", 1: "source_length"}
 
 
-def _encoder_outputs(model: Any, arch: dict[str, Any]) -> list[str]:
-    initial = [] if arch["arch"] == "transformer" else [f"initial_{name}" for name in model.CACHE]
+def _encoder_outputs(model: Any) -> list[str]:
+    initial = [] if "key" in model.CACHE else [f"initial_{name}" for name in model.CACHE]
     return [*model.MEMORY, *initial]

@@ -19,6 +19,7 @@ from core.params import (
     TrainParams,
     ValidateParams,
 )
+from modalities.text.inputs.languages import spaced
 
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
 MODALITY = "text"
@@ -57,18 +58,44 @@ class Augment(Section):
     """BPE-dropout at load (Provilkov et al. 2020)."""
 
 
+Vocabulary = Annotated[int, Field(ge=64, le=64000)]
+
+
+class Words(Section):
+    """Words between spaces, of each language by itself, in place of subwords; others are unknown."""
+
+    min_count: Positive
+    """How often a word occurs at least."""
+    source: Vocabulary | None
+    """The most frequent of them alone, with the four special ids; null: all."""
+    target: Vocabulary | None
+
+
 class Model(ModelParams):
-    arch: Literal["transformer", "gru"]
-    attention: bool
-    """For `gru`; a Transformer has it always."""
-    vocabulary: Annotated[int, Field(ge=64, le=64000)]
+    arch: Literal["transformer", "recurrent"]
+    cell: Literal["gru", "lstm"]
+    """Of the recurrent network, as the next three."""
+    bidirectional: bool
+    """Whether its encoder reads the other way, too."""
+    attention: Literal["dot", "additive", "none"]
+    """Its own; a Transformer has always its."""
+    teacher_forcing: Probability
+    """Share of the batches in which a step is fed what the data says; in the others, what the network said itself."""
+    decoder: Literal["attention", "ssru"]
+    """What a Transformer's decoder remembers by what it has said; `modalities.text.backbones.ssru`."""
+    vocabulary: Vocabulary
     """Subwords of the joint SentencePiece BPE."""
+    words: Words | None
     embedding: Positive | None
     """Inner width of the tables of subwords, which are then the product of two matrices; null: as wide as the model."""
     width: Positive
     feed_forward: Positive
     heads: Positive
+    head_width: Positive | None
+    """Of keys, queries and values of each head; null: width divided by heads."""
     layers: Positive
+    decoder_layers: Positive | None
+    """Of a Transformer; null: as many as `layers`. The decoder runs once a subword, the encoder once a sentence."""
     dropout: float = Field(ge=0, lt=1)
     label_smoothing: float = Field(ge=0, lt=1)
     r_drop: float = Field(ge=0)
@@ -80,6 +107,21 @@ class Model(ModelParams):
     def _something_to_agree_on(self) -> Self:
         if self.r_drop and not self.dropout:
             raise ValueError(f"r_drop: found {self.r_drop} with dropout 0, by which two passes are the same")
+        return self
+
+    @model_validator(mode="after")
+    def _heads_that_divide(self) -> Self:
+        if self.arch == "transformer" and not self.head_width and self.width % self.heads:
+            raise ValueError(
+                f"heads: {self.heads} do not divide a width of {self.width}; set head_width, or change one"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _forced_where_it_must(self) -> Self:
+        if self.teacher_forcing < 1 and (self.arch == "transformer" or self.r_drop):
+            other = "arch: transformer, which takes all steps at once" if self.arch == "transformer" else "r_drop"
+            raise ValueError(f"teacher_forcing: found {self.teacher_forcing} with {other}; expected 1.0")
         return self
 
     @field_validator("weights")
@@ -128,13 +170,13 @@ class Distill(compression.Distill):
     sequences: Sequences
     dropout: Dropout = None
     embedding: Positive | None
-    """As in `model`."""
+    """As in `model`, and so are the next."""
     width: Positive
     feed_forward: Positive
     heads: Positive
+    head_width: Positive | None = None
     layers: Positive
     decoder_layers: Positive | None
-    """Of a Transformer; null: as many as `layers`. The decoder runs once a subword, the encoder once a sentence."""
     train: Train
 
 
@@ -169,3 +211,16 @@ class Params(TaskParams):
     distill: dict[Name, Distill]
     export: Export
     quantize: Quantize
+
+    @model_validator(mode="after")
+    def _words_there_are(self) -> Self:
+        if self.model.words is None:
+            return self
+        if self.augment.subword_dropout:
+            found = self.augment.subword_dropout
+            raise ValueError(f"augment.subword_dropout: found {found} with model.words, which have none; expected 0.0")
+        pair = (self.data.source_language, self.data.target_language)
+        if not self.data.tokenized and (closed := [language for language in pair if not spaced(language)]):
+            told = "expected data.tokenized: true, or null for subwords"
+            raise ValueError(f"model.words: nothing says where words of {closed[0]!r} end; {told}")
+        return self

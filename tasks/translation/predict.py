@@ -19,8 +19,8 @@ import numpy as np
 from core.errors import ModelError
 from core.files import read_json
 from core.onnx_session import CPU, session
-from modalities.text.inputs import tokenizer
-from modalities.text.inputs.tokenizer import EOS, PAD, Tokenizer
+from modalities.text.inputs import coders, tokenizer
+from modalities.text.inputs.tokenizer import EOS, PAD
 from modalities.text.predict.search import Arrays, Hypothesis, search
 
 MODES: dict[str, dict[str, Any]] = {"greedy": {"beam": 1}}
@@ -40,7 +40,7 @@ class Predictor:
         folder = Path(folder)
         try:
             self.info = read_json(folder / "model.json")
-            self.tokenizer = Tokenizer((folder / tokenizer.ASSET).read_bytes())
+            self.tokenizer = coders.load((folder / tokenizer.ASSET).read_bytes())
         except FileNotFoundError as error:
             raise ModelError(f"{error.filename} is missing: {folder} is not a model folder of `translation`") from None
         if unknown := set(options) - set(self.info["decode"]):
@@ -64,7 +64,7 @@ class Predictor:
         """Of a result of `search`; see `align`."""
         return {
             "source": self.tokenizer.pieces(source),
-            "target": self.tokenizer.pieces([*hypothesis.ids, EOS][: len(hypothesis.attention)]),
+            "target": self.tokenizer.pieces([*hypothesis.ids, EOS][: len(hypothesis.attention)], "target"),
             "attention": hypothesis.attention[:, : len(source)].tolist(),
         }
 

@@ -26,11 +26,35 @@ def test_a_row_holds_both_figures_and_says_what_is_missing(tmp_path: Path) -> No
     (row,) = [line for line in text.splitlines() if line.startswith("| `mnist` |")]
     for cell in ("0.9798", "0.9791 (0.9700 – 0.9850)", "0.980: short by 0.0009", "3.4 M", "385 M", "1.5 of 20"):
         assert cell in row
-    assert text.count("not measured") == len(table.experiments()) - 1
+    assert text.count("not measured") == len(run.experiments()) - 1
     assert "- `mnist`: 2 cores of X; torch 1, at commit `000000000000`" in text
 
 
+def test_translations_are_told_in_bleu(tmp_path: Path) -> None:
+    parts = {"test": 18.256, "interval": [16.0, 20.125]}
+    own = {"fp32": FOUND["fp32"] | parts, "int8": FOUND["int8"] | parts, "metric": "bleu_tokens"}
+    (tmp_path / "notes-gru.json").write_text(json.dumps(FOUND | own), encoding="utf-8")
+    (row,) = [line for line in table.page(tmp_path).splitlines() if line.startswith("| `notes-gru` |")]
+    for cell in ("| 17.89: a GRU", "| 18.26 (16.00 – 20.12) | 18.26 | 17.89: reached |", "| 3 | 1.5 |"):
+        assert cell in row
+
+
+def test_figures_are_of_the_metric_that_is_asked_for(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "models" / "t" / "base" / "checkpoint"
+    checkpoint.mkdir(parents=True)
+    (checkpoint / "result.json").write_text(json.dumps({"epochs": 1, "parameters": 2, "macs": 3}))
+    values = {"bleu": 1.0, "bleu_tokens": 2.0}
+    scored = {"main": "bleu", "metrics": values, "intervals": {name: [v, v] for name, v in values.items()}}
+    scored |= {"val": {"metrics": values, "inputs": 4}, "inputs": 5, "size_mb": 6.0}
+    for precision in run.PRECISIONS:
+        folder = tmp_path / "evaluations" / "t" / f"base-{precision}"
+        folder.mkdir(parents=True)
+        (folder / "metrics.json").write_text(json.dumps(scored))
+    told = [run.figures(tmp_path, "t", metric) for metric in (None, "bleu_tokens")]
+    assert [(one["metric"], one["fp32"]["test"]) for one in told] == [("bleu", 1.0), ("bleu_tokens", 2.0)]
+
+
 def test_every_experiment_is_a_preset_and_every_measurement_an_experiment() -> None:
-    names = {experiment["preset"] for experiment in table.experiments()}
+    names = {experiment["preset"] for experiment in run.experiments()}
     assert names <= {path.stem for path in (clones.ROOT / "presets").glob("*.yaml")}
     assert {path.stem for path in run.MEASURED.glob("*.json")} <= names

@@ -39,7 +39,7 @@ def test_all_problems_are_reported_together(values: dict[str, Any]) -> None:
     assert problems(values) == [
         "treads: unknown key; did you mean 'threads'?",
         "detection.train.lr: found 'fast', should be a valid number",
-        "translation.model.arch: found 'lstm', expected 'transformer' or 'gru'",
+        "translation.model.arch: found 'lstm', expected 'transformer' or 'recurrent'",
         "translation.modle: unknown key; did you mean 'model'?",
     ]
 
@@ -90,6 +90,14 @@ def test_all_problems_are_reported_together(values: dict[str, Any]) -> None:
             "`weights: packaged`, but no weights are packaged for backbone resnet18",
         ),
         ("translation.model.weights", "packaged", "found 'packaged', but no package carries weights of a translator"),
+        ("translation.model.heads", 6, "translation.model: heads: 6 do not divide a width of 128; set"),
+        ("translation.model.teacher_forcing", 0.2, "teacher_forcing: found 0.2 with arch: transformer, which takes"),
+        ("translation.model.cell", "rnn", "translation.model.cell: found 'rnn', expected 'gru' or 'lstm'"),
+        (
+            "translation.model.words",
+            {"min_counts": 2},
+            "model.words.min_counts: unknown key; did you mean 'min_count'?",
+        ),
         ("detection.train.lr", float("inf"), "detection.train.lr: found inf, should be a finite number"),
         ("translation.prune.pruned.train.epoch", 3, "pruned.train.epoch: unknown key; did you mean 'epochs'?"),
         ("detection.prune.pruned.train.jitter.scale", [2, 1], "train.jitter.scale: found [2.0, 1.0], expected 0 <"),
@@ -128,6 +136,20 @@ def test_several_faults_of_one_training_are_told_together(values: dict[str, Any]
     values["detection"]["train"] |= {"clip_value": 1.0, "strategy": "fsdp"}
     (told,) = problems(values)
     assert "are both set" in told and "cannot clip by norm" in told
+
+
+def test_words_must_be_there_and_have_no_subwords(values: dict[str, Any]) -> None:
+    translation = values["translation"]
+    translation["model"]["words"] = {"min_count": 2, "source": None, "target": None}
+    (told,) = problems(values)
+    assert told == "translation: augment.subword_dropout: found 0.05 with model.words, which have none; expected 0.0"
+    translation["augment"]["subword_dropout"] = 0.0
+    (told,) = problems(values)
+    assert told.startswith(
+        "translation: model.words: nothing says where words of 'ja' end; expected data.tokenized: true"
+    )
+    translation["data"]["tokenized"] = True
+    params.check(values)
 
 
 @pytest.mark.parametrize("name", ["base", "pruned"])

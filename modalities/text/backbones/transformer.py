@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from modalities.text.backbones.dropout import Dropout
+from modalities.text.backbones.ssru import SSRU
 from modalities.text.backbones.table import Table
 from modalities.text.inputs.tokenizer import PAD
 
@@ -96,10 +97,12 @@ class EncoderLayer(nn.Module):
 
 
 class DecoderLayer(nn.Module):
-    def __init__(self, width: int, head_width: int, heads: int, cross_heads: int, hidden: int, dropout: float):
+    """heads: of the attention to what was said before; None: an SSRU stands in its place."""
+
+    def __init__(self, width: int, head_width: int, heads: int | None, cross_heads: int, hidden: int, dropout: float):
         super().__init__()
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(3))
-        self.attention = SelfAttention(width, heads, head_width)
+        self.attention = SSRU(width) if heads is None else SelfAttention(width, heads, head_width)
         self.cross = CrossAttention(width, cross_heads, head_width)
         self.feed_forward = FeedForward(width, hidden, dropout)
         self.dropout = Dropout(dropout)
@@ -110,49 +113,57 @@ class DecoderLayer(nn.Module):
         bias: Tensor | None,
         memory: tuple[Tensor, ...],
         memory_bias: Tensor,
-        past: tuple[Tensor, Tensor] | None = None,
+        past: tuple[Tensor, ...] | None = None,
     ) -> tuple[Tensor, ...]:
-        """Returns: [B, T, D], the cross-attention [B, H, T, S], keys and values of itself [B, H, P + T, E]."""
-        attended, key, value = self.attention(self.norms[0](x), bias, past)
+        """past: what a step leaves for the next: keys and values [B, H, P, E], or the state [B, D] of an SSRU.
+        Returns: [B, T, D], the cross-attention [B, H, T, S], and the next `past`."""
+        before = self.norms[0](x)
+        if isinstance(self.attention, SSRU):
+            attended, *present = self.attention(before, x.new_zeros(len(x), x.shape[2]) if past is None else past[0])
+        else:
+            attended, *present = self.attention(before, bias, past)
         x = x + self.dropout(attended)
         attended, weights = self.cross(self.norms[1](x), memory[0], memory[1], memory_bias)
         x = x + self.dropout(attended)
-        return x + self.dropout(self.feed_forward(self.norms[2](x))), weights, key, value
+        return x + self.dropout(self.feed_forward(self.norms[2](x))), weights, *present
 
 
 class Transformer(nn.Module):
-    """`arch`: vocabulary, width, head_width, dropout, max_tokens, a list of sizes for each layer, and perhaps
-    `embedding`, the inner width of its tables."""
+    """`arch`: vocabulary, perhaps `source_vocabulary`, width, head_width, dropout, max_tokens, a list of sizes for each
+    layer, and perhaps `embedding`, the inner width of its tables. Where decoder layers have no `heads`, SSRUs remember
+    what was said, and the order, too: positions are the encoder's alone."""
 
     MEMORY = ("mask", "memory_key", "memory_value")
-    CACHE = ("key", "value")
-    """Keys and values of the subwords so far, [B, K, P, E]."""
 
     def __init__(self, arch: dict[str, Any]):
         super().__init__()
         self.arch = arch
         width, head_width, dropout = arch["width"], arch["head_width"], arch["dropout"]
         self.source_embedding, self.target_embedding = (
-            Table(arch["vocabulary"], width, arch.get("embedding")) for _ in range(2)
+            Table(size, width, arch.get("embedding"))
+            for size in (arch.get("source_vocabulary", arch["vocabulary"]), arch["vocabulary"])
         )
         self.encoder = nn.ModuleList(
             EncoderLayer(width, head_width, layer["heads"], layer["feed_forward"], dropout) for layer in arch["encoder"]
         )
         self.decoder = nn.ModuleList(
-            DecoderLayer(width, head_width, layer["heads"], layer["cross_heads"], layer["feed_forward"], dropout)
+            DecoderLayer(width, head_width, layer.get("heads"), layer["cross_heads"], layer["feed_forward"], dropout)
             for layer in arch["decoder"]
         )
         self.encoder_norm, self.decoder_norm = nn.LayerNorm(width), nn.LayerNorm(width)
         self.dropout = Dropout(dropout)
         self.register_buffer("positions", sinusoids(arch["max_tokens"] + 2, width), persistent=False)
         self.cross_heads = [layer["cross_heads"] for layer in arch["decoder"]]
-        self.heads = [layer["heads"] for layer in arch["decoder"]]
+        self.heads = [layer["heads"] for layer in arch["decoder"] if "heads" in layer]
+        self.CACHE = ("key", "value") if self.heads else ("state",)
+        """Keys and values of the subwords so far, [B, K, P, E], or the SSRUs' states, [B, layers, D]."""
         self.source_embedding.initialise()
         self.target_embedding.initialise()
         for module in (*self.encoder.modules(), *self.decoder.modules()):
             if isinstance(module, nn.Linear):
                 nn.init.xavier_uniform_(module.weight)
-                nn.init.zeros_(module.bias)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
 
     def embed(self, table: Table, ids: Tensor, start: int = 0) -> Tensor:
         """ids: [B, T] at positions from `start`. Returns: [B, T, D]."""
@@ -162,7 +173,7 @@ class Transformer(nn.Module):
         """source: int64 [B, S], padded with PAD.
 
         Returns: what every step sees: `mask` float [B, S], 0 or MASKED, and `memory_key`, `memory_value` [B, K, S, E];
-        and the cache before the first step, which is empty.
+        and the cache before the first step, which is empty, or states of 0.
         """
         mask = (source == PAD).to(self.source_embedding.weight.dtype) * MASKED
         x = self.embed(self.source_embedding, source)
@@ -171,35 +182,43 @@ class Transformer(nn.Module):
         x = self.encoder_norm(x)
         pairs = [layer.cross.memory(x) for layer in self.decoder]
         keys, values = (torch.cat([pair[i] for pair in pairs], 1) for i in range(2))
+        memory = {"mask": mask, "memory_key": keys, "memory_value": values}
+        if not self.heads:
+            return memory, {"state": x.new_zeros(source.shape[0], len(self.decoder), x.shape[2])}
         empty = keys.new_zeros(source.shape[0], sum(self.heads), 0, keys.shape[3])
-        return {"mask": mask, "memory_key": keys, "memory_value": values}, {"key": empty, "value": empty}
+        return memory, {"key": empty, "value": empty}
 
     def decode(
         self, target: Tensor, memory: dict[str, Tensor], cache: dict[str, Tensor] | None = None
     ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """Several steps at once without a cache (training), or exactly one step with it.
+        """Several steps at once without a cache (training), or exactly one step with it; SSRUs take several as well.
 
         target: int64 [B, T]. Returns: hidden states [B, T, D] for `project`, the last layer's cross-attention, mean
         over heads [B, T, S], and the cache with T more subwords.
         """
         steps = target.shape[1]
         bias = None
-        if cache is None:
+        if cache is None and self.heads:
             bias = torch.full((steps, steps), MASKED, device=target.device).triu(1)
-        x = self.embed(self.target_embedding, target, 0 if cache is None else cache["key"].shape[2])
+        if self.heads:
+            x = self.embed(self.target_embedding, target, 0 if cache is None else cache["key"].shape[2])
+        else:
+            x = self.dropout(self.target_embedding(target))
         keys, values = (
             memory["memory_key"].split(self.cross_heads, 1),
             memory["memory_value"].split(self.cross_heads, 1),
         )
         pasts: list[Any] = [None] * len(self.decoder)
         if cache is not None:
-            pasts = list(zip(cache["key"].split(self.heads, 1), cache["value"].split(self.heads, 1), strict=True))
+            each = (cache[name].split(self.heads, 1) if self.heads else cache[name].unbind(1) for name in self.CACHE)
+            pasts = list(zip(*each, strict=True))
         present, weights = [], x
         for layer, key, value, past in zip(self.decoder, keys, values, pasts, strict=True):
-            x, weights, *pair = layer(x, bias, (key, value), memory["mask"][:, None, None, :], past)
-            present.append(pair)
+            x, weights, *left = layer(x, bias, (key, value), memory["mask"][:, None, None, :], past)
+            present.append(left)
         if cache is not None:
-            cache = {name: torch.cat([pair[i] for pair in present], 1) for i, name in enumerate(self.CACHE)}
+            join = torch.cat if self.heads else torch.stack
+            cache = {name: join([left[i] for left in present], 1) for i, name in enumerate(self.CACHE)}
         return self.decoder_norm(x), weights.mean(1), cache or {}
 
     def project(self, hidden: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ import io
 import threading
 import unicodedata
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import sentencepiece
 
@@ -19,6 +19,8 @@ from core.errors import DataError
 PAD, UNK, BOS, EOS = 0, 1, 2, 3
 ASSET = "tokenizer.model"
 """File name of the serialised tokenizer in checkpoints and model folders."""
+Side = Literal["source", "target"]
+"""Of a pair of sentences: a tokenizer may have a vocabulary for each."""
 
 
 def train(sentences: Iterable[str], vocabulary: int) -> bytes:
@@ -70,15 +72,15 @@ def composed(texts: Iterable[str]) -> list[str]:
 
 
 class Tokenizer:
-    """Text to subword ids and back."""
+    """Text to subword ids and back; both sides have one vocabulary."""
 
     def __init__(self, model: bytes):
         self._pieces = sentencepiece.SentencePieceProcessor(model_proto=model)
 
-    def __len__(self) -> int:
+    def size(self, side: Side = "target") -> int:
         return self._pieces.get_piece_size()
 
-    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+    def encode(self, texts: Sequence[str], side: Side = "source") -> list[list[int]]:
         """Ids of each text, without BOS and EOS."""
         return self._pieces.encode(composed(texts), out_type=int, num_threads=1)
 
@@ -103,6 +105,6 @@ class Tokenizer:
         """Text of each sequence; BOS, EOS and PAD become nothing."""
         return [self._pieces.decode(list(map(int, sequence))) for sequence in ids]
 
-    def pieces(self, ids: Sequence[int]) -> list[str]:
+    def pieces(self, ids: Sequence[int], side: Side = "source") -> list[str]:
         """The subwords as written in the vocabulary, `▁` for a space."""
         return [self._pieces.id_to_piece(int(i)) for i in ids]

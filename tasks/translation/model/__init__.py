@@ -12,46 +12,49 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from modalities.text.backbones.gru import GRU
+from modalities.text.backbones.recurrent import Recurrent
 from modalities.text.backbones.transformer import Transformer
-from modalities.text.inputs import tokenizer
-from modalities.text.inputs.tokenizer import Tokenizer
+from modalities.text.inputs import coders, tokenizer
 from tasks.translation.model.decode import greedy
 from tasks.translation.model.distillation import soft_targets
 from tasks.translation.model.losses import consistent, hard_targets, teacher_forced
 from tasks.translation.model.pruning import prune
+
+CELLS = ("cell", "bidirectional", "attention")
+"""What a student of a recurrent network has as its teacher has it."""
 
 __all__ = ["architecture", "build", "loss", "parameter_groups", "predictions", "prune", "soft_targets", "student"]
 
 
 def architecture(params: Any, assets: dict[str, bytes]) -> dict[str, Any]:
     """Sizes layer by layer, so that a pruned model has the same form."""
-    model = params.model
-    sizes = {"width": model.width, "feed_forward": model.feed_forward, "heads": model.heads, "layers": model.layers}
+    model, coder = params.model, coders.load(assets[tokenizer.ASSET])
     arch = {
         "arch": model.arch,
-        "vocabulary": len(Tokenizer(assets[tokenizer.ASSET])),
+        "vocabulary": coder.size("target"),
         "tokenizer": hashlib.sha256(assets[tokenizer.ASSET]).hexdigest(),
         "dropout": model.dropout,
         "max_tokens": model.max_tokens,
     }
-    kind = _transformer(**sizes) if model.arch == "transformer" else _gru(model.attention, **sizes)
-    return {**arch, **kind, **_tables(model)}
+    if model.words:
+        arch["source_vocabulary"] = coder.size("source")
+    if model.arch == "transformer":
+        return {**arch, **_transformer(model, model.decoder == "ssru"), **_tables(model)}
+    return {**arch, **{name: getattr(model, name) for name in CELLS}, **_recurrent(model), **_tables(model)}
 
 
 def student(teacher: dict[str, Any], settings: Any) -> dict[str, Any]:
     """The teacher's kind of network and vocabulary with the sizes of `settings`."""
-    sizes = {name: getattr(settings, name) for name in ("width", "feed_forward", "heads", "layers")}
     shared = {name: value for name, value in teacher.items() if name != "embedding"}
     shared |= {} if settings.dropout is None else {"dropout": settings.dropout}
     if teacher["arch"] == "transformer":
-        return {**shared, **_transformer(**sizes, decoder_layers=settings.decoder_layers), **_tables(settings)}
-    return {**shared, **_gru(teacher["attention"], **sizes), **_tables(settings)}
+        return {**shared, **_transformer(settings, "heads" not in teacher["decoder"][0]), **_tables(settings)}
+    return {**shared, **_recurrent(settings), **_tables(settings)}
 
 
 def build(arch: dict[str, Any], initial: bool = False) -> nn.Module:
     """There are no packaged weights: `initial` changes nothing."""
-    return Transformer(arch) if arch["arch"] == "transformer" else GRU(arch)
+    return Transformer(arch) if arch["arch"] == "transformer" else Recurrent(arch)
 
 
 def parameter_groups(model: nn.Module, train: Any) -> list[dict[str, Any]]:
@@ -67,7 +70,7 @@ def loss(model: nn.Module, batch: Any, params: Any) -> dict[str, Tensor]:
     """Cross-entropy with label smoothing (Szegedy et al. 2016), and without: `nll`, nats a subword."""
     if params.model.r_drop and model.training:
         return consistent(model, batch, params.model.label_smoothing, params.model.r_drop)
-    logits, gold = teacher_forced(model, batch)
+    logits, gold = teacher_forced(model, batch, params.model.teacher_forcing)
     return hard_targets(logits, gold, params.model.label_smoothing)
 
 
@@ -75,25 +78,23 @@ def predictions(model: nn.Module, batch: Any, assets: dict[str, bytes]) -> list[
     """Greedy translations of a validation batch."""
     arch: dict[str, Any] = model.arch
     limit = min(arch["max_tokens"], 2 * batch["source"].shape[1] + 20)
-    return Tokenizer(assets[tokenizer.ASSET]).decode(greedy(model, batch["source"], limit))
+    return coders.load(assets[tokenizer.ASSET]).decode(greedy(model, batch["source"], limit))
 
 
 def _tables(sizes: Any) -> dict[str, Any]:
     return {} if sizes.embedding is None else {"embedding": sizes.embedding}
 
 
-def _transformer(
-    width: int, feed_forward: int, heads: int, layers: int, decoder_layers: int | None = None
-) -> dict[str, Any]:
-    encoder = {"heads": heads, "feed_forward": feed_forward}
-    decoder = {"heads": heads, "cross_heads": heads, "feed_forward": feed_forward}
+def _transformer(sizes: Any, ssru: bool) -> dict[str, Any]:
+    heads, hidden = {"heads": sizes.heads}, {"feed_forward": sizes.feed_forward}
+    decoder = {**({} if ssru else heads), "cross_heads": sizes.heads, **hidden}
     return {
-        "width": width,
-        "head_width": width // heads,
-        "encoder": [dict(encoder) for _ in range(layers)],
-        "decoder": [dict(decoder) for _ in range(decoder_layers or layers)],
+        "width": sizes.width,
+        "head_width": sizes.head_width or sizes.width // sizes.heads,
+        "encoder": [heads | hidden for _ in range(sizes.layers)],
+        "decoder": [dict(decoder) for _ in range(sizes.decoder_layers or sizes.layers)],
     }
 
 
-def _gru(attention: bool, width: int, feed_forward: int, heads: int, layers: int) -> dict[str, Any]:
-    return {"attention": attention, "width": width, "readout": feed_forward, "layers": layers}
+def _recurrent(sizes: Any) -> dict[str, Any]:
+    return {"width": sizes.width, "readout": sizes.feed_forward, "layers": sizes.layers}

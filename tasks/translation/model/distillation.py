@@ -20,7 +20,7 @@ def soft_targets(student: nn.Module, teacher: nn.Module, batch: Any, settings: A
     distillation.check(facts(student), facts(teacher))
     with torch.no_grad():
         target = teacher_forced(teacher, batch)[0]
-    logits, gold = teacher_forced(student, batch)
+    logits, gold = teacher_forced(student, batch)  # as the teacher: both say what comes after the same words
     hard = hard_targets(logits, gold, params.model.label_smoothing)
     heat = settings.temperature
     soft = distillation.divergence(logits, target, heat)

@@ -14,9 +14,13 @@ from compression.networks.distillation import divergence
 from modalities.text.inputs.tokenizer import PAD
 
 
-def teacher_forced(model: Any, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-    """Logits [N, V] and the subwords [N] they should give; padding is left out before the costly projection."""
-    hidden = model(batch["source"], batch["target"][:, :-1])
+def teacher_forced(model: Any, batch: dict[str, Tensor], share: float = 1.0) -> tuple[Tensor, Tensor]:
+    """Logits [N, V] and the subwords [N] they should give; padding is left out before the costly projection.
+
+    share: probability that a batch in training is teacher-forced; in another the network reads what it says itself.
+    """
+    free = share < 1 and model.training and float(torch.rand(())) >= share
+    hidden = (model.run_free if free else model)(batch["source"], batch["target"][:, :-1])
     gold = batch["target"][:, 1:]
     real = gold != PAD
     return model.project(hidden[real]), gold[real]

@@ -1,6 +1,7 @@
 """Structured pruning with torch-pruning (Fang et al. 2023): whole heads and feed-forward units leave.
 
-Embeddings, the model's width and the output projection stay, since every layer shares them; a GRU loses readout units.
+Embeddings, the model's width and the output projection stay, since every layer shares them, and so do the states of
+SSRUs; a recurrent network loses readout units.
 What is removed has the least importance (`compression.networks.pruning.Importance`) over everything that belongs to a
 head or a unit.
 """
@@ -17,7 +18,7 @@ from torch import nn
 
 from compression.networks.pruning import Importance, Shares, importance_of, nothing_left
 from modalities.text.backbones.dropout import Dropout
-from modalities.text.backbones.gru import GRU
+from modalities.text.backbones.recurrent import Recurrent
 from modalities.text.backbones.transformer import CrossAttention, FeedForward, SelfAttention
 
 
@@ -34,7 +35,7 @@ def prune(model: nn.Module, arch: dict[str, Any], settings: Any) -> dict[str, An
             if isinstance(layer, Dropout):
                 layer.take(settings.dropout)
     arch, by, shares = copy.deepcopy(arch), settings.importance, Shares.given(settings.ratio)
-    if isinstance(model, GRU):
+    if isinstance(model, Recurrent):
         arch["readout"] = _units("readout", model.readout, model.output, shares, by)
         model.zero_grad(set_to_none=True)
         model.arch = arch
@@ -46,12 +47,13 @@ def prune(model: nn.Module, arch: dict[str, Any], settings: Any) -> dict[str, An
             sizes["feed_forward"] = _units(
                 f"{name} feed-forward", feed_forward.expand, feed_forward.contract, shares, by
             )
-            sizes["heads"] = _heads(f"{name} self-attention", layer.attention, shares, by)
+            if "heads" in sizes:
+                sizes["heads"] = _heads(f"{name} self-attention", layer.attention, shares, by)
             if side == "decoder":
                 sizes["cross_heads"] = _heads(f"{name} cross-attention", layer.cross, shares, by)
     model.zero_grad(set_to_none=True)
     model.arch = arch
-    model.heads = [sizes["heads"] for sizes in arch["decoder"]]
+    model.heads = [sizes["heads"] for sizes in arch["decoder"] if "heads" in sizes]
     model.cross_heads = [sizes["cross_heads"] for sizes in arch["decoder"]]
     return arch
 

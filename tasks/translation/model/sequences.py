@@ -14,8 +14,9 @@ import torch
 from sacrebleu.metrics import BLEU
 from torch import Tensor
 
+from modalities.text.inputs.coders import Coder
 from modalities.text.inputs.languages import Languages
-from modalities.text.inputs.tokenizer import EOS, PAD, Tokenizer
+from modalities.text.inputs.tokenizer import EOS, PAD
 from tasks.translation.model.beam import beam
 from tasks.translation.model.decode import greedy
 from tasks.translation.score import bleu
@@ -29,7 +30,7 @@ TOGETHER = 128
 
 
 def taught(
-    teacher: Any, coder: Tokenizer, pairs: Sequence[tuple[str, str]], how: Sequences, languages: Languages
+    teacher: Any, coder: Coder, pairs: Sequence[tuple[str, str]], how: Sequences, languages: Languages
 ) -> list[str]:
     """A target for each pair (source, target): what the teacher says to the source, or the target itself where the
     teacher comes to no end.
@@ -52,7 +53,7 @@ def taught(
     return [said[source][0] if source in said else target for source, target in pairs]
 
 
-def _said(teacher: Any, coder: Tokenizer, texts: Sequence[str], how: Sequences) -> dict[str, list[str]]:
+def _said(teacher: Any, coder: Coder, texts: Sequence[str], how: Sequences) -> dict[str, list[str]]:
     """What the teacher says to each text, best first; texts to which it says the same again and again are left out."""
     most, device = teacher.arch["max_tokens"], next(teacher.parameters()).device
     source = pad([[*ids[: most - 1], EOS] for ids in coder.encode(texts)]).to(device)

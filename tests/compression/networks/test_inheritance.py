@@ -9,7 +9,7 @@ import torch
 
 from compression.networks import inheritance
 from modalities.images import backbones
-from modalities.text.backbones.gru import GRU
+from modalities.text.backbones.recurrent import Recurrent
 from modalities.text.backbones.transformer import Transformer
 
 HALF = {"heads": 2, "cross_heads": 2, "feed_forward": 32}
@@ -112,16 +112,18 @@ def test_tables_of_any_two_forms_are_alike(mine: int | None, theirs: int | None)
 
 def test_what_has_another_shape_stays_as_it_was() -> None:
     narrow: dict[str, Any] = {
-        "arch": "gru",
+        "arch": "recurrent",
+        "cell": "gru",
+        "bidirectional": True,
         "vocabulary": 50,
         "dropout": 0.1,
         "max_tokens": 20,
-        "attention": True,
+        "attention": "dot",
         "width": 16,
         "readout": 32,
         "layers": 1,
     }
-    teacher, student = GRU(narrow | {"width": 32}), GRU(narrow)
+    teacher, student = Recurrent(narrow | {"width": 32}), Recurrent(narrow)
     before = {name: tensor.clone() for name, tensor in student.state_dict().items()}
     found = inheritance.origins(student, teacher)
     inheritance.inherit(student, teacher)

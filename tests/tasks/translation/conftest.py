@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 import translation_tiny as tiny
 
-KINDS = {"transformer": ("transformer", True), "gru-attention": ("gru", True), "gru": ("gru", False)}
-TABLES = {"transformer": 32, "gru-attention": 32}
-"""Inner width of factorised tables; whole ones of a Transformer go through `tests/test_contract.py`."""
+WORDS = {"min_count": 1, "source": None, "target": None}
+KINDS: dict[str, dict[str, Any]] = {
+    "transformer": {"embedding": 32},
+    "ssru": {"decoder": "ssru", "head_width": 24, "decoder_layers": 1, "words": WORDS},
+    "gru-attention": {"arch": "recurrent", "embedding": 32},
+    "gru": {"arch": "recurrent", "attention": "none"},
+    "lstm": {"arch": "recurrent", "cell": "lstm", "bidirectional": False, "attention": "additive", "words": WORDS},
+}
+"""What differs from the tiny settings. Whole tables of a Transformer go through `tests/test_contract.py`."""
 
 
 @pytest.fixture(scope="session")
@@ -20,11 +27,9 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tiny.E
 
     @cache
     def make(kind: str) -> tiny.Exported:
-        arch, attention = KINDS[kind]
         folder: Path = tmp_path_factory.mktemp(kind)
-        model = {"arch": arch, "attention": attention, "width": 64, "feed_forward": 128, "dropout": 0.1}
-        model |= {"embedding": TABLES.get(kind)}
-        params = tiny.settings(model=model, train={"lr": 0.003})
+        model = {"width": 64, "feed_forward": 128, "dropout": 0.1} | KINDS[kind]
+        params = tiny.settings(model=model, train={"lr": 0.003}, data={"tokenized": True})
         data = tiny.dataset(folder / "data")
         net, architecture, loaders = tiny.trained(data, params, epochs=16)
         tiny.export(folder / "model", net, architecture, loaders.assets, params)

@@ -14,8 +14,9 @@ from sacrebleu.metrics import BLEU
 
 from core.errors import DataError
 from core.task import Loaders
+from modalities.text.inputs import coders
 from modalities.text.inputs.tokenizer import BOS, EOS, PAD, Tokenizer
-from tasks.translation import data
+from tasks.translation import data, model
 from tasks.translation.model.beam import beam
 from tasks.translation.model.decode import greedy
 
@@ -155,3 +156,18 @@ def relabelled(loaders: Loaders, teacher: Any, how: str | None) -> Loaders:
 
 def without_marks(batch: torch.Tensor) -> list[list[int]]:
     return [[i for i in row if i not in (PAD, BOS, EOS)] for row in batch.tolist()]
+
+
+def test_words_are_of_each_language_and_the_network_has_a_table_for_each(tmp_path: Path) -> None:
+    folder = tiny.dataset(tmp_path / "data")
+    words = {"min_count": 2, "source": None, "target": 64}
+    params = tiny.settings(model={"words": words}, data={"tokenized": True})
+    loaders = data.loaders(folder, folder, params, 7, None)
+    coder = coders.load(loaders.assets["tokenizer.model"])
+    train = pd.read_parquet(folder / "train.parquet")
+    sizes = {side: coder.size(side) for side in ("source", "target")}
+    assert sizes == {side: 4 + len(set(" ".join(train[side]).split())) for side in sizes}
+    said = {text for batch in loaders.train for text in coder.decode(batch["target"].tolist())}
+    assert said == set(train["target"])
+    net = model.build(model.architecture(params, loaders.assets))
+    assert (len(net.source_embedding.weight), len(net.target_embedding.weight)) == tuple(sizes.values())

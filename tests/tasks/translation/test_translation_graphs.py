@@ -13,7 +13,10 @@ from tasks.translation import graphs
 
 
 @pytest.fixture(
-    params=["transformer", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("gru-attention", "gru"))]
+    params=[
+        "transformer",
+        *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("ssru", "gru-attention", "gru", "lstm")),
+    ]
 )
 def made(request: pytest.FixtureRequest, exported: Callable[[str], tiny.Exported]) -> tiny.Exported:
     return exported(request.param)

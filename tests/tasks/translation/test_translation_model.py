@@ -18,11 +18,13 @@ from tasks.translation import model
 from tasks.translation.model.losses import consistent, hard_targets
 from training import gradients, optimizer, watch
 
-KINDS = [
-    {"arch": "transformer", "attention": True},
-    {"arch": "gru", "attention": True},
-    {"arch": "gru", "attention": False},
-]
+KINDS: dict[str, dict[str, Any]] = {
+    "transformer": {},
+    "ssru": {"decoder": "ssru", "head_width": 6, "decoder_layers": 1},
+    "gru-attention": {"arch": "recurrent"},
+    "gru": {"arch": "recurrent", "attention": "none"},
+    "lstm": {"arch": "recurrent", "cell": "lstm", "attention": "additive", "bidirectional": False},
+}
 
 
 @pytest.fixture(scope="module")
@@ -30,9 +32,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny.dataset(tmp_path_factory.mktemp("translation") / "data")
 
 
-@pytest.fixture(scope="module", params=KINDS, ids=["transformer", "gru-attention", "gru"])
+@pytest.fixture(scope="module", params=KINDS)
 def made(request: pytest.FixtureRequest, folder: Path) -> tuple[Any, dict[str, Any], Any, Any]:
-    params = tiny.settings(model=request.param)
+    params = tiny.settings(model=KINDS[request.param])
     return *tiny.trained(folder, params), params
 
 
@@ -112,6 +114,24 @@ def test_steps_through_the_cache_equal_teacher_forcing(made: tuple[Any, ...]) ->
     assert attention[1, 0, 3] == 0  # padding is never looked at
 
 
+@pytest.mark.parametrize("kind", [kind for kind, own in KINDS.items() if own.get("arch") == "recurrent"])
+def test_what_is_not_forced_reads_what_it_said(folder: Path, kind: str) -> None:
+    """In training alone; the loss is that of the network's own words as input, against what the data says."""
+    net, _, _ = tiny.trained(folder, params := tiny.settings(model=KINDS[kind]))
+    batch = {"source": torch.tensor([[5, 6, 7, EOS]]), "target": torch.tensor([[BOS, 10, 11, 12, EOS]])}
+    free = params.model_copy(update={"model": params.model.model_copy(update={"teacher_forcing": 0.0})})
+    said = [BOS]
+    for _ in range(3):
+        hidden, _, _ = net.decode(torch.tensor([said]), *net.encode(batch["source"]))
+        said.append(int(net.project(hidden[0, -1]).argmax()))
+    assert said[1:] != [10, 11, 12]
+    hidden, _, _ = net.decode(torch.tensor([said]), *net.encode(batch["source"]))
+    wanted = F.cross_entropy(net.project(hidden[0]), batch["target"][0, 1:])
+    torch.testing.assert_close(model.loss(net.train(), batch, free)["nll"], wanted)
+    assert not torch.isclose(model.loss(net, batch, params)["nll"], wanted)
+    assert torch.equal(model.loss(net.eval(), batch, free)["nll"], model.loss(net, batch, params)["nll"])
+
+
 def test_padding_of_a_neighbour_changes_nothing(made: tuple[Any, ...]) -> None:
     net = made[0].eval()
     target = torch.tensor([[BOS, 10, 11]])
@@ -124,6 +144,18 @@ def test_padding_of_a_neighbour_changes_nothing(made: tuple[Any, ...]) -> None:
 def test_the_architecture_rebuilds_the_same_shapes(made: tuple[Any, ...]) -> None:
     net, arch, _, _ = made
     model.build(arch).load_state_dict(net.state_dict())
+
+
+def test_heads_need_not_divide_the_width_and_decoders_may_be_shallow(folder: Path) -> None:
+    """The lecture notes: a width of 128 and 6 heads of 32."""
+    sizes = {"width": 128, "heads": 6, "head_width": 32, "layers": 3, "decoder_layers": 1}
+    net, arch, _ = tiny.trained(folder, params := tiny.settings(model=sizes))
+    assert (len(net.encoder), len(net.decoder)) == (3, 1)
+    assert net.encoder[0].attention.projection.weight.shape == (3 * 192, 128)
+    assert net.decoder[0].cross.output.weight.shape == (128, 192)
+    own = {"width": 64, "heads": 3, "head_width": 16, "layers": 2, "decoder_layers": None}
+    student = model.student(arch, params.distill["distilled"].model_copy(update=own))
+    assert (student["head_width"], len(student["decoder"])) == (16, 2)
 
 
 def test_it_learns_the_grammar(folder: Path) -> None:
@@ -169,7 +201,8 @@ def test_pruning_shrinks_every_layer_and_can_be_rebuilt(made: tuple[Any, ...], i
     assert torch.isfinite(model.loss(again, batch, params)["loss"])
     if arch["arch"] == "transformer":
         assert pruned["encoder"][0] == {"heads": 2, "feed_forward": 32}
-        assert pruned["decoder"][1] == {"heads": 2, "cross_heads": 2, "feed_forward": 32}
+        own = {} if "heads" not in arch["decoder"][0] else {"heads": 2}
+        assert pruned["decoder"][-1] == {**own, "cross_heads": 2, "feed_forward": 32}
         assert arch["encoder"][0]["heads"] == 4  # the base model's description is not touched
 
 
@@ -216,6 +249,7 @@ def test_a_student_is_smaller_and_follows_its_teacher(made: tuple[Any, ...]) -> 
         width=16,
         feed_forward=32,
         heads=2,
+        head_width=None,
         layers=1,
         decoder_layers=None,
         dropout=None,

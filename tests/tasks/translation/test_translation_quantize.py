@@ -22,7 +22,9 @@ from tasks.translation.predict import Predictor
 from tasks.translation.quantize import quantize
 
 
-@pytest.fixture(params=["transformer", pytest.param("gru-attention", marks=pytest.mark.slow)])
+@pytest.fixture(
+    params=["transformer", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("ssru", "gru-attention", "lstm"))]
+)
 def made(request: pytest.FixtureRequest, exported: Callable[[str], tiny.Exported]) -> tiny.Exported:
     return exported(request.param)
 

@@ -288,7 +288,7 @@ def test_codes_of_one_language_are_one() -> None:
 def test_a_vocabulary_that_a_small_corpus_cannot_fill_is_lowered() -> None:
     words = ["ok cancel", "open file", "close file"] * 20
     coder = Tokenizer(tokenizer.train(words, 1000))
-    assert len(coder) < 100 and coder.decode(coder.encode(words)) == words
+    assert coder.size() < 100 and coder.decode(coder.encode(words)) == words
 
 
 # What strangers' data has, found by test_fuzz_readers.py.
