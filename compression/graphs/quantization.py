@@ -29,7 +29,7 @@ from core.better import Better
 from core.errors import ModelError
 from core.onnx_session import IR_VERSION
 
-CONSTANT = {"MatMulConstBOnly": True}
+CONSTANT = {"MatMulConstBOnly": True, "DefaultTensorType": onnx.TensorProto.FLOAT}
 """Products of two activations (attention scores) stay in float: their scales differ from sample to sample."""
 
 

@@ -107,7 +107,7 @@ def outputs(job: Job, results: Sequence[Result]) -> dict[str, NDArray[Any]]:
 
 def run(predictor: Predictor, items: Sequence[str], options: Any) -> list[Result]:
     """See `core.task.Serve`. options: the beam."""
-    sources, hypotheses = predictor.search(items, options)
+    sources, hypotheses = predictor.search(items, options, attention=True)
     texts = predictor.tokenizer.decode([hypothesis.ids for hypothesis in hypotheses])
     return [Result(*result) for result in zip(texts, sources, hypotheses, strict=True)]
 
