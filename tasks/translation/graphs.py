@@ -133,7 +133,7 @@ def parity(model: nn.Module, folder: Path, dataset: Path, params: Any) -> dict[s
         log_probs = torch.log_softmax(model.project(hidden), -1).numpy()
     memory, cache = predictor.encode(source)
     every = predictor.vocabulary
-    state = {
+    state: dict[str, Any] = {
         "origin": np.zeros((len(target), 1), np.int64),
         "scores": np.zeros((len(target), 1, 1), np.float32),
         "banned": np.zeros(every, np.float32),

@@ -77,7 +77,8 @@ class Predictor:
 
     def alignment(self, source: Sequence[int], hypothesis: Hypothesis) -> dict[str, Any]:
         """Of a result of `search` with attention; see `align`."""
-        weights = [] if hypothesis.attention is None else self.weights(hypothesis.attention)
+        attention = hypothesis.attention
+        weights = np.zeros((0, len(source))) if attention is None else self.weights(attention)
         return {
             "source": self.tokenizer.pieces(source),
             "target": self.tokenizer.pieces([*hypothesis.ids, EOS][: len(weights)]),
@@ -89,7 +90,8 @@ class Predictor:
         if self.attention == "attention":
             return attention
         exponentials = np.exp(attention - attention.max(-1, keepdims=True))
-        return (exponentials / exponentials.sum(-1, keepdims=True)).mean(1)
+        weights: np.ndarray = (exponentials / exponentials.sum(-1, keepdims=True)).mean(1)
+        return weights
 
     def search(
         self, inputs: Sequence[str], beam: int | None = None, attention: bool = False

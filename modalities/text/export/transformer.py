@@ -97,7 +97,8 @@ class TransformerEncoder(nn.Module):
         x = self.embedding(source, torch.arange(source.shape[1]), grid)
         normal = self.first(x)
         for layer, norm in zip(self.layers, self.nexts, strict=True):
-            x, normal = add_and_norm(*layer(x, normal, real, grid), norm)
+            x, more = layer(x, normal, real, grid)
+            x, normal = add_and_norm(x, more, norm)
         parts = []
         for memory in self.memories:
             both = grid.spread(memory(normal)).unflatten(2, (-1, self.head_width)).transpose(1, 2)
@@ -123,10 +124,10 @@ class DecoderLayer(nn.Module):
         Returns: [M, D], what is still to be added to it, scores of the source [N, H, Q, S], and the layer's next cache.
         """
         query, key, value = grid.spread(self.projection(normal)).chunk(3, 2)
-        attended, *present = attend_cached(query, key, value, *past, given["seen"], self.heads)
+        attended, *present = attend_cached(query, key, value, past[0], past[1], given["seen"], self.heads)
         x, normal = add_and_norm(x, self.output(grid.flat(attended)), self.norms[1])
         query = grid.spread(self.cross_query(normal))
-        attended, scores = attend(query, *memory, given["real"], self.cross_heads)
+        attended, scores = attend(query, memory[0], memory[1], given["real"], self.cross_heads)
         x, normal = add_and_norm(x, self.cross_output(grid.flat(attended)), self.norms[2])
         return x, self.feed_forward(normal), scores, present
 

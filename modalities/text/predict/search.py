@@ -140,7 +140,7 @@ def search(
         if not rows:
             break
         if len(rows) < len(sentences):
-            sentences, onward = ([each[row] for row in rows] for each in (sentences, onward))
+            sentences, onward = [sentences[row] for row in rows], [onward[row] for row in rows]
             seen = seen[rows]
             memory, cache = ({name: _moved(x, rows) for name, x in state.items()} for state in (memory, cache))
         tokens = np.array([sentence.tokens[-1] for sentence in sentences])
@@ -161,7 +161,7 @@ def _kept(open_: list[bool]) -> list[int]:
 
 def _moved(x: np.ndarray, rows: list[int]) -> np.ndarray:
     """The rows in their new places, in the same memory: to copy them all takes as long as a tenth of a step."""
-    places = [place for place, row in enumerate(rows) if place != row]
-    if places:
-        x[places] = x[[rows[place] for place in places]]
+    for place, row in enumerate(rows):
+        if place != row:
+            x[place] = x[row]  # `row` is behind all places
     return x[: len(rows)]
