@@ -62,6 +62,7 @@ class Predictor:
         self.stepper = session(folder / "step.onnx", threads, provider)
         given = {node.name: node.shape for node in self.stepper.get_inputs()}
         self.empty = {name: shape for name, shape in given.items() if name.startswith("past_")}
+        self.results = ["values", "index", *(name.replace("past_", "present_") for name in self.empty)]
         self.needed = [name for name in given if name in STATE]
         (self.vocabulary,) = given["banned"]
         self.attention = next(node.name for node in self.stepper.get_outputs() if node.name.startswith("attention"))
@@ -126,9 +127,8 @@ class Predictor:
         self, state: Arrays, memory: Arrays, cache: Arrays, attention: bool = False
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, Arrays]:
         """See `modalities.text.predict.search.Step`; attention: whether it is wanted."""
-        names = ["values", "index", *(name.replace("past_", "present_") for name in cache)]
-        wanted = [self.attention] if attention else []
-        values, index, *rest = self.stepper.run([*names, *wanted], self.fed(state, memory, cache))
+        names = [*self.results, self.attention] if attention else self.results
+        values, index, *rest = self.stepper.run(names, self.fed(state, memory, cache))
         return values, index, rest.pop() if attention else None, dict(zip(cache, rest, strict=True))
 
     def fed(self, state: Arrays, memory: Arrays, cache: Arrays) -> Arrays:

@@ -116,7 +116,7 @@ def search(
     only_end[EOS] = 0
     tokens, origin = (np.full((len(sentences), 1), first) for first in (BOS, 0))
     scores = np.zeros((len(sentences), 1, 1), np.float32)
-    seen = np.ones((len(sentences), 1, 1), np.int32)
+    seen, itself = np.ones((len(sentences), 1, 1), np.int32), np.eye(beam, dtype=np.int32)
     for length in range(1, limit + 2):
         last = length > limit  # what is still open ends here
         state = {
@@ -136,19 +136,28 @@ def search(
             onward.append(sentence.advance(best, ways, vocabulary, beam, length**penalty))
             if last or sentence.ended >= beam:
                 found[sentence.number] = sentence.found()
-        rows = _kept([not last and sentence.ended < beam for sentence in sentences])
-        if not rows:
+        open_ = [not last and sentence.ended < beam for sentence in sentences]
+        if not any(open_):
             break
-        if len(rows) < len(sentences):
+        if not all(open_):
+            rows = _kept(open_)
             sentences, onward = [sentences[row] for row in rows], [onward[row] for row in rows]
             seen = seen[rows]
             memory, cache = ({name: _moved(x, rows) for name, x in state.items()} for state in (memory, cache))
         tokens = np.array([sentence.tokens[-1] for sentence in sentences])
         origin = np.array([sentence.parents[-1] for sentence in sentences])
         scores = np.array(onward, np.float32)[:, :, None]
-        own = np.broadcast_to(np.eye(beam, dtype=np.int32), (len(rows), beam, beam))
-        seen = np.concatenate([seen[np.arange(len(rows))[:, None], origin], own], 2)
+        seen = _grown(seen, origin, itself)
     return found
+
+
+def _grown(seen: np.ndarray, origin: np.ndarray, itself: np.ndarray) -> np.ndarray:
+    """`seen` of the next step: that of the hypothesis that each goes on from, and itself. itself: [K, K]."""
+    rows, beam = origin.shape
+    grown = np.empty((rows, beam, seen.shape[2] + beam), np.int32)
+    grown[:, :, :-beam] = seen[np.arange(rows)[:, None], origin]
+    grown[:, :, -beam:] = itself
+    return grown
 
 
 def _kept(open_: list[bool]) -> list[int]:
