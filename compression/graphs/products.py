@@ -36,6 +36,29 @@ def products(graph: onnx.GraphProto, floats: Collection[str] = ()) -> list[onnx.
     ]
 
 
+def split_sums(graph: onnx.GraphProto) -> None:
+    """Make each Gemm by a matrix of constants a product, which keeps its name, and a sum, in place."""
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    for node in list(graph.node):
+        told = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
+        plain = not told.get("transA") and told.get("alpha", 1.0) == told.get("beta", 1.0) == 1.0
+        if node.op_type != "Gemm" or not plain or len(node.input) < 3 or node.input[1] not in constants:
+            continue
+        x, weight, bias = node.input
+        if told.get("transB"):
+            turned = np.ascontiguousarray(numpy_helper.to_array(constants[weight]).T)
+            weight = f"{weight}_turned"
+            if weight not in constants:
+                constants[weight] = numpy_helper.from_array(turned, weight)
+                graph.initializer.append(constants[weight])
+        product = helper.make_node("MatMul", [x, weight], [f"{node.output[0]}_product"], name=node.name)
+        total = helper.make_node("Add", [product.output[0], bias], [node.output[0]], name=f"{node.name}_sum")
+        place = list(graph.node).index(node)
+        graph.node.remove(node)
+        graph.node.insert(place, total)
+        graph.node.insert(place, product)
+
+
 def integers(
     model: onnx.ModelProto,
     scales: Literal["column", "tensor"],

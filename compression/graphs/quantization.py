@@ -93,6 +93,7 @@ def products_int8(
     ranges: as above.
     """
     model = bare(source)
+    products.split_sums(model.graph)
     found = None if feeds is None else _ranges(source, products.products(model.graph), feeds, ranges)
     products.integers(model, scales, weight_bits, floats, found)
     lookups_int8(model)

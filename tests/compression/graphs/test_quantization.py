@@ -153,6 +153,23 @@ def test_products_by_weights_shrink_and_those_of_activations_stay(product: Path,
 
 
 @pytest.mark.parametrize("mode", ["dynamic", "static"])
+def test_a_product_with_its_sum_is_one_in_int8(tmp_path: Path, mode: str) -> None:
+    """Gemm, its matrix turned, as `nn.Linear` is exported."""
+    rng = np.random.default_rng(0)
+    weight, bias, x = (rng.normal(size=size).astype(np.float32) for size in ((6, 8), 6, (4, 8)))
+    node = helper.make_node("Gemm", ["pixels", "w", "b"], ["y"], name="linear", transB=1)
+    ends = [helper.make_tensor_value_info(n, TensorProto.FLOAT, ["n", k]) for n, k in (("pixels", 8), ("y", 6))]
+    constants = [numpy_helper.from_array(weight, "w"), numpy_helper.from_array(bias, "b")]
+    made = helper.make_graph([node], "g", ends[:1], ends[1:], constants)
+    source, target = tmp_path / "gemm.onnx", tmp_path / "int8.onnx"
+    onnx.save(helper.make_model(made, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), source)
+    quantization.products_int8(source, target, [{"pixels": x}] if mode == "static" else None)
+    assert {"Gemm", "MatMul"}.isdisjoint(node.op_type for node in onnx.load(target).graph.node)
+    wanted = x @ weight.T + bias
+    np.testing.assert_allclose(run(target, x), wanted, atol=0.03 * np.abs(wanted).max())
+
+
+@pytest.mark.parametrize("mode", ["dynamic", "static"])
 def test_a_row_of_a_product_depends_on_no_other_row(product: Path, tmp_path: Path, mode: str) -> None:
     model, target = onnx.load(product), tmp_path / "rows.onnx"
     del model.graph.node[1:]

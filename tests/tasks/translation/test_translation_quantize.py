@@ -53,14 +53,16 @@ def test_smaller_and_still_right(made: tiny.Exported, tmp_path: Path, precision:
 
 @pytest.mark.parametrize("mode", ["static", "dynamic"])
 def test_what_a_sentence_gets_does_not_depend_on_its_batch(made: tiny.Exported, tmp_path: Path, mode: str) -> None:
-    """To the last bit: one scale for all rows of a batch changed 7 of 100 translations."""
+    """One scale for all rows of a batch changed 7 of 100 translations. Of a Transformer it is the same to the last bit;
+    a GRU computes in floats, in an order that hangs on the batch."""
     quantize(made.folder, tmp_path, "int8", made.data, tiny.settings(quantize={"mode": mode, "calibration": 16}), 7)
     predictor = Predictor(tmp_path, threads=1)
     texts = ["he", *inputs(made.data, "test"), "books see apples", "she buy apples . he see books .", "rice rice rice"]
     together = predictor.search(texts)[1]
     for text, found in zip(texts, together, strict=True):
         (alone,) = predictor.search([text])[1]
-        assert (alone.ids, alone.score) == (found.ids, found.score)
+        assert alone.ids == found.ids
+        assert alone.score == (found.score if hasattr(made.net, "encoder") else pytest.approx(found.score, abs=1e-6))
 
 
 @pytest.fixture
