@@ -8,6 +8,7 @@ run     python -m stages.export detection base
 from __future__ import annotations
 
 import gc
+import inspect
 import logging
 import warnings
 from pathlib import Path
@@ -84,6 +85,7 @@ def write_graph(graph: task.Graph, path: Path, opset: int) -> None:
     _forget_source(proto.graph)
     for function in proto.functions:
         _forget_source(function)
+    _forget_unused(proto.graph)
     onnx.checker.check_model(proto, full_check=True)
     onnx.save(proto, str(path))
 
@@ -99,13 +101,30 @@ def _forget_source(graph: Any) -> None:
                 _forget_source(inner)
 
 
-def dynamic_shapes(graph: task.Graph) -> tuple[dict[int, Any], ...]:
-    """For each input in order: axis -> dimension; the same name is the same `torch.export.Dim`."""
+def _forget_unused(graph: Any) -> None:
+    """Leave out what nothing reads of what ONNX Runtime's own operators may give: it is computed if it has a name."""
+    read = {name for node in graph.node for name in node.input} | {output.name for output in graph.output}
+    for node in graph.node:
+        if node.domain != "com.microsoft":
+            continue
+        names = [name if name in read else "" for name in node.output]
+        while names and not names[-1]:
+            names.pop()
+        del node.output[:]
+        node.output.extend(names)
+
+
+def dynamic_shapes(graph: task.Graph) -> tuple[Any, ...]:
+    """For each input in order: axis -> dimension; the same name is the same `torch.export.Dim`. Those that `forward`
+    takes as `*rest` are a tuple in the tuple, as `torch.export` wants them."""
     dims: dict[str, Any] = {}
-    return tuple(
+    shapes = tuple(
         {axis: dims.setdefault(name, torch.export.Dim(name)) for axis, name in graph.dynamic.get(key, {}).items()}
         for key in graph.inputs
     )
+    taken = inspect.signature(graph.module.forward).parameters.values()
+    named = sum(each.kind is not inspect.Parameter.VAR_POSITIONAL for each in taken)
+    return shapes if named == len(taken) else (*shapes[:named], shapes[named:])
 
 
 def _root(error: BaseException) -> BaseException:

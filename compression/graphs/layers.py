@@ -41,11 +41,14 @@ def in_int8(source: Path, quantized: Path) -> list[Layer]:
     """The layers of the fp32 graph `source` that its int8 form computes in int8, in their order."""
     graph, after = onnx.load(source).graph, onnx.load(quantized).graph
     weights = {tensor.name for tensor in graph.initializer}
-    in_float = _in_float(after)
+    in_float, left = _in_float(after), {node.name for node in after.node}
     found: list[list[onnx.NodeProto]] = []
     where: dict[str, list[onnx.NodeProto]] = {}  # tensor -> the layer that computes it
     for node in graph.node:
         follows = node.op_type in FOLLOWING and node.input[0] in where
+        if node.op_type == "Add" and node.name not in left:  # a bias that has gone into its product
+            where |= {output: where[name] for name in node.input if name in where for output in node.output}
+            continue
         if node.op_type not in POOLED or (node.name in in_float and not follows):
             continue
         if follows:

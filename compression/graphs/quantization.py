@@ -1,7 +1,7 @@
 """fp32 graphs -> int8 or fp16 ones, without torch; and the one rule by which a model that lost too much is refused.
 
-Static int8 is for convolutional graphs (scales of activations from calibration), dynamic int8 for matrix products over
-inputs of changing size. Every graph that is written has IR version `IR_VERSION`.
+Convolutional graphs get static int8, scales of activations from calibration; matrix products this, or a scale for each
+row. Every graph that is written has IR version `IR_VERSION`.
 """
 
 from __future__ import annotations
@@ -19,18 +19,17 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
+from compression.graphs import products
 from compression.graphs.calibration import CHUNK, METHODS, Feed, Feeds, given, sound
 from compression.graphs.half import halve
-from compression.graphs.layers import LAYERS, QUANTIZED, after_layers, between_layers
+from compression.graphs.layers import LAYERS, QUANTIZED, after_layers, between_layers, values
 from compression.graphs.lean import lean
 from compression.graphs.lookups import lookups_int8
 from core import better as core_better
 from core.better import Better
 from core.errors import ModelError
+from core.files import read_json, write_json
 from core.onnx_session import IR_VERSION
-
-CONSTANT = {"MatMulConstBOnly": True}
-"""Products of two activations (attention scores) stay in float: their scales differ from sample to sample."""
 
 
 def convolutions_int8(
@@ -87,31 +86,49 @@ def products_int8(
     floats: Sequence[str] = (),
     ranges: Path | None = None,
 ) -> None:
-    """Matrix products by weights in int8, and tables that are read by rows (`lookups`).
+    """Matrix products by weights in int8 (`products`), and tables that are read by rows (`lookups`).
 
-    feeds: activations have fixed scales, from these inputs; None: uint8 with a scale found at run time. scales: of the
-    weights; one for each column is finer, one for the whole matrix computes faster where few rows are multiplied;
-    weight_bits, floats, ranges: as above.
+    feeds: activations have fixed scales, from these inputs; None: a scale for each row, found at run time. scales: of
+    the weights; one for each column is finer, one for the whole matrix makes a smaller file; weight_bits, floats,
+    ranges: as above.
     """
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-
-    how: dict[str, Any] = {
-        "op_types_to_quantize": ["MatMul"],
-        "per_channel": scales == "column",
-        "reduce_range": weight_bits < 8,
-        "nodes_to_exclude": list(floats),
-        "extra_options": CONSTANT,
-    }
-    if feeds is None:
-        with _quiet():
-            quantize_dynamic(bare(source), target, weight_type=QuantType.QInt8, **how)
-    else:
-        _static(bare(source), target, feeds, lambda feed: feed, source, how, ranges)
-    model = onnx.load(target)
+    model = bare(source)
+    products.split_sums(model.graph)
+    found = None if feeds is None else _ranges(source, products.products(model.graph), feeds, ranges)
+    products.integers(model, scales, weight_bits, floats, found)
     lookups_int8(model)
     lean(model)
     onnx.save(model, target)
     stamp(target)
+
+
+def _ranges(
+    source: Path, nodes: Sequence[onnx.NodeProto], feeds: Sequence[Feed], ranges: Path | None
+) -> dict[str, products.Range]:
+    """Of what each product is fed; samples that lead to numbers that are not finite tell nothing.
+
+    Raises: ModelError when all do.
+    """
+    known = ranges / f"{source.stem}.json" if ranges else None
+    if known and known.exists():
+        return {name: (low, high) for name, (low, high) in read_json(known).items()}
+    names = list(dict.fromkeys(node.input[0] for node in nodes))
+    taken = given(feeds, lambda feed: feed)
+    found = _reach(source, names, taken)
+    if not np.isfinite(list(found.values())).all():
+        found = _reach(source, names, sound(source, taken, lambda feed: feed))
+    if known:
+        write_json(known, found)
+    return found
+
+
+def _reach(source: Path, names: Sequence[str], feeds: Sequence[Feed]) -> dict[str, products.Range]:
+    found = dict.fromkeys(names, (0.0, 0.0))
+    for tensors in values(source, feeds, names):
+        for name, x in tensors.items():
+            low, high = found[name]
+            found[name] = (float(np.minimum(x.min(initial=0), low)), float(np.maximum(x.max(initial=0), high)))
+    return found
 
 
 def _static(

@@ -1,14 +1,14 @@
-"""A translator as two ONNX graphs: `encoder`, and `step`, one subword further with a key/value cache.
+"""A translator as two ONNX graphs: `encoder`, and `step`, one subword further with a cache (`modalities.text.export`).
 
 Writes `model.json`, `tokenizer.model` and `languages.json` into a model folder; `tasks.translation.predict` says what
-is in them. Shapes: `B` sentences, `S` source subwords, `P` subwords in the cache, `V` vocabulary.
+is in them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,33 +18,68 @@ from torch import Tensor, nn
 from core.files import write_json
 from core.onnx_session import session
 from core.task import Graph
+from modalities.text.export.step import AXES, RecurrentEncoder, RecurrentStep, Step
+from modalities.text.export.transformer import TransformerEncoder, TransformerStep
 from modalities.text.inputs import languages
 from modalities.text.inputs.tokenizer import BOS, EOS
-from tasks.translation.predict import Predictor, pad
+from tasks.translation.predict import FORMAT, Predictor, pad
 
-EXAMPLE = {"batch": 2, "source_length": 5, "past_length": 3}
+EXAMPLE = {"batch": 2, "source_length": 5, "beam": 3, "past_beam": 4, "past": 7}
+"""Sizes of the free axes; all differ, so that none is taken for another."""
 
 
 def graphs(model: nn.Module, arch: dict[str, Any], params: Any) -> list[Graph]:
     """See `core.task.Graphs`."""
-    model.eval()
-    encoder, step = _Encoder(model).eval(), STEPS[model.CACHE](model).eval()
+    encoder, step, initial = _modules(model)
+    given, axes = _inputs(model, arch, step)
     source = torch.full((EXAMPLE["batch"], EXAMPLE["source_length"]), EOS)
-    with torch.no_grad():
-        memory, cache = model.encode(source)
-        for _ in range(EXAMPLE["past_length"]):
-            _, _, cache = model.decode(source[:, :1], memory, cache)
-    inputs = {"tokens": source[:, :1], **memory, **{f"past_{name}": x for name, x in cache.items()}}
+    outputs = [*step.memory, *(f"initial_{name}" for name in initial)]
     return [
-        Graph("encoder", encoder, {"source": source}, _encoder_outputs(model), {"source": _source_axes()}),
-        Graph(
-            name="step",
-            module=step,
-            inputs=inputs,
-            outputs=["log_probs", "attention", *(f"present_{name}" for name in model.CACHE)],
-            dynamic={name: step.axes.get(name, {0: "batch"}) for name in inputs},
-        ),
+        Graph("encoder", encoder, {"source": source}, outputs, {"source": {0: "batch", 1: "source_length"}}),
+        Graph("step", step, given, step.outputs, axes),
     ]
+
+
+def _modules(model: Any) -> tuple[nn.Module, Step, list[str]]:
+    """Encoder, step, and which parts of the cache the encoder begins; the others begin empty."""
+    model.eval()
+    if "key" in model.CACHE:
+        return TransformerEncoder(model).eval(), TransformerStep(model).eval(), []
+    step = RecurrentStep(model).eval()
+    return RecurrentEncoder(model).eval(), step, step.cache
+
+
+def _inputs(model: Any, arch: dict[str, Any], step: Step) -> tuple[dict[str, Tensor], dict[str, dict[int, str]]]:
+    """Examples of what a step reads, and their free axes."""
+    n, s, q, before, p = EXAMPLE.values()
+    examples = {
+        "tokens": torch.full((n, q), EOS),
+        "origin": torch.zeros(n, q, dtype=torch.int64),
+        "seen": torch.ones(n, q, p + q, dtype=torch.int32),
+        "position": torch.tensor([2]),
+        "scores": torch.zeros(n, q, 1),
+        "banned": torch.zeros(arch["vocabulary"]),
+        "count": torch.tensor([2 * q]),
+    }
+    axes = {name: dict(free) for name, free in AXES.items()}
+    if "key" in model.CACHE:
+        examples["real"], axes["real"] = torch.ones(n, s, dtype=torch.int32), {0: "batch", 1: "source_length"}
+        for i, layer in enumerate(arch["decoder"]):
+            for part in ("key", "value"):
+                memory, past = f"memory_{part}_{i}", f"past_{part}_{i}"
+                examples[memory] = torch.zeros(n, layer["cross_heads"], s, arch["head_width"])
+                examples[past] = torch.zeros(n, layer["heads"], p, arch["head_width"])
+                axes[memory], axes[past] = {0: "batch", 2: "source_length"}, {0: "batch", 2: "past"}
+    else:
+        with torch.no_grad():
+            (memory, cache), (longer, _) = (model.encode(torch.full((n, length), EOS)) for length in (s, s + 1))
+        for name, x in memory.items():
+            grown = [axis for axis in range(1, x.ndim) if x.shape[axis] != longer[name].shape[axis]]
+            examples[name], axes[name] = x, {0: "batch", **dict.fromkeys(grown, "source_length")}
+        for name, x in cache.items():
+            examples[f"past_{name}"] = x[:, None].expand(-1, before, *x.shape[1:]).contiguous()
+            axes[f"past_{name}"] = {0: "batch", 1: "past_beam"}
+    return {name: examples[name] for name in step.inputs}, {name: axes[name] for name in step.inputs}
 
 
 def describe(folder: Path, arch: dict[str, Any], assets: dict[str, bytes], params: Any) -> None:
@@ -54,19 +89,17 @@ def describe(folder: Path, arch: dict[str, Any], assets: dict[str, bytes], param
     pair = languages.parse(assets[languages.ASSET])
     decode = params.export.decode
     sessions = {name: session(folder / f"{name}.onnx", threads=1) for name in ("encoder", "step")}
-    given, read = (
-        [node.name for node in nodes] for nodes in (sessions["encoder"].get_outputs(), sessions["step"].get_inputs())
-    )
+    read = [given.name for given in sessions["step"].get_inputs()]
     write_json(
         folder / "model.json",
         {
             "task": "translation",
-            "format": 1,
+            "format": FORMAT,
             "graphs": list(sessions),
             "inputs": {name: tensors(opened.get_inputs()) for name, opened in sessions.items()},
             "outputs": {name: tensors(opened.get_outputs()) for name, opened in sessions.items()},
             "languages": {"source": pair.source, "target": pair.target, "tokenized": pair.tokenized},
-            "memory": [name for name in given if not name.startswith("initial_")],
+            "memory": [output.name for output in sessions["encoder"].get_outputs() if output.name in read],
             "cache": [name.removeprefix("past_") for name in read if name.startswith("past_")],
             "decode": {
                 "beam": decode.beam,
@@ -80,7 +113,7 @@ def describe(folder: Path, arch: dict[str, Any], assets: dict[str, bytes], param
 
 def tensors(nodes: Sequence[Any]) -> dict[str, Any]:
     """Name -> `dtype` and `shape` (free axes by name) of a session's inputs or outputs."""
-    kinds = {"tensor(float)": "float32", "tensor(int64)": "int64"}
+    kinds = {"tensor(float)": "float32", "tensor(int64)": "int64", "tensor(int32)": "int32"}
     return {node.name: {"dtype": kinds[node.type], "shape": node.shape} for node in nodes}
 
 
@@ -98,95 +131,22 @@ def parity(model: nn.Module, folder: Path, dataset: Path, params: Any) -> dict[s
         start = None if "key" in first else first  # a Transformer takes all steps at once only without a cache
         hidden, attention, _ = model.decode(torch.from_numpy(target), memory, start)
         log_probs = torch.log_softmax(model.project(hidden), -1).numpy()
-    seen, cache = predictor.encode(source)
+    memory, cache = predictor.encode(source)
+    every = predictor.vocabulary
+    state: dict[str, Any] = {
+        "origin": np.zeros((len(target), 1), np.int64),
+        "scores": np.zeros((len(target), 1, 1), np.float32),
+        "banned": np.zeros(every, np.float32),
+        "count": np.array([every]),  # the best of all are all
+    }
     worst = {"log_probs": 0.0, "attention": 0.0}
     for t in range(target.shape[1]):
-        scores, weights, cache = predictor.step(target[:, t : t + 1], seen, cache)
-        worst["log_probs"] = max(worst["log_probs"], float(np.abs(scores - log_probs[:, t]).max()))
+        seen = np.ones((len(target), 1, t + 1), np.int32)
+        state |= {"tokens": target[:, t : t + 1], "seen": seen, "position": np.array([t])}
+        values, index, scores, cache = predictor.step(state, memory, cache, attention=True)
+        assert scores is not None
+        given = np.take_along_axis(log_probs[:, t], index, axis=1)
+        weights = predictor.weights(scores)[:, 0]
+        worst["log_probs"] = max(worst["log_probs"], float(np.abs(values - given).max()))
         worst["attention"] = max(worst["attention"], float(np.abs(weights - attention[:, t].numpy()).max()))
     return worst
-
-
-class _Encoder(nn.Module):
-    def __init__(self, model: Any):
-        super().__init__()
-        self.model = model
-
-    def forward(self, source: Tensor) -> tuple[Tensor, ...]:
-        memory, cache = self.model.encode(source)
-        initial = () if "key" in cache else tuple(cache.values())  # an empty cache needs no output
-        return (*memory.values(), *initial)
-
-
-class _Step(nn.Module):
-    axes: ClassVar[dict[str, dict[int, str]]]
-
-    def __init__(self, model: Any):
-        super().__init__()
-        self.model = model
-        # Their own, transposed: a weight shared with an embedding look-up cannot be quantized as a MatMul's.
-        *narrow, projection = model.target_embedding.matrices()
-        self.register_buffer("narrow", narrow[0] if narrow else None)
-        self.register_buffer("projection", projection)
-
-    def advance(self, tokens: Tensor, memory: dict[str, Tensor], cache: dict[str, Tensor]) -> tuple[Tensor, ...]:
-        hidden, attention, present = self.model.decode(tokens, memory, cache)
-        last = hidden[:, 0] if self.narrow is None else hidden[:, 0] @ self.narrow
-        log_probs = torch.log_softmax(last @ self.projection, -1)
-        return (log_probs, attention[:, 0], *present.values())
-
-
-class _TransformerStep(_Step):
-    axes: ClassVar = {
-        "mask": {0: "batch", 1: "source_length"},
-        "memory_key": {0: "batch", 2: "source_length"},
-        "memory_value": {0: "batch", 2: "source_length"},
-        "past_key": {0: "batch", 2: "past_length"},
-        "past_value": {0: "batch", 2: "past_length"},
-    }
-
-    def forward(
-        self,
-        tokens: Tensor,
-        mask: Tensor,
-        memory_key: Tensor,
-        memory_value: Tensor,
-        past_key: Tensor,
-        past_value: Tensor,
-    ) -> tuple[Tensor, ...]:
-        memory = {"mask": mask, "memory_key": memory_key, "memory_value": memory_value}
-        return self.advance(tokens, memory, {"key": past_key, "value": past_value})
-
-
-class _SSRUStep(_Step):
-    axes: ClassVar = {name: _TransformerStep.axes[name] for name in ("mask", "memory_key", "memory_value")}
-
-    def forward(
-        self, tokens: Tensor, mask: Tensor, memory_key: Tensor, memory_value: Tensor, past_state: Tensor
-    ) -> tuple[Tensor, ...]:
-        memory = {"mask": mask, "memory_key": memory_key, "memory_value": memory_value}
-        return self.advance(tokens, memory, {"state": past_state})
-
-
-class _RecurrentStep(_Step):
-    axes: ClassVar = {"mask": {0: "batch", 1: "source_length"}, "memory": {0: "batch", 1: "source_length"}}
-
-    def forward(self, tokens: Tensor, mask: Tensor, memory: Tensor, past_hidden: Tensor) -> tuple[Tensor, ...]:
-        return self.advance(tokens, {"mask": mask, "memory": memory}, {"hidden": past_hidden})
-
-
-STEPS: dict[tuple[str, ...], type[_Step]] = {
-    ("key", "value"): _TransformerStep,
-    ("state",): _SSRUStep,
-    ("hidden",): _RecurrentStep,
-}
-"""By what a network's cache holds."""
-
-
-def _source_axes() -> dict[int, str]:
-    return {0: "batch", 1: "source_length"}
-
-
-def _encoder_outputs(model: Any) -> list[str]:
-    initial = [] if "key" in model.CACHE else [f"initial_{name}" for name in model.CACHE]
-    return [*model.MEMORY, *initial]

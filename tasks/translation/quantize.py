@@ -11,7 +11,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from compression.graphs import calibration, quantization
@@ -82,12 +81,13 @@ def _calibration(source: Path, dataset: Path, sentences: int, seed: int) -> dict
     encoded = [[*ids[: limit - 1], EOS] for ids in predictor.tokenizer.encode(texts)]
     feeds: dict[str, list[Arrays]] = {name: [] for name in GRAPHS}
 
-    def step(tokens: np.ndarray, memory: Arrays, cache: Arrays) -> tuple[np.ndarray, np.ndarray, Arrays]:
-        feeds["step"].append({"tokens": tokens, **memory, **cache})
-        return predictor.step(tokens, memory, cache)
+    def step(state: Arrays, memory: Arrays, cache: Arrays) -> Any:
+        feeds["step"].append({name: x.copy() for name, x in predictor.fed(state, memory, cache).items()})
+        return predictor.step(state, memory, cache)
 
     for start in range(0, len(encoded), CALIBRATION_BATCH):
         batch = pad(encoded[start : start + CALIBRATION_BATCH])
         feeds["encoder"].append({"source": batch})
-        search(step, *predictor.encode(batch), beam=1, penalty=0.0, limit=CALIBRATED_TOKENS)
+        memory, cache = predictor.encode(batch)
+        search(step, memory, cache, predictor.vocabulary, beam=1, penalty=0.0, limit=CALIBRATED_TOKENS)
     return feeds

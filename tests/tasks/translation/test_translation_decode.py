@@ -19,18 +19,28 @@ def table(seed: int, sentences: int = 1) -> np.ndarray:
     return logits - np.log(np.exp(logits).sum(-1, keepdims=True))
 
 
-def bigram(model: np.ndarray) -> tuple[object, Arrays, Arrays]:
-    """The step function of a bigram model; the cache remembers the whole history, to see that beams keep theirs."""
+def bigram(model: np.ndarray) -> tuple[object, Arrays, Arrays, int]:
+    """The step of a bigram model; the cache remembers the whole history, to see that beams keep theirs, and `seen` says
+    the same of the subwords of all of them."""
 
-    def step(tokens: np.ndarray, memory: Arrays, cache: Arrays) -> tuple[np.ndarray, np.ndarray, Arrays]:
-        which = memory["sentence"]
-        history = np.concatenate([cache["history"], tokens], axis=1)
+    def step(state: Arrays, memory: Arrays, cache: Arrays) -> tuple[np.ndarray, np.ndarray, np.ndarray, Arrays]:
+        which, tokens, rows = memory["sentence"], state["tokens"], np.arange(len(memory["sentence"]))[:, None]
+        history = np.concatenate([cache["history"][rows, state["origin"]], tokens[:, :, None]], axis=2)
+        every = np.concatenate([cache["every"], tokens], axis=1)
+        assert history.shape[2] == int(state["position"][0]) + 1
         for row, past in enumerate(history):
-            assert past[0] == BOS and EOS not in past, row
-        return model[which, tokens[:, 0]], np.tile(which[:, None], (1, 2)).astype(float), {"history": history}
+            for beam, own in enumerate(past):
+                assert own[0] == BOS and EOS not in own, row
+                assert own.tolist() == every[row][state["seen"][row, beam] == 1].tolist(), row
+        log_probs = model[which[:, None], tokens] + state["banned"] + state["scores"]
+        flat = log_probs.reshape(len(which), -1)
+        index = np.argsort(-flat, axis=1, kind="stable")[:, : int(state["count"][0])]
+        seen = np.broadcast_to(which[:, None, None], (*tokens.shape, 2)).astype(float)
+        return flat[rows, index], index, seen, {"history": history, "every": every}
 
     count = len(model)
-    return step, {"sentence": np.arange(count)}, {"history": np.zeros((count, 0), dtype=np.int64)}
+    cache = {"history": np.zeros((count, 1, 0), dtype=np.int64), "every": np.zeros((count, 0), dtype=np.int64)}
+    return step, {"sentence": np.arange(count)}, cache, VOCABULARY
 
 
 def score(model: np.ndarray, ids: tuple[int, ...], penalty: float) -> float:

@@ -10,6 +10,7 @@ import pytest
 import translation_tiny as tiny
 
 from tasks.translation import graphs
+from tasks.translation.predict import STATE
 
 
 @pytest.fixture(
@@ -52,4 +53,13 @@ def test_the_folder_says_how_it_is_used(made: tiny.Exported) -> None:
         assert model.ir_version == 10
         assert {o.domain: o.version for o in model.opset_import}[""] == params.export.opset
     inputs = {i.name for i in onnx.load(folder / "step.onnx").graph.input}
-    assert inputs == {"tokens", *info["memory"], *(f"past_{name}" for name in info["cache"])}
+    assert inputs - set(STATE) == {*info["memory"], *(f"past_{name}" for name in info["cache"])}
+
+
+def test_attention_gives_nothing_that_nobody_reads(exported: Callable[[str], tiny.Exported]) -> None:
+    """A name is enough for ONNX Runtime to compute it: keys and values of the source, copied in every step."""
+    for name in ("encoder", "step"):
+        graph = onnx.load(exported("transformer").folder / f"{name}.onnx").graph
+        read = {given for node in graph.node for given in node.input} | {output.name for output in graph.output} | {""}
+        attentions = [node for node in graph.node if node.op_type == "MultiHeadAttention"]
+        assert attentions and all(read.issuperset(node.output) for node in attentions)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -78,3 +80,12 @@ def test_no_torch_is_loaded() -> None:
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=tiny.ROOT, check=False).returncode == 0
+
+
+def test_a_folder_of_another_format_is_refused(made: tiny.Exported, tmp_path: Path) -> None:
+    """Such as one whose steps gave log-probabilities: what to do is said before a graph is opened."""
+    info = json.loads((made.folder / "model.json").read_text())
+    (tmp_path / "model.json").write_text(json.dumps(info | {"format": 1}))
+    shutil.copyfile(made.folder / "tokenizer.model", tmp_path / "tokenizer.model")
+    with pytest.raises(ModelError, match=r"model\.json: found format 1, expected 2; .* run `export`"):
+        Predictor(tmp_path)

@@ -95,7 +95,12 @@ def test_beam_is_an_option_of_the_batch(
     assert own.options == serve.plain(serve.Request(text=EAT, beam=3), predictor, LIMITS).options == 3
     texts, rows, step = ["books see apples", "he she"], [], predictor.step
     expected = Predictor(exported("transformer").folder, threads=1, beam=1)(texts)
-    monkeypatch.setattr(predictor, "step", lambda tokens, *rest: rows.append(len(tokens)) or step(tokens, *rest))
+
+    def counted(state: dict[str, Any], *rest: Any, **options: Any) -> Any:
+        rows.append(state["tokens"].size)
+        return step(state, *rest, **options)
+
+    monkeypatch.setattr(predictor, "step", counted)
     assert [result.text for result in serve.run(predictor, texts, 1)] == expected
     assert max(rows) == len(texts)
     assert len(serve.run(predictor, texts, 5)) == 2
