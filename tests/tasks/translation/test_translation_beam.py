@@ -40,11 +40,18 @@ class Bigram:
     def project(self, hidden: Tensor) -> Tensor:
         return hidden
 
-    def step(self, tokens: np.ndarray, memory: Arrays, cache: Arrays) -> tuple[np.ndarray, np.ndarray, Arrays]:
-        state = ({name: torch.tensor(x) for name, x in each.items()} for each in (memory, cache))
-        hidden, _, after = self.decode(torch.tensor(tokens), *state)
-        log_probs = torch.log_softmax(hidden[:, -1], -1).numpy()
-        return log_probs, np.zeros((len(tokens), 1)), {name: x.numpy() for name, x in after.items()}
+    def step(self, state: Arrays, memory: Arrays, cache: Arrays) -> tuple[np.ndarray, np.ndarray, None, Arrays]:
+        """One of `modalities.text.predict.search.Step`: the cache is [N, hypotheses, subwords so far]."""
+        tokens, which = state["tokens"], memory["which"][:, None]
+        past = cache["history"][np.arange(len(tokens))[:, None], state["origin"]].reshape(tokens.size, -1)
+        seen = {"which": torch.tensor(np.broadcast_to(which, tokens.shape).reshape(-1))}
+        history = {"history": torch.tensor(past)}
+        hidden, _, after = self.decode(torch.tensor(tokens.reshape(-1, 1)), seen, history)
+        log_probs = torch.log_softmax(hidden[:, -1], -1).numpy().reshape(*tokens.shape, -1)
+        flat = (log_probs + state["banned"] + state["scores"]).reshape(len(tokens), -1)
+        index = np.argsort(-flat, axis=1, kind="stable")[:, : int(state["count"][0])]
+        values = np.take_along_axis(flat, index, axis=1)
+        return values, index, None, {"history": after["history"].numpy().reshape(*tokens.shape, -1)}
 
 
 SOURCE = torch.arange(SENTENCES)[:, None]
@@ -54,8 +61,9 @@ SOURCE = torch.arange(SENTENCES)[:, None]
 @pytest.mark.parametrize(("width", "penalty"), [(1, 0.0), (2, 1.0), (4, 1.0), (5, 0.0)])
 def test_the_best_is_that_of_the_search_that_ships(seed: int, width: int, penalty: float) -> None:
     model = Bigram(seed)
-    memory, cache = ({name: x.numpy() for name, x in state.items()} for state in model.encode(SOURCE))
-    wanted = [found.ids for found in search(model.step, memory, cache, width, penalty, LONG)]
+    memory = {"which": np.arange(SENTENCES)}  # its own: a search moves rows
+    cache = {"history": np.zeros((SENTENCES, 1, 0), dtype=np.int64)}
+    wanted = [found.ids for found in search(model.step, memory, cache, SHAPE[-1], width, penalty, LONG)]
     found = beam(model, SOURCE, width, penalty, LONG)
     assert [several[0] for several in found] == wanted
     assert all(len(several) >= width for several in found)
