@@ -46,20 +46,24 @@ class Stream(Response):
         self._work = work
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        begun = False
+        begun = cut = False
 
         async def tell(content: bytes) -> None:
-            nonlocal begun
+            nonlocal begun, cut
             if not begun:
                 begun = True
                 await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+            cut = True
             await send({"type": "http.response.body", "body": content, "more_body": True})
+            cut = False
 
         try:
             await self._work(tell)
         except RefusalError as refusal:
             if not begun:
                 raise
+            if cut:  # the deadline passed while the client did not read: what follows would stand within that event
+                return
             await tell(named("error", {"error": refusal.reason, "status": refusal.status}))
         except ClientGoneError:
             if not begun:

@@ -106,3 +106,27 @@ def test_what_fails_after_the_first_part_is_told_as_an_event() -> None:
     with pytest.raises(RefusalError):
         sent(RefusalError(429, "busy"))
     assert [message.get("more_body") for message in sent(b"data: 1\n\n", ClientGoneError())] == [None, True]
+
+
+def test_an_event_that_was_cut_off_is_not_followed_by_another() -> None:
+    """A client that does not read holds an event until the deadline: no more may be told within it, nor may it pass for
+    whole."""
+    messages: list[dict[str, Any]] = []
+
+    async def work(tell: events.Tell) -> None:
+        try:
+            async with asyncio.timeout(0.01):
+                await tell(b"data: 1\n\n")
+        except TimeoutError:
+            raise RefusalError(429, "the deadline passed") from None
+
+    async def send(message: Any) -> None:
+        messages.append(message)
+        if len(messages) == 2:
+            await asyncio.sleep(60)
+
+    async def receive() -> Any:
+        raise AssertionError
+
+    asyncio.run(events.Stream(work)({"type": "http"}, receive, send))
+    assert [message.get("more_body") for message in messages] == [None, True]
