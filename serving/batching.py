@@ -145,7 +145,7 @@ class Batcher:
         count = len(entries)
         if count > (most := max(self._max_batch, self._queue) * LARGEST):
             raise RefusalError(413, f"the request makes {count} parts, expected at most {most}; send it as several")
-        takes_s = sum(entry.cost for entry in entries) * self._unit_s
+        takes_s = sum(entry.cost for entry in entries) * self._unit_s / self._instances
         if count > self._max_batch and takes_s > left_s * HOPELESS:
             raise RefusalError(
                 413,

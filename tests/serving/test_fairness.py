@@ -90,6 +90,20 @@ def test_more_than_the_deadline_allows_is_refused_at_once() -> None:
     assert run(scenario).items == [0]
 
 
+def test_instances_that_compute_side_by_side_share_a_request() -> None:
+    """Eight take an eighth of the time: what one could not do within the deadline is not refused."""
+
+    async def scenario(model: Model, make: Callable[..., Batcher]) -> None:
+        batcher = make(max_batch=2, queue=64, instances=8)
+        first = await busy(model, batcher)
+        await asyncio.sleep(0.1)
+        model.free.set()
+        await first
+        assert len(await batcher.submit(range(200), None, deadline(2))) == 200
+
+    run(scenario)
+
+
 def test_threads_are_given_in_turn_and_what_is_cancelled_is_dropped() -> None:
     async def scenario() -> None:
         pool, free, order = ThreadPoolExecutor(1), threading.Event(), []
