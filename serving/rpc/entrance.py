@@ -82,42 +82,49 @@ class Entrance:
             request = logs.request_id(headers)
             logs.REQUEST.set(request)
             began, code, client = time.perf_counter(), grpc.StatusCode.CANCELLED, address(context.peer())
-            route = f"/{SERVICE}/{name}"
+            route, task, lease = f"/{SERVICE}/{name}", asyncio.current_task(), Lease(self._models.budget, client)
+            assert task is not None
+            task.add_done_callback(lambda _: lease.resize(0))  # not before the answer is sent
             trailing: list[tuple[str, str]] = [("x-request-id", request)]
+            answer, reason = b"", ""
             try:
                 with tracing.request(route, {key.decode(): value.decode("latin-1") for key, value in headers}):
-                    answer = await self._answered(method, public, headers, client, stream, context)
+                    answer = await self._answered(method, public, headers, lease, client, stream, context)
                 code = grpc.StatusCode.OK
-                context.set_trailing_metadata(tuple(trailing))
-                return answer
             except RefusalError as refusal:
-                code = CODES.get(refusal.status, grpc.StatusCode.FAILED_PRECONDITION)
+                code, reason = CODES.get(refusal.status, grpc.StatusCode.FAILED_PRECONDITION), refusal.reason
                 left = context.time_remaining()
                 if refusal.status == 429 and left is not None and left < PASSED_S:
                     code = grpc.StatusCode.DEADLINE_EXCEEDED
                 trailing += [(key.lower(), value) for key, value in refusal.headers.items() if key != "Connection"]
-                await context.abort(code, refusal.reason, tuple(trailing))
             except Exception:
-                code = grpc.StatusCode.INTERNAL
+                code, reason = grpc.StatusCode.INTERNAL, f"a fault of this server; its log has it under {request}"
                 logs.failure("bug", path=route)
-                reason = f"a fault of this server; its log has it under {request}"
-                await context.abort(code, reason, tuple(trailing))
             finally:
                 self._finish(route, code, time.perf_counter() - began, client, public)
-            raise AssertionError("abort raises")
+            if code is not grpc.StatusCode.OK:
+                await context.abort(code, reason, tuple(trailing))
+            context.set_trailing_metadata(tuple(trailing))
+            return answer
 
         return grpc.stream_unary_rpc_method_handler(called)
 
     async def _answered(
-        self, method: Method, public: bool, headers: Headers, client: str, stream: AsyncIterator[bytes], context: Any
+        self,
+        method: Method,
+        public: bool,
+        headers: Headers,
+        lease: Lease,
+        client: str,
+        stream: AsyncIterator[bytes],
+        context: Any,
     ) -> bytes:
         if not self._access.known(headers) and not public:
             raise unknown()
         left = context.time_remaining()
         limit_s = min(self._settings.deadline_s, left) if left is not None else self._settings.deadline_s
-        with self._models.budget.lease(client) as lease:
-            answer = await method(Call(client, lease, limit_s, lambda: self._read(client, lease, stream)))
-            return b"".join(answer.pieces)
+        answer = await method(Call(client, lease, limit_s, lambda: self._read(client, lease, stream)))
+        return b"".join(answer.pieces)
 
     async def _read(self, client: str, lease: Lease, stream: AsyncIterator[bytes]) -> bytes:
         try:

@@ -26,12 +26,21 @@ zeros, packed, would be gigabytes."""
 
 
 def options(settings: Settings, connections: int) -> list[tuple[str, int]]:
-    """https://grpc.github.io/grpc/core/group__grpc__arg__keys.html"""
+    """https://grpc.github.io/grpc/core/group__grpc__arg__keys.html
+
+    A call whose answer is not read keeps its place for as long as its connection is there, and nothing in this library
+    ends the call alone. So a connection ends after a while: clients are told to take another for their next calls,
+    those under way have the time that a call may take, and what is left then is cut off.
+    """
+    call_s = settings.read_s + settings.deadline_s + settings.read_s
     return [
         ("grpc.max_receive_message_length", message_bytes(settings)),
         ("grpc.max_send_message_length", -1),
         ("grpc.max_concurrent_streams", CALLS),
         ("grpc.max_connection_idle_ms", IDLE_MS),
+        ("grpc.max_connection_age_ms", int(2 * settings.read_s * 1000)),
+        ("grpc.max_connection_age_grace_ms", int(call_s * 1000)),
+        ("grpc.server_handshake_timeout_ms", int(settings.read_s * 1000)),  # else 2 minutes, in which nothing may come
         ("grpc.max_allowed_incoming_connections", connections),
         ("grpc.compression_enabled_algorithms_bitset", IDENTITY),
         ("grpc.http2.bdp_probe", 0),  # a window does not grow beyond 64 kB by itself, whoever sends

@@ -17,7 +17,8 @@ from serving.rpc.messages import CLASSES, FIELDS
 from serving.rpc.wire import SHORT
 
 PUBLIC = ("ServerLive", "ServerReady", "ServerMetadata")
-"""What needs no token: it tells nothing of models."""
+"""What needs no token: it tells nothing of models. Their messages say nothing, and none is read: who has no token takes
+no place among those whose messages come."""
 
 
 def methods(models: Models) -> dict[str, Method]:
@@ -30,15 +31,12 @@ def methods(models: Models) -> dict[str, Method]:
         return tensors.message(f"{name}Request", content)
 
     async def live(call: Call) -> Answer:
-        await asked(call, "ServerLive")
         return _answer("ServerLiveResponse", live=True)
 
     async def ready(call: Call) -> Answer:
-        await asked(call, "ServerReady")
         return _answer("ServerReadyResponse", ready=not models.unready())
 
     async def server(call: Call) -> Answer:
-        await asked(call, "ServerMetadata")
         return _answer("ServerMetadataResponse", name=inference.NAME, version=inference.VERSION)
 
     async def model_ready(call: Call) -> Answer:

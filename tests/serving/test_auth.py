@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import grpc
 import psutil
 import pytest
 import raw_http
@@ -14,6 +16,8 @@ from running import Running
 from tritonclient.utils import InferenceServerException
 from versions import named
 from waiting import until
+
+from serving.rpc.messages import SERVICE
 
 Serve = Callable[..., Running]
 TOKEN = "Correct-Horse_battery.staple~42"
@@ -167,3 +171,20 @@ def test_calls_over_grpc_need_it_too(guarded: Running) -> None:
                     asked("translation", headers=headers)
                 assert TOKEN not in str(raised.value)
         assert client.is_model_ready("translation", headers={"authorization": f"Bearer {TOKEN}"})
+
+
+def test_no_message_is_waited_for_without_it(guarded: Running) -> None:
+    """Few may come at once: who has no token could hold all their places by messages that never come."""
+    ended = threading.Event()
+
+    def never() -> Iterator[bytes]:
+        ended.wait(60)
+        yield from ()
+
+    with grpc.insecure_channel(guarded.wait_for("listening for gRPC")["address"]) as channel:
+        for method in ("ServerLive", "ServerReady", "ServerMetadata"):
+            assert channel.stream_unary(f"/{SERVICE}/{method}")(never(), timeout=5)
+        with pytest.raises(grpc.RpcError) as refused:
+            channel.stream_unary(f"/{SERVICE}/ModelInfer")(never(), timeout=5)
+        assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED  # type: ignore[attr-defined]
+        ended.set()

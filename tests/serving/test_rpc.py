@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import socket
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +160,16 @@ def test_what_would_grow_is_refused_before_it_is_unpacked() -> None:
         assert refused.value.status == 413
 
 
+@pytest.mark.parametrize("empty", [b"\x32\x00", b"\x42\x00"])
+def test_fields_are_counted_while_they_are_read(empty: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those without a value, too: 16 MB of them took 14 s before they were refused, or were not."""
+    monkeypatch.setattr(wire, "VALUES", 100)
+    behind = b"\xff"  # is malformed, which nobody finds out
+    with pytest.raises(wire.RefusalError) as refused:
+        wire.check(b"\x2a" + _sized(b"\x2a" + _sized(empty * 101 + behind)))
+    assert refused.value.status == 413
+
+
 def _sized(content: bytes) -> bytes:
     length, told = len(content), b""
     while length > 0x7F:
@@ -223,3 +234,42 @@ def test_a_client_that_sends_slowly_keeps_no_other_out() -> None:
         assert len(inside) == 7 and not gate._clients
 
     asyncio.run(scenario())
+
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+SETTINGS, HEADERS, DATA = 4, 1, 0
+UNREAD = b"\x00\x04" + bytes(4)
+"""The setting that the client takes no byte of an answer (SETTINGS_INITIAL_WINDOW_SIZE, RFC 9113, 6.5.2)."""
+
+
+def frame(kind: int, flags: int, stream: int, content: bytes) -> bytes:
+    return len(content).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + content
+
+
+def header(name: str, value: str) -> bytes:
+    """Literal, not indexed (RFC 7541, 6.2.2)."""
+    return b"\x00" + b"".join(bytes([len(text)]) + text.encode() for text in (name, value))
+
+
+def unread(method: str) -> bytes:
+    """A connection's first bytes, and one call of it whose answer may not be sent."""
+    told = {":method": "POST", ":scheme": "http", ":path": f"/{SERVICE}/{method}", ":authority": "localhost"}
+    told |= {"content-type": "application/grpc", "te": "trailers"}
+    head = b"".join(header(name, value) for name, value in told.items())
+    return PREFACE + frame(SETTINGS, 0, 0, UNREAD) + frame(HEADERS, 4, 1, head) + frame(DATA, 1, 1, bytes(5))
+
+
+@pytest.mark.slow
+def test_who_says_or_reads_nothing_keeps_no_place(packages: dict[str, Path], serve: Callable[..., Running]) -> None:
+    """A connection on which nothing comes, and one whose answer is never read: the library would keep both."""
+    running = serve(packages["translation"], "--grpc-port", "0", "--read-s", "1", "--deadline-s", "1")
+    running.wait_until_ready()
+    host, port = running.wait_for("listening for gRPC")["address"].split(":")
+    with socket.create_connection((host, port)) as silent, socket.create_connection((host, port)) as reading:
+        reading.sendall(unread("ServerMetadata"))
+        for connection, seconds in ((silent, 5.0), (reading, 20.0)):
+            connection.settimeout(seconds)
+            while connection.recv(4096):  # raises where nothing ends it; pings are not answered either
+                pass
+    with grpc.insecure_channel(f"{host}:{port}") as channel:
+        assert call(channel, service_pb2.ServerLiveRequest(), "ServerLive").live
