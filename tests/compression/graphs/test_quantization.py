@@ -200,6 +200,23 @@ def test_a_product_with_its_sum_is_one_in_int8(tmp_path: Path, mode: str) -> Non
     np.testing.assert_allclose(run(target, x), wanted, atol=0.03 * np.abs(wanted).max())
 
 
+@pytest.mark.parametrize(("columns", "wide"), [(6, 1), (1, 6)])
+def test_a_sum_that_is_no_bias_stays_beside_its_product(tmp_path: Path, columns: int, wide: int) -> None:
+    """ONNX Runtime wants a number for each column, and refused to run the product."""
+    rng = np.random.default_rng(0)
+    weight, more, x = (rng.normal(size=size).astype(np.float32) for size in ((8, columns), wide, (4, 8)))
+    nodes = [helper.make_node("MatMul", ["pixels", "w"], ["p"], name="product")]
+    nodes.append(helper.make_node("Add", ["p", "b"], ["y"], name="sum"))
+    ends = [helper.make_tensor_value_info(n, TensorProto.FLOAT, ["n", k]) for n, k in (("pixels", 8), ("y", 6))]
+    constants = [numpy_helper.from_array(weight, "w"), numpy_helper.from_array(more, "b")]
+    made = helper.make_graph(nodes, "g", ends[:1], ends[1:], constants)
+    source, target = tmp_path / "sum.onnx", tmp_path / "int8.onnx"
+    onnx.save(helper.make_model(made, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), source)
+    quantization.products_int8(source, target, [{"pixels": x}])
+    wanted = x @ weight + more
+    np.testing.assert_allclose(run(target, x), wanted, atol=0.03 * np.abs(wanted).max())
+
+
 @pytest.mark.parametrize("mode", ["dynamic", "static"])
 def test_a_row_of_a_product_depends_on_no_other_row(product: Path, tmp_path: Path, mode: str) -> None:
     model, target = onnx.load(product), tmp_path / "rows.onnx"
