@@ -12,7 +12,6 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from core.errors import ModelError
 from modalities.text.backbones.recurrent import Recurrent
 from modalities.text.backbones.transformer import Transformer
 from modalities.text.inputs import coders, tokenizer
@@ -21,7 +20,6 @@ from tasks.translation.model.distillation import soft_targets
 from tasks.translation.model.losses import consistent, hard_targets, teacher_forced
 from tasks.translation.model.pruning import prune
 
-KINDS: dict[str, type[Transformer] | type[Recurrent]] = {"transformer": Transformer, "recurrent": Recurrent}
 CELLS = ("cell", "bidirectional", "attention")
 """What a student of a recurrent network has as its teacher has it."""
 
@@ -55,14 +53,8 @@ def student(teacher: dict[str, Any], settings: Any) -> dict[str, Any]:
 
 
 def build(arch: dict[str, Any], initial: bool = False) -> nn.Module:
-    """There are no packaged weights: `initial` changes nothing.
-
-    Raises: ModelError for a kind of network that another version had.
-    """
-    if (kind := arch["arch"]) not in KINDS:
-        told = f"found a network of kind {kind!r}, expected {' or '.join(KINDS)}"
-        raise ModelError(f"{told}; the checkpoint was made by another version: run `train`, and what follows it, again")
-    return KINDS[kind](arch)
+    """There are no packaged weights: `initial` changes nothing."""
+    return Transformer(arch) if arch["arch"] == "transformer" else Recurrent(arch)
 
 
 def parameter_groups(model: nn.Module, train: Any) -> list[dict[str, Any]]:

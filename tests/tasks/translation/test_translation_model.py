@@ -11,7 +11,7 @@ import torch
 import translation_tiny as tiny
 from torch.nn import functional as F
 
-from core.errors import ModelError, TrainingError
+from core.errors import TrainingError
 from modalities.text.backbones.dropout import Dropout
 from modalities.text.inputs.tokenizer import BOS, EOS, PAD
 from tasks.translation import model
@@ -36,11 +36,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def made(request: pytest.FixtureRequest, folder: Path) -> tuple[Any, dict[str, Any], Any, Any]:
     params = tiny.settings(model=KINDS[request.param])
     return *tiny.trained(folder, params), params
-
-
-def test_a_network_of_another_version_is_named() -> None:
-    with pytest.raises(ModelError, match="found a network of kind 'gru', expected transformer or recurrent; the check"):
-        model.build({"arch": "gru", "vocabulary": 8, "width": 4})
 
 
 def test_loss_is_torchs_cross_entropy_with_its_gradient() -> None:
