@@ -73,9 +73,8 @@ class Words(Section):
 
 def _undivided(sizes: Any) -> str | None:
     """What is wrong with the heads of a Transformer."""
-    if sizes.head_width or not sizes.width % sizes.heads:
-        return None
-    return f"heads: {sizes.heads} do not divide a width of {sizes.width}; set head_width, or change one"
+    told = f"heads: {sizes.heads} do not divide a width of {sizes.width}; set head_width, or change one"
+    return told if not sizes.head_width and sizes.width % sizes.heads else None
 
 
 class Model(ModelParams):
@@ -219,8 +218,7 @@ class Params(TaskParams):
 
     @model_validator(mode="after")
     def _heads_that_divide(self) -> Self:
-        """Of students, which are of the kind that the base is."""
-        for name, student in self.distill.items():
+        for name, student in self.distill.items():  # of the kind that the base is
             if self.model.arch == "transformer" and (told := _undivided(student)):
                 raise ValueError(f"distill.{name}.{told}")
         return self
