@@ -80,19 +80,20 @@ def path(name: str) -> Path:
 
 def read(name: str) -> Profile:
     """The profile of a device. Raises: ModelError where there is none, or it is of another form."""
-    where, again = path(name), f"`python -m evaluation.device {name}` on that device writes it"
+    where, makes = path(name), f"`python -m evaluation.device {name}` on that device writes"
+    anew = f"remove it, and {makes} another"  # that keeps what it finds of models, so it reads the file as well
     try:
         value = json.loads(where.read_text(encoding="utf-8"))
     except FileNotFoundError:
         known = ", ".join(sorted(each.stem for each in FOLDER.glob("*.json"))) or "none"
-        raise ModelError(f"there is no profile {where}; {again}; there are: {known}") from None
+        raise ModelError(f"there is no profile {where}; {makes} it; there are: {known}") from None
     except (OSError, ValueError) as error:
-        raise ModelError(f"{where} cannot be read ({error}); {again}") from None
+        raise ModelError(f"{where} cannot be read ({error}); {anew}") from None
     problems = list[str]()
     found = typed(Profile, value, "", problems)
     if problems or found.name != name:
         told = problems[0] if problems else f"name: found {found.name!r}, expected {name!r}"
-        raise ModelError(f"{where} is no profile of this version: {told}; {again}")
+        raise ModelError(f"{where} is no profile of this version: {told}; {anew}")
     assert isinstance(found, Profile)
     return found
 

@@ -20,6 +20,8 @@ PRODUCTS = (
     *("MatMul", "FusedMatMul", "Gemm", "FusedGemm"),
     *("MatMulInteger", "MatMulIntegerToFloat", "DynamicQuantizeMatMul", "QLinearMatMul", "QGemm"),
 )
+ATTENTION, MASK = "MultiHeadAttention", 3
+"""Two batches of products, and which of its inputs has the keys as its last axis."""
 INTEGER = ("QLinear", "QGemm", "MatMulInteger", "DynamicQuantizeMatMul")
 """How the names of operators begin that compute with 8 bits."""
 ROWS = ("Gather", "Slice")
@@ -44,7 +46,7 @@ def weights(graph: Path) -> dict[str, list[Weight]]:
 
 
 def macs(operator: str, given: Sequence[Sequence[int]], made: Sequence[Sequence[int]], own: Sequence[Weight]) -> int:
-    """Multiply-adds of a convolution or a product, 0 of anything else.
+    """Multiply-adds of a convolution, a product or attention, 0 of anything else.
 
     given, made: shapes of inputs and outputs, of which weights that were packed before are left out; own: `weights`.
     """
@@ -54,6 +56,8 @@ def macs(operator: str, given: Sequence[Sequence[int]], made: Sequence[Sequence[
     if operator.endswith("Conv"):
         shape = kernel(own)
         return outputs * math.prod(shape[1:]) if shape else 0
+    if operator == ATTENTION:
+        return 2 * outputs * given[MASK][-1] if len(given) > MASK and given[MASK] else 0
     return outputs * given[0][-1] if operator in PRODUCTS and given and given[0] else 0
 
 

@@ -124,7 +124,7 @@ def rounded(
 def _biases(
     graph: onnx.GraphProto, chosen: Mapping[str, onnx.NodeProto], constants: Mapping[str, onnx.TensorProto]
 ) -> dict[str, onnx.NodeProto]:
-    """A product's output -> the sum with a vector of constants that alone reads it."""
+    """A product's output -> the sum with a vector of constants, one for each column, that alone reads it."""
     readers: dict[str, list[onnx.NodeProto]] = {}
     for node in graph.node:
         for name in node.input:
@@ -135,7 +135,7 @@ def _biases(
         several = readers.get(name, [])
         if len(several) == 1 and several[0].op_type == "Add" and name not in outputs:
             bias = constants.get(_other(several[0], name))
-            if bias is not None and len(bias.dims) == 1:
+            if bias is not None and list(bias.dims) == list(constants[chosen[name].input[1]].dims[1:]):
                 found[name] = several[0]
     return found
 

@@ -206,20 +206,58 @@ def convolutions_fp16(source: Path, target: Path, layers: Collection[str] = LAYE
     stamp(target)
 
 
-def products_fp16(source: Path, target: Path, kept: Sequence[str] = ("LogSoftmax",)) -> None:
-    """All weights and computation in fp16 but for the operators `kept`; inputs and outputs stay in fp32.
+def _behind(graph: onnx.GraphProto, kinds: Collection[str]) -> set[str]:
+    """Names of these operators' nodes, and of all that read what they give, or what that gives."""
+    found, made = set(), set[str]()
+    for node in graph.node:  # in topological order
+        if node.op_type in kinds or made.intersection(node.input):
+            found.add(node.name)
+            made.update(node.output)
+    return found
 
+
+def _unrounded(graph: onnx.GraphProto, wide: Collection[str]) -> None:
+    """What is in fp32 and is cast to fp16 and back, as the converter does between nodes that it leaves, is taken as it
+    is, in place. wide: names of nodes that give fp32."""
+    floats = {given.name for given in graph.input if given.type.tensor_type.elem_type == onnx.TensorProto.FLOAT}
+    floats |= {name for node in graph.node if node.name in wide for name in node.output}
+    narrowed = {node.output[0]: node.input[0] for node in graph.node if _casts(node, onnx.TensorProto.FLOAT16)}
+    for node in graph.node:
+        if _casts(node, onnx.TensorProto.FLOAT) and narrowed.get(node.input[0]) in floats:
+            node.input[0] = narrowed[node.input[0]]
+    read = {name for node in graph.node for name in node.input} | {output.name for output in graph.output}
+    for node in [node for node in graph.node if _casts(node, onnx.TensorProto.FLOAT16)]:
+        if node.output[0] not in read:
+            graph.node.remove(node)
+
+
+def _casts(node: onnx.NodeProto, kind: int) -> bool:
+    return node.op_type == "Cast" and any(each.name == "to" and each.i == kind for each in node.attribute)
+
+
+def products_fp16(source: Path, target: Path, kept: Sequence[str] = ("LogSoftmax",)) -> None:
+    """All weights and computation in fp16 but for the operators `kept` and what is made of what these give; inputs and
+    outputs stay in fp32.
+
+    So log-probabilities are added up in fp32: in fp16 those of a sentence, from -32 on, would be multiples of 1/32.
     Where there is an LSTM, `Transpose` is kept, too: else ONNX Runtime 1.31 crashes (SIGSEGV) as it loads the graph.
     """
     from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
 
     model = bare(source)
     lstm = ["Transpose"] if any(node.op_type == "LSTM" for node in model.graph.node) else []
-    model = convert_float_to_float16(model, keep_io_types=True, op_block_list=[*DEFAULT_OP_BLOCK_LIST, *kept, *lstm])
+    wide = _behind(model.graph, kept)
+    model = convert_float_to_float16(
+        model,
+        keep_io_types=True,
+        op_block_list=[*DEFAULT_OP_BLOCK_LIST, *kept, *lstm],
+        node_block_list=sorted(wide),
+    )
     once = {tuple(node.output): node for node in model.graph.node}  # it writes a cast for each of a tensor's users
     nodes = [onnx.NodeProto.FromString(node.SerializeToString()) for node in once.values()]
     del model.graph.node[:]
     model.graph.node.extend(nodes)
+    _unrounded(model.graph, wide)
     onnx.save(model, target)
     stamp(target)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
@@ -71,6 +71,12 @@ class Words(Section):
     target: Vocabulary | None
 
 
+def _undivided(sizes: Any) -> str | None:
+    """What is wrong with the heads of a Transformer."""
+    told = f"heads: {sizes.heads} do not divide a width of {sizes.width}; set head_width, or change one"
+    return told if not sizes.head_width and sizes.width % sizes.heads else None
+
+
 class Model(ModelParams):
     arch: Literal["transformer", "recurrent"]
     cell: Literal["gru", "lstm"]
@@ -111,10 +117,8 @@ class Model(ModelParams):
 
     @model_validator(mode="after")
     def _heads_that_divide(self) -> Self:
-        if self.arch == "transformer" and not self.head_width and self.width % self.heads:
-            raise ValueError(
-                f"heads: {self.heads} do not divide a width of {self.width}; set head_width, or change one"
-            )
+        if self.arch == "transformer" and (told := _undivided(self)):
+            raise ValueError(told)
         return self
 
     @model_validator(mode="after")
@@ -211,6 +215,13 @@ class Params(TaskParams):
     distill: dict[Name, Distill]
     export: Export
     quantize: Quantize
+
+    @model_validator(mode="after")
+    def _heads_that_divide(self) -> Self:
+        for name, student in self.distill.items():  # of the kind that the base is
+            if self.model.arch == "transformer" and (told := _undivided(student)):
+                raise ValueError(f"distill.{name}.{told}")
+        return self
 
     @model_validator(mode="after")
     def _words_there_are(self) -> Self:

@@ -91,6 +91,11 @@ def test_all_problems_are_reported_together(values: dict[str, Any]) -> None:
         ),
         ("translation.model.weights", "packaged", "found 'packaged', but no package carries weights of a translator"),
         ("translation.model.heads", 6, "translation.model: heads: 6 do not divide a width of 128; set"),
+        (
+            "translation.distill.distilled.heads",
+            3,
+            "translation: distill.distilled.heads: 3 do not divide a width of 128",
+        ),
         ("translation.model.teacher_forcing", 0.2, "teacher_forcing: found 0.2 with arch: transformer, which takes"),
         ("translation.model.cell", "rnn", "translation.model.cell: found 'rnn', expected 'gru' or 'lstm'"),
         (

@@ -240,6 +240,8 @@ def test_a_budget_names_a_profile_that_is_there(tmp_path: Path, monkeypatch: pyt
     assert "String should match pattern" in problem("../board") or "should match" in problem("../board")
     write_json(devices.path("board"), profile().model_dump() | {"call_us": "long"})
     assert "devices/board.json is no profile of this version: call_us: found 'long'" in problem("board")
+    with pytest.raises(ModelError, match=r"remove it, and `python -m evaluation.device board` on that device writes"):
+        measure("board", [])  # it would keep what the file has of models
     write_json(devices.path("other"), profile().model_dump())
     assert "name: found 'board', expected 'other'" in problem("other")
     write_json(devices.path("board"), profile().model_dump())

@@ -86,6 +86,7 @@ def test_in_int8_as_many_multiplications_and_fewer_bytes(graph: Path, tmp_path: 
         ("MatMul", [[2, 7, 8], [8, 3]], [[2, 7, 3]], 2 * 7 * 3 * 8),
         ("DynamicQuantizeMatMul", [[1, 4, 128], [384]], [[1, 4, 384]], 4 * 128 * 384),
         ("Relu", [[2, 7]], [[2, 7]], 0),
+        ("MultiHeadAttention", [[2, 3, 64], *[[2, 4, 6, 16]] * 2, [2, 6]], [[2, 3, 64]], 2 * 2 * 3 * 64 * 6),
         ("MatMul", [], [[1]], 0),
         ("Conv", [[1, 3, 8, 8]], [[1, 4, 8, 8]], 0),  # a kernel that is no constant: it is not known
         ("NonZero", [[3]], [], 0),

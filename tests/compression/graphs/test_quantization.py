@@ -102,6 +102,37 @@ def check(source: Path, target: Path, method: str) -> None:
     np.testing.assert_allclose(run(target, x), wanted, atol=0.4 * wanted.std())
 
 
+def test_log_probabilities_are_added_up_in_fp32(tmp_path: Path) -> None:
+    """A step of a search: in fp16 sums around -37 would be off by up to 1/64, and a ban would be an infinity."""
+    sizes = {"x": [1, 4], "scores": [1, 1], "banned": [8]}
+    inputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, size) for name, size in sizes.items()]
+    outputs = [helper.make_tensor_value_info("values", TensorProto.FLOAT, [1, 3])]
+    outputs.append(helper.make_tensor_value_info("index", TensorProto.INT64, [1, 3]))
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["logits"], name="product"),
+        helper.make_node("LogSoftmax", ["logits"], ["log_probs"], name="softmax", axis=-1),
+        helper.make_node("Add", ["log_probs", "banned"], ["allowed"], name="ban"),
+        helper.make_node("Add", ["allowed", "scores"], ["every"], name="sum"),
+        helper.make_node("TopK", ["every", "count"], ["values", "index"], name="best", axis=1),
+    ]
+    w = np.random.default_rng(0).standard_normal((4, 8)).astype(np.float32).round(1)
+    constants = [numpy_helper.from_array(w, "w"), numpy_helper.from_array(np.array([3]), "count")]
+    graph = helper.make_graph(nodes, "step", inputs, outputs, constants)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), tmp_path / "a.onnx")
+    quantization.products_fp16(tmp_path / "a.onnx", tmp_path / "b.onnx")
+    banned = np.array([-1e30] * 3 + [0] * 5, np.float32)
+    given = {"x": np.ones((1, 4), np.float32), "scores": np.full((1, 1), -37.013, np.float32), "banned": banned}
+    (values, index), (rounded, same) = (
+        ort.InferenceSession(str(tmp_path / name), providers=["CPUExecutionProvider"]).run(None, given)
+        for name in ("a.onnx", "b.onnx")
+    )
+    np.testing.assert_array_equal(index, same)
+    np.testing.assert_allclose(rounded, values, atol=0.003)
+    everything = given | {"scores": np.full((1, 1), -1e30, np.float32)}
+    opened = ort.InferenceSession(str(tmp_path / "b.onnx"), providers=["CPUExecutionProvider"])
+    assert np.isfinite(opened.run(["values"], everything)[0]).all()
+
+
 def test_fp16_is_half_and_close(graph: Path, tmp_path: Path) -> None:
     target, x = tmp_path / "fp16.onnx", pictures(4)
     quantization.convolutions_fp16(graph, target, LAYERS)
@@ -166,6 +197,23 @@ def test_a_product_with_its_sum_is_one_in_int8(tmp_path: Path, mode: str) -> Non
     quantization.products_int8(source, target, [{"pixels": x}] if mode == "static" else None)
     assert {"Gemm", "MatMul"}.isdisjoint(node.op_type for node in onnx.load(target).graph.node)
     wanted = x @ weight.T + bias
+    np.testing.assert_allclose(run(target, x), wanted, atol=0.03 * np.abs(wanted).max())
+
+
+@pytest.mark.parametrize(("columns", "wide"), [(6, 1), (1, 6)])
+def test_a_sum_that_is_no_bias_stays_beside_its_product(tmp_path: Path, columns: int, wide: int) -> None:
+    """ONNX Runtime wants a number for each column, and refused to run the product."""
+    rng = np.random.default_rng(0)
+    weight, more, x = (rng.normal(size=size).astype(np.float32) for size in ((8, columns), wide, (4, 8)))
+    nodes = [helper.make_node("MatMul", ["pixels", "w"], ["p"], name="product")]
+    nodes.append(helper.make_node("Add", ["p", "b"], ["y"], name="sum"))
+    ends = [helper.make_tensor_value_info(n, TensorProto.FLOAT, ["n", k]) for n, k in (("pixels", 8), ("y", 6))]
+    constants = [numpy_helper.from_array(weight, "w"), numpy_helper.from_array(more, "b")]
+    made = helper.make_graph(nodes, "g", ends[:1], ends[1:], constants)
+    source, target = tmp_path / "sum.onnx", tmp_path / "int8.onnx"
+    onnx.save(helper.make_model(made, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), source)
+    quantization.products_int8(source, target, [{"pixels": x}])
+    wanted = x @ weight + more
     np.testing.assert_allclose(run(target, x), wanted, atol=0.03 * np.abs(wanted).max())
 
 
