@@ -195,7 +195,7 @@ class Decode(Section):
 
     beam: Positive
     """Hypotheses kept; 1 is greedy decoding."""
-    length_penalty: float = Field(ge=0)
+    length_penalty: float = Field(ge=0, le=10)
     """Exponent of the length by which a hypothesis' log-probability is divided."""
     max_tokens: Positive
     """Longest translation, subwords."""
