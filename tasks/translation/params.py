@@ -193,6 +193,8 @@ class Decode(Section):
     """Hypotheses kept; 1 is greedy decoding."""
     length_penalty: float = Field(ge=0)
     """Exponent of the length by which a hypothesis' log-probability is divided."""
+    coverage_penalty: float = Field(ge=0)
+    """Weight of what of the source was not looked at (`modalities.text.predict.coverage`); 0: it is not asked."""
     max_tokens: Positive
     """Longest translation, subwords."""
 
@@ -211,6 +213,13 @@ class Params(TaskParams):
     distill: dict[Name, Distill]
     export: Export
     quantize: Quantize
+
+    @model_validator(mode="after")
+    def _attention_there_is(self) -> Self:
+        found, model = self.export.decode.coverage_penalty, self.model
+        if found and model.arch == "recurrent" and model.attention == "none":
+            raise ValueError(f"export.decode.coverage_penalty: found {found} with model.attention: none; expected 0.0")
+        return self
 
     @model_validator(mode="after")
     def _words_there_are(self) -> Self:
