@@ -108,7 +108,7 @@ class Predictor(Network):
         translation begins with (`modalities.text.predict.prefixes`), "" where that is open."""
         limit, decode = self.info["limits"]["max_tokens"], {**self.decode, "beam": beam or self.decode["beam"]}
         sources = [[*ids[: limit - 1], EOS] for ids in self.tokenizer.encode(inputs)]
-        forced = self.forced(begun or [""] * len(sources))
+        forced = self.forced(begun) if begun and any(begun) else [[] for _ in sources]
         found = [Hypothesis(ids, 0.0, None) for ids in forced]
         # Sentences of similar length together: little padding, and they end at about the same step.
         order = sorted((i for i in range(len(sources)) if len(sources[i]) > 1), key=lambda i: len(sources[i]))

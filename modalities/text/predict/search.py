@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -40,8 +41,7 @@ class Hypothesis:
     """Makes those of the same sentence that ended as well, best first; no two have the same ids."""
 
 
-@dataclass(frozen=True)
-class _End:
+class _End(NamedTuple):
     """Where a hypothesis has ended."""
 
     score: float
@@ -113,7 +113,7 @@ class _Sentence:
         """A hypothesis of the newest step ends."""
         end = _End(score, len(self.parents), which)
         if bonus is not None:
-            end = replace(end, score=score + bonus(self.number, self._attention(self._path(end))))
+            end = end._replace(score=score + bonus(self.number, self._attention(self._path(end))))
         self.ended.append(end)
 
     def found(self) -> Hypothesis:
@@ -164,6 +164,7 @@ def search(
     """
     count = len(next(iter(memory.values())))
     sentences = [_Sentence(i, prefix) for i, prefix in enumerate(prefixes or [()] * count)]
+    forced = max(len(sentence.prefix) for sentence in sentences)
     found = [Hypothesis([], -math.inf, None)] * count
     banned, only_end = allowances(vocabulary)
     tokens, origin = (np.full((len(sentences), 1), first) for first in (BOS, 0))
@@ -185,11 +186,11 @@ def search(
         for row, (sentence, best, ways) in enumerate(zip(sentences, values.tolist(), index.tolist(), strict=True)):
             if weights is not None:
                 sentence.attention.append(weights[row])
-            if length <= len(sentence.prefix):
+            if length <= forced and length <= len(sentence.prefix):
                 onward.append(sentence.force(sentence.prefix[length - 1], beam))
                 continue
-            divisor = (length - len(sentence.prefix)) ** penalty
-            onward.append(sentence.advance(best, ways, vocabulary, beam, divisor, bonus))
+            own = length - len(sentence.prefix)
+            onward.append(sentence.advance(best, ways, vocabulary, beam, own**penalty, bonus))
             if last or len(sentence.ended) >= beam:
                 found[sentence.number] = sentence.found()
         open_ = [not last and len(sentence.ended) < beam for sentence in sentences]
