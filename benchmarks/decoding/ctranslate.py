@@ -37,7 +37,7 @@ def convert(source: Path, folder: Path) -> None:
     _side(spec.decoder, "decoder", weights, arch)
     spec.decoder.projection.weight = _table("target", weights)
     coder = Tokenizer(saved.assets[tokenizer.ASSET])
-    pieces = [coder.pieces([number])[0] for number in range(len(coder))]
+    pieces = [coder.pieces([number])[0] for number in range(coder.size())]
     pieces[: len(SPECIAL)] = SPECIAL
     spec.register_source_vocabulary(pieces)
     spec.register_target_vocabulary(pieces)

@@ -24,7 +24,8 @@ activations otherwise (CTranslate2 with a scale for each row, ours with fixed on
 either way.
 
 What makes a step short: `modalities/text/export/step.py` and `transformer.py`; what was tried:
-[`benchmarks/LOG.md`](../benchmarks/LOG.md), Decoding.
+[`benchmarks/LOG.md`](../benchmarks/LOG.md), Decoding. What else the search does, and what there would be to
+gain if sentences could enter a batch while it is decoded: [`search.md`](search.md).
 """
 COLUMNS = ("precision", "beam", "batch", "ours, sentences/s", "CTranslate2", "ratio", "equal")
 

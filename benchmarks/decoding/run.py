@@ -70,7 +70,7 @@ def _theirs(ours: Predictor, converted: Path, precision: str) -> Translate:
         str(converted), inter_threads=1, intra_threads=1, compute_type=PRECISIONS[precision]
     )
     coder, limit = ours.tokenizer, ours.info["limits"]["max_tokens"]
-    pieces = coder.pieces(range(len(coder)))
+    pieces = coder.pieces(range(coder.size()))
     number = {piece: i for i, piece in enumerate(pieces)}
 
     def translate(texts: Sequence[str]) -> list[str]:

@@ -22,7 +22,8 @@ from modalities.text.export.step import AXES, RecurrentEncoder, RecurrentStep, S
 from modalities.text.export.transformer import TransformerEncoder, TransformerStep
 from modalities.text.inputs import languages
 from modalities.text.inputs.tokenizer import BOS, EOS
-from tasks.translation.predict import FORMAT, Predictor, pad
+from modalities.text.predict.network import pad
+from tasks.translation.predict import FORMAT, Predictor
 
 EXAMPLE = {"batch": 2, "source_length": 5, "beam": 3, "past_beam": 4, "past": 7}
 """Sizes of the free axes; all differ, so that none is taken for another."""
@@ -104,6 +105,7 @@ def describe(folder: Path, arch: dict[str, Any], assets: dict[str, bytes], param
             "decode": {
                 "beam": decode.beam,
                 "length_penalty": decode.length_penalty,
+                "coverage_penalty": decode.coverage_penalty,
                 "max_tokens": min(decode.max_tokens, arch["max_tokens"]),  # position encodings end there
             },
             "limits": {"max_tokens": arch["max_tokens"]},

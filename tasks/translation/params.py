@@ -197,6 +197,8 @@ class Decode(Section):
     """Hypotheses kept; 1 is greedy decoding."""
     length_penalty: float = Field(ge=0, le=10)
     """Exponent of the length by which a hypothesis' log-probability is divided."""
+    coverage_penalty: float = Field(ge=0)
+    """Weight of what of the source was not looked at (`modalities.text.predict.coverage`); 0: it is not asked."""
     max_tokens: Positive
     """Longest translation, subwords."""
 
@@ -221,6 +223,13 @@ class Params(TaskParams):
         for name, student in self.distill.items():  # of the kind that the base is
             if self.model.arch == "transformer" and (told := _undivided(student)):
                 raise ValueError(f"distill.{name}.{told}")
+        return self
+
+    @model_validator(mode="after")
+    def _attention_there_is(self) -> Self:
+        found, model = self.export.decode.coverage_penalty, self.model
+        if found and model.arch == "recurrent" and model.attention == "none":
+            raise ValueError(f"export.decode.coverage_penalty: found {found} with model.attention: none; expected 0.0")
         return self
 
     @model_validator(mode="after")

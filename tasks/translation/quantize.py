@@ -17,8 +17,9 @@ from compression.graphs import calibration, quantization
 from compression.graphs.sensitivity import Floats
 from modalities.text.inputs import languages, tokenizer
 from modalities.text.inputs.tokenizer import EOS
+from modalities.text.predict.network import pad
 from modalities.text.predict.search import Arrays, search
-from tasks.translation.predict import Predictor, pad
+from tasks.translation.predict import Predictor
 
 GRAPHS = ("encoder", "step")
 BESIDE = ("model.json", tokenizer.ASSET, languages.ASSET)

@@ -18,8 +18,10 @@ from numpy.typing import NDArray
 
 from core.errors import DataError
 from core.task import Job, Limits, Tensor
-from modalities.text.inputs.scripts import script_share
+from modalities.text.predict import nbest
 from modalities.text.predict.search import Hypothesis
+from modalities.text.serve import begun
+from modalities.text.serve.features import features as features_of
 from modalities.text.serve.requests import INPUTS, LIMITS, RAW, check, decoded, whole
 from modalities.text.serve.texts import Part, in_script, parts
 from tasks.translation.predict import EXAMPLE, Predictor
@@ -45,6 +47,7 @@ class State:
     texts: list[tuple[str, list[Part]]]
     """For each text, the white space that it begins with and its parts."""
     alignment: bool = False
+    alternatives: int | None = None
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,12 @@ def plain(request: Request, predictor: Predictor, limits: Limits) -> Job:
     single = isinstance(request.text, str)
     texts = [request.text] if isinstance(request.text, str) else request.text
     names = ["text"] if single else [f"text[{i}]" for i in range(len(texts))]
-    return _job(texts, names, request.beam, request.check_language, request.alignment, predictor, limits)
+    if request.alternatives is not None:
+        nbest.bounded(request.alternatives, request.beam or predictor.decode["beam"], "alternatives")
+    job = _job(texts, names, request.beam, request.check_language, predictor, limits)
+    for i, prefix in enumerate(begun.given(request.prefix, not single, len(texts), limits)):
+        begun.begin(job.items, job.state.texts[i][1], prefix, begun.named(i, not single), predictor.forced)
+    return replace(job, state=replace(job.state, alignment=request.alignment, alternatives=request.alternatives))
 
 
 def answer(job: Job, results: Sequence[Result]) -> dict[str, Any]:
@@ -96,7 +104,7 @@ def divided(job: Job) -> list[Job]:
         own = [replace(part, item=None if part.item is None else part.item - start) for part in pieces]
         count = sum(part.item is not None for part in pieces)
         items = job.items[start : start + count]
-        made.append(Job(items, job.options, State(state.predictor, [(before, own)], state.alignment)))
+        made.append(Job(items, job.options, replace(state, texts=[(before, own)])))
         start += count
     return made
 
@@ -113,7 +121,7 @@ def tensors(
         raise DataError(f"parameters: beam is {beam!r}, expected a whole number from 1 to {BEAMS}")
     if not isinstance(checked, bool):
         raise DataError(f"parameters: check_language is {checked!r}, expected true or false")
-    return _job(texts, [f"text[{i}]" for i in range(len(texts))], beam, checked, False, predictor, limits)
+    return _job(texts, [f"text[{i}]" for i in range(len(texts))], beam, checked, predictor, limits)
 
 
 def outputs(job: Job, results: Sequence[Result]) -> dict[str, NDArray[Any]]:
@@ -121,9 +129,10 @@ def outputs(job: Job, results: Sequence[Result]) -> dict[str, NDArray[Any]]:
     return {"translation": np.array([text.encode() for text in _joined(job, results)], dtype=object)}
 
 
-def run(predictor: Predictor, items: Sequence[str], options: Any) -> list[Result]:
+def run(predictor: Predictor, items: Sequence[begun.Item], options: Any) -> list[Result]:
     """See `core.task.Serve`. options: the beam."""
-    sources, hypotheses = predictor.search(items, options, attention=True)
+    texts, prefixes = [begun.source(item) for item in items], [begun.prefix(item) for item in items]
+    sources, hypotheses = predictor.search(texts, options, attention=True, begun=prefixes)
     texts = predictor.tokenizer.decode([hypothesis.ids for hypothesis in hypotheses])
     return [Result(*result) for result in zip(texts, sources, hypotheses, strict=True)]
 
@@ -146,21 +155,14 @@ def item(value: Any) -> str:
     return str(value)
 
 
-def features(item: str) -> dict[str, float]:
-    """Length in characters and words; share of digits and of capitals in the characters; of Latin in the letters."""
-    count = max(1, len(item))
-    return {
-        "characters": float(len(item)),
-        "words": float(len(item.split())),
-        "digits": sum(map(str.isdigit, item)) / count,
-        "capitals": sum(map(str.isupper, item)) / count,
-        "latin": script_share(item, "en"),
-    }
+def features(item: begun.Item) -> dict[str, float]:
+    """See `core.task.Serve`."""
+    return features_of(begun.source(item))
 
 
-def cost(item: str, options: Any) -> float:
+def cost(item: begun.Item, options: Any) -> float:
     """See `core.task.Serve`: of each hypothesis, a step for every subword, and something for the sentence itself."""
-    return float(options) * (1.0 + len(item) / SENTENCE)
+    return float(options) * (1.0 + len(begun.source(item)) / SENTENCE)
 
 
 def _job(
@@ -168,7 +170,6 @@ def _job(
     names: Sequence[str],
     beam: int | None,
     check_language: bool,
-    alignment: bool,
     predictor: Predictor,
     limits: Limits,
 ) -> Job:
@@ -182,7 +183,7 @@ def _job(
     def subwords(part: str) -> int:
         return len(predictor.tokenizer.encode([part])[0])
 
-    state = State(predictor, [parts(text, languages, limit, subwords, items) for text in texts], alignment)
+    state = State(predictor, [parts(text, languages, limit, subwords, items) for text in texts])
     return Job(items, beam or predictor.decode["beam"], state)
 
 
@@ -199,8 +200,16 @@ def _translation(part: Part, results: Sequence[Result]) -> str:
 
 
 def _sentence(part: Part, results: Sequence[Result], state: State) -> dict[str, Any]:
-    aligned = None
-    if state.alignment and part.item is not None:
+    aligned = others = None
+    if part.item is not None:
         result = results[part.item]
-        aligned = state.predictor.alignment(result.source, result.hypothesis)
-    return {"source": part.source, "text": _translation(part, results), "alignment": aligned}
+        if state.alignment:
+            aligned = state.predictor.alignment(result.source, result.hypothesis)
+        if state.alternatives:
+            others = nbest.distinct(result.hypothesis, state.predictor.tokenizer, state.alternatives)
+    return {
+        "source": part.source,
+        "text": _translation(part, results),
+        "alignment": aligned,
+        "alternatives": others and [each._asdict() for each in others],
+    }

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from modalities.text.serve.messages import Alignment, Alternative
 from modalities.text.serve.requests import one_or_several, whole
 from tasks.translation.predict import EXAMPLE
 
@@ -27,14 +28,15 @@ class Request(BaseModel):
     alignment: bool = Field(False, description="Tell which subwords of the source each subword was translated from")
     beam: Annotated[int | None, BeforeValidator(whole)] = Field(None, ge=1, le=BEAMS, description=OPTIONS["beam"])
     check_language: bool = Field(True, description=OPTIONS["check_language"])
-
-
-class Alignment(BaseModel):
-    """Attention of each target subword to the source's."""
-
-    source: list[str]
-    target: list[str]
-    attention: list[list[float]] = Field(description="[target][source]; rows sum to 1")
+    alternatives: Annotated[int | None, BeforeValidator(whole)] = Field(
+        None,
+        ge=1,
+        le=BEAMS,
+        description="Tell so many translations of each sentence, with scores; at most the beam",
+    )
+    prefix: str | list[str] | None = Field(
+        None, description="What the translation begins with; of a list of texts a list, with an empty string for none"
+    )
 
 
 class Sentence(BaseModel):
@@ -43,6 +45,9 @@ class Sentence(BaseModel):
     source: str
     text: str
     alignment: Alignment | None
+    alternatives: list[Alternative] | None = Field(
+        description="Best first, no two the same; fewer where there are none"
+    )
 
 
 class Translation(BaseModel):

@@ -91,3 +91,72 @@ def test_banned_subwords_never_appear_and_the_limit_holds() -> None:
     (found,) = search(*bigram(model), beam=2, penalty=1.0, limit=5)
     assert len(found.ids) == 5
     assert set(found.ids) <= {4, 5, 6}
+
+
+def ranked(model: np.ndarray, penalty: float, prefix: tuple[int, ...] = (), limit: int = 3) -> list[tuple[int, ...]]:
+    """All outputs that begin with `prefix`, best first; scores are of what follows it."""
+    rest = [ids for n in range(limit + 1 - len(prefix)) for ids in itertools.product((4, 5, 6), repeat=n)]
+    rest.sort(key=lambda ids: -following(model, prefix, ids, penalty))
+    return [(*prefix, *ids) for ids in rest]
+
+
+def following(model: np.ndarray, prefix: tuple[int, ...], ids: tuple[int, ...], penalty: float) -> float:
+    path = [(BOS, *prefix)[-1], *ids, EOS]
+    return sum(model[a, b] for a, b in itertools.pairwise(path)) / (len(ids) + 1) ** penalty
+
+
+@pytest.mark.parametrize("penalty", [0.0, 1.0])
+def test_a_wide_beam_ranks_all_outputs(penalty: float) -> None:
+    model = table(11)
+    (found,) = search(*bigram(model), beam=60, penalty=penalty, limit=3)
+    several = [found, *found.others()]
+    assert [tuple(each.ids) for each in several] == ranked(model[0], penalty)
+    for each in several:
+        assert each.score == pytest.approx(score(model[0], tuple(each.ids), penalty))
+        assert each.attention.shape == (len(each.ids) + 1, 2)
+
+
+def test_a_narrow_beam_gives_as_many_as_it_has_hypotheses() -> None:
+    for found in search(*bigram(table(3, sentences=9)), beam=4, penalty=1.0, limit=8):
+        several = [found, *found.others()]
+        assert len({tuple(each.ids) for each in several}) == len(several) >= 4
+        assert [each.score for each in several] == sorted((each.score for each in several), reverse=True)
+
+
+def test_prefixes_of_many_lengths_in_one_batch() -> None:
+    """Of each the continuations are ranked as all of them are; a prefix may be as long as a translation."""
+    prefixes = [(), (4,), (6, 6), (5, 4, 6), (6,)]
+    model = table(5, sentences=len(prefixes))
+    together = search(*bigram(model), beam=60, penalty=1.0, limit=3, prefixes=prefixes)
+    for i, (found, prefix) in enumerate(zip(together, prefixes, strict=True)):
+        several = [found, *found.others()]
+        assert [tuple(each.ids) for each in several] == ranked(model[i], 1.0, prefix)
+        for each in several:
+            expected = following(model[i], prefix, tuple(each.ids[len(prefix) :]), 1.0)
+            assert each.score == pytest.approx(expected)
+            assert each.attention.shape == (len(each.ids) + 1, 2) and (each.attention == i).all()
+
+
+@pytest.mark.parametrize("beam", [1, 3])
+def test_a_prefix_changes_nothing_for_those_beside_it(beam: int) -> None:
+    model = table(8, sentences=6)
+    plain = search(*bigram(model), beam=beam, penalty=1.0, limit=8)
+    prefixes = [(), (5, 5, 4, 6, 4), (), (6,), (), (4,) * 8]
+    for prefix, alone, found in zip(
+        prefixes, plain, search(*bigram(model), beam=beam, penalty=1.0, limit=8, prefixes=prefixes), strict=True
+    ):
+        assert tuple(found.ids[: len(prefix)]) == prefix
+        if not prefix:
+            assert (found.ids, found.score) == (alone.ids, alone.score)
+
+
+def test_a_bonus_ranks_what_has_ended() -> None:
+    """It is told the sentence, and the attention of each hypothesis."""
+
+    def shorter(number: int, attention: np.ndarray) -> float:
+        assert (attention == number).all()
+        return -100.0 * len(attention)
+
+    for found in search(*bigram(table(2, sentences=3)), beam=4, penalty=0.0, limit=6, bonus=shorter):
+        lengths = [len(each.ids) for each in [found, *found.others()]]
+        assert lengths == sorted(lengths) and len(set(lengths)) > 1

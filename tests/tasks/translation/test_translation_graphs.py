@@ -9,8 +9,8 @@ import onnx
 import pytest
 import translation_tiny as tiny
 
+from modalities.text.predict.network import STATE
 from tasks.translation import graphs
-from tasks.translation.predict import STATE
 
 
 @pytest.fixture(
@@ -47,7 +47,7 @@ def test_the_folder_says_how_it_is_used(made: tiny.Exported) -> None:
     info = json.loads((folder / "model.json").read_text())
     assert info["task"] == "translation"
     assert info["languages"] == {"source": "en", "target": "ja", "tokenized": True}
-    assert info["decode"] == {"beam": 3, "length_penalty": 1.0, "max_tokens": 30}
+    assert info["decode"] == {"beam": 3, "length_penalty": 1.0, "coverage_penalty": 0.0, "max_tokens": 30}
     for name in info["graphs"]:
         model = onnx.load(folder / f"{name}.onnx")
         assert model.ir_version == 10

@@ -13,9 +13,11 @@ import pytest
 import torch
 import translation_tiny as tiny
 
-from core.errors import ModelError
+from core.errors import DataError, ModelError
+from modalities.text.predict.coverage import coverage
+from modalities.text.predict.network import pad
 from tasks.translation.model.decode import greedy
-from tasks.translation.predict import Predictor, inputs, pad
+from tasks.translation.predict import Predictor, inputs
 
 
 @pytest.fixture
@@ -89,3 +91,43 @@ def test_a_folder_of_another_format_is_refused(made: tiny.Exported, tmp_path: Pa
     shutil.copyfile(made.folder / "tokenizer.model", tmp_path / "tokenizer.model")
     with pytest.raises(ModelError, match=r"model\.json: found format 1, expected 2; .* run `export`"):
         Predictor(tmp_path)
+
+
+def test_the_best_are_those_of_the_search_with_their_scores(made: tiny.Exported) -> None:
+    predictor = Predictor(made.folder, threads=1)
+    texts = ["he see", "", "books he buy ."]
+    several = predictor.best(texts, 3)
+    assert [each[0].text for each in several] == predictor(texts) and several[1] == [("", 0.0)]
+    for each, hypothesis in zip(several, predictor.search(texts)[1], strict=True):
+        assert each[0].score == hypothesis.score and [one.score for one in each] == sorted(
+            (one.score for one in each), reverse=True
+        )
+        assert 1 <= len({one.text for one in each}) == len(each) <= 3
+    with pytest.raises(DataError, match="count is 4, expected 1 to 3, the beam"):
+        predictor.best(texts, 4)
+
+
+def test_scores_with_a_coverage_penalty_are_those_without_and_the_penalty(made: tiny.Exported) -> None:
+    """Also of sentences that are padded; attention is computed for it, and comes out as it does without."""
+    texts = ["he eat rice .", "he", "she buy apples . he see books ."]
+    plain, covering = (Predictor(made.folder, threads=1, coverage_penalty=weight) for weight in (0.0, 0.3))
+    sources, found = covering.search(texts, beam=1, attention=True)
+    penalties = set()
+    for ids, one, other in zip(sources, found, plain.search(texts, beam=1, attention=True)[1], strict=True):
+        assert one.ids == other.ids and one.attention is not None
+        penalty = coverage(plain.weights(one.attention)[:, : len(ids)])
+        penalties.add(penalty)
+        assert one.score == pytest.approx(other.score + 0.3 * penalty, abs=1e-5)
+    assert len(penalties) > 1 and max(penalties) <= 0
+
+
+def test_what_is_drawn_depends_on_the_seed_and_not_on_the_batch(made: tiny.Exported) -> None:
+    texts = ["he see", "books he buy .", "you you", "he eat rice ."]
+
+    def drawn(seed: int, *several: str) -> list[str]:
+        how = {"temperature": 1.5, "top_p": 0.95, "seed": seed}
+        return Predictor(made.folder, threads=1, sample=how)(several)
+
+    together = drawn(3, *texts)
+    assert together == [drawn(3, text)[0] for text in texts] == drawn(3, *texts)
+    assert together != drawn(4, *texts) != Predictor(made.folder, threads=1)(texts)

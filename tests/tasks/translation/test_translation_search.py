@@ -11,7 +11,8 @@ import reference_search
 import torch
 import translation_tiny as tiny
 
-from tasks.translation.predict import Predictor, pad
+from modalities.text.predict.network import pad
+from tasks.translation.predict import Predictor
 
 ALL = 216
 WORDS = (*tiny.WHO, *tiny.WHAT, *tiny.THING)

@@ -44,7 +44,9 @@ def test_answers_are_what_the_predictor_says(predictor: Predictor, exported: Cal
     texts = inputs(exported("transformer").data, "test")[:3]
     assert [answer["text"] for answer in asked(predictor, texts)] == predictor(texts)
     assert asked(predictor, EAT)[0]["text"] == predictor([EAT])[0]
-    assert asked(predictor, EAT)[0]["sentences"] == [{"source": EAT, "text": predictor([EAT])[0], "alignment": None}]
+    assert asked(predictor, EAT)[0]["sentences"] == [
+        {"source": EAT, "text": predictor([EAT])[0], "alignment": None, "alternatives": None}
+    ]
     job = serve.tensors(tensor(*(text.encode() for text in texts)), {}, predictor, LIMITS)
     found = serve.outputs(job, serve.run(predictor, job.items, job.options))["translation"]
     assert [text.decode() for text in found] == predictor(texts)
@@ -86,6 +88,53 @@ def test_nothing_of_a_long_sentence_is_lost(predictor: Predictor) -> None:
 def test_alignment_comes_with_every_sentence(predictor: Predictor) -> None:
     (answer,) = asked(predictor, f"{EAT} {EAT}", alignment=True)
     assert [sentence["alignment"] for sentence in answer["sentences"]] == predictor.align([EAT, EAT])
+
+
+def test_alternatives_are_the_best_of_the_beam(predictor: Predictor) -> None:
+    (answer,) = asked(predictor, f"{EAT} ☃ !\n{EAT}", alternatives=3)
+    first, still, last = answer["sentences"]
+    assert first["alternatives"] == last["alternatives"] == [each._asdict() for each in predictor.best([EAT], 3)[0]]
+    assert still["alternatives"] is None
+    texts, scores = zip(*((each["text"], each["score"]) for each in first["alternatives"]), strict=True)
+    assert texts[0] == first["text"] and len(set(texts)) == len(texts) > 1
+    assert list(scores) == sorted(scores, reverse=True) and max(scores) < 0
+    assert len(asked(predictor, EAT, alternatives=1)[0]["sentences"][0]["alternatives"]) == 1
+
+
+def test_a_translation_begins_with_what_is_asked_for(predictor: Predictor) -> None:
+    """The first sentence of its text; the others are what they are without."""
+    alone = predictor([EAT])[0]
+    (answer,) = asked(predictor, f"{EAT} {EAT}", prefix="彼女 は", alignment=True)
+    first, second = answer["sentences"]
+    assert answer["text"].startswith("彼女 は") and first["text"] != alone == second["text"]
+    assert len(first["alignment"]["attention"]) == len(first["alignment"]["target"])
+    answers = asked(predictor, [EAT, EAT, EAT], prefix=["彼女", "", " 君 は  魚 "])
+    assert answers[1]["text"] == alone
+    assert answers[0]["text"].startswith("彼女") and answers[2]["text"].startswith("君 は 魚")
+    ((_, (forced,)), plain) = predictor.search([EAT], begun=[alone]), predictor.search([EAT])[1][0]
+    assert forced.ids[: len(plain.ids)] == plain.ids
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "words"),
+    [
+        (EAT, {"alternatives": 4}, "alternatives is 4, expected 1 to 3, the beam"),
+        (EAT, {"alternatives": 2, "beam": 1}, "alternatives is 2, expected 1 to 1, the beam"),
+        (EAT, {"prefix": ["彼"]}, "prefix: found a list of 1, expected a string"),
+        ([EAT], {"prefix": "彼"}, "prefix: found a string, expected a list of 1"),
+        ([EAT, EAT], {"prefix": ["彼"]}, "prefix: found a list of 1, expected a list of 2"),
+        ([EAT, EAT], {"prefix": ["彼", "彼ß"]}, r"prefix\[1\]: 'ß' is not in the vocabulary"),
+        (EAT, {"prefix": "彼\x00"}, r"prefix has the character U\+0000"),
+        (EAT, {"prefix": "彼" * 2001}, "prefix: has 2001 characters, expected at most 2000"),
+        (EAT, {"prefix": "彼" * 200}, "prefix has .* subwords, expected at most 30"),
+        (f"☃\n{EAT}", {"prefix": "彼"}, "prefix: the text begins with '☃', which is not translated"),
+    ],
+)
+def test_what_cannot_be_found_or_begun_is_refused(
+    predictor: Predictor, text: Any, options: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(DataError, match=words):
+        serve.plain(serve.Request(text=text, **options), predictor, LIMITS)
 
 
 def test_beam_is_an_option_of_the_batch(
