@@ -12,10 +12,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from modalities.text.backbones.greedy import greedy
 from modalities.text.backbones.recurrent import Recurrent
 from modalities.text.backbones.transformer import Transformer
 from modalities.text.inputs import coders, tokenizer
-from tasks.translation.model.decode import greedy
 from tasks.translation.model.distillation import soft_targets
 from tasks.translation.model.losses import consistent, hard_targets, teacher_forced
 from tasks.translation.model.pruning import prune

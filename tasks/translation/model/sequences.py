@@ -14,11 +14,11 @@ import torch
 from sacrebleu.metrics import BLEU
 from torch import Tensor
 
+from modalities.text.backbones.beam import beam
+from modalities.text.backbones.greedy import greedy
 from modalities.text.inputs.coders import Coder
 from modalities.text.inputs.languages import Languages
 from modalities.text.inputs.tokenizer import EOS, PAD
-from tasks.translation.model.beam import beam
-from tasks.translation.model.decode import greedy
 from tasks.translation.score import bleu
 
 Sequences = Literal["greedy", "beam", "interpolated"]

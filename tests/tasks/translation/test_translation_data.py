@@ -14,11 +14,11 @@ from sacrebleu.metrics import BLEU
 
 from core.errors import DataError
 from core.task import Loaders
+from modalities.text.backbones.beam import beam
+from modalities.text.backbones.greedy import greedy
 from modalities.text.inputs import coders
 from modalities.text.inputs.tokenizer import BOS, EOS, PAD, Tokenizer
 from tasks.translation import data, model
-from tasks.translation.model.beam import beam
-from tasks.translation.model.decode import greedy
 
 
 def test_an_epoch_holds_every_pair_once(tmp_path: Path) -> None:

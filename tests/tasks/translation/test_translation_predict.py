@@ -14,9 +14,9 @@ import torch
 import translation_tiny as tiny
 
 from core.errors import DataError, ModelError
+from modalities.text.backbones.greedy import greedy
 from modalities.text.predict.coverage import coverage
 from modalities.text.predict.network import pad
-from tasks.translation.model.decode import greedy
 from tasks.translation.predict import Predictor, inputs
 
 

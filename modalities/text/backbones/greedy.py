@@ -1,4 +1,4 @@
-"""Greedy decoding in torch, for validation while training; what ships is `common/search.py` on ONNX Runtime."""
+"""Greedy decoding in torch, for validation while training; what ships is `modalities/text/predict/search.py`."""
 
 from __future__ import annotations
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from modalities.text.backbones.beam import beam
 from modalities.text.inputs.tokenizer import BOS, EOS
 from modalities.text.predict.search import Arrays, search
-from tasks.translation.model.beam import beam
 
 SENTENCES, LONG = 6, 200
 SHAPE = (SENTENCES, 9, 9)
