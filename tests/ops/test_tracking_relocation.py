@@ -132,6 +132,21 @@ def test_a_moved_checkout_finds_its_runs_before_it_makes_others(
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.parametrize("place", ["shared/mlflow.db", f"searching/{STORE}"], ids=["the user's", "of who searches"])
+def test_a_store_in_sqlite_has_its_artifacts_beside_it(
+    original: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database: Path, place: str
+) -> None:
+    """And not in the checkout that uses it first, whose copy would write there."""
+    shared = tmp_path / place
+    shared.parent.mkdir(parents=True)
+    shutil.copy(database, shared)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{shared}")
+    key = record("one")
+    assert texts() == {key: "one"}
+    assert list((shared.parent / "artifacts").rglob("model.json"))
+    assert not list((original / ".stillhouse").rglob("model.json"))
+
+
 @pytest.mark.slow
 def test_mlflows_ui_in_a_moved_checkout_shows_the_files_of_its_runs(
     original: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
