@@ -12,6 +12,7 @@ import yaml
 
 from benchmarks.card.subjects import EPOCHS, Subject, subjects
 from benchmarks.clones import clone, do
+from core import paths
 
 
 def prepare(folder: Path, cpu: bool, data: Mapping[str, str]) -> int:
@@ -29,7 +30,7 @@ def prepare(folder: Path, cpu: bool, data: Mapping[str, str]) -> int:
         made = yaml.safe_load((here / "matrix.yaml").read_text(encoding="utf-8"))["matrix"]
         stage = "augment" if subject.task in made.get("augment", {}) else "validate"
         do(sys.executable, "-m", "dvc", "repro", f"{stage}@{subject.task}", cwd=here)
-        for again in (".dvc/cache", ".dvc/tmp", ".stillhouse"):  # the data a second time, and what was told of them
+        for again in (".dvc/cache", ".dvc/tmp", ".stillhouse", paths.prepared(subject.task)):  # not read in training
             shutil.rmtree(here / again, ignore_errors=True)
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 

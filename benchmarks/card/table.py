@@ -44,7 +44,7 @@ bash benchmarks/gpu.sh table card.json      # into this page
    the target, its end included.
 3. `onnx`: that base in fp32 and fp16 through ONNX Runtime's CUDAExecutionProvider. A session without it is refused, and
    by the runtime's profile no convolution or matrix product may run elsewhere. Against fp32 on the CPU of the same
-   machine: the metric on 64 validation inputs, the share of values within 1 % of what each graph gives, and
+   machine: the metric on up to 64 validation inputs, the share of values within 1 % of what each graph gives, and
    milliseconds from raw input to result.
 
 `prepare --cpu` and `run --cpu` try all of it without a card, shortened, with the sample; `table` refuses such figures.
