@@ -19,13 +19,14 @@ export DO_NOT_TRACK := 1
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
-# pip compiles on one core, compileall on all of them. It fails for templates, which are no modules.
+# pip compiles on one core, compileall on all of them. It fails for templates, which are no modules. Scripts of .venv/bin
+# name the Python that they were installed for, in a copied checkout the original's: so `python -m pip`.
 setup: $(STAMP) ## .venv from the lock file
 $(STAMP): requirements/dev.lock requirements/torch.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --no-compile --require-hashes --no-deps -r requirements/dev.lock
-	$(BIN)/pip install --quiet --no-compile -r requirements/torch.txt
-	$(BIN)/pip check
+	$(BIN)/python -m pip install --quiet --no-compile --require-hashes --no-deps -r requirements/dev.lock
+	$(BIN)/python -m pip install --quiet --no-compile -r requirements/torch.txt
+	$(BIN)/python -m pip check
 	@$(BIN)/python -m compileall -qq -j 0 .venv/lib || true
 	touch $@
 
@@ -82,7 +83,7 @@ test-servers: $(STAMP) ## tests with the servers of Prefect and MLflow and with 
 	$(BIN)/python -m pytest -m "servers and not slow" -n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder $(ARGS)
 
 test-containers: $(STAMP) ## images and the stack, really built and run (needs mmdebstrap, docker or podman; root)
-	$(BIN)/pip install --quiet --require-hashes --no-deps -r requirements/containers.lock
+	$(BIN)/python -m pip install --quiet --require-hashes --no-deps -r requirements/containers.lock
 	if command -v npm >/dev/null; then npm ci --silent --prefix requirements/npm; fi
 	$(BIN)/python -m pytest -m containers tests/docker $(ARGS)
 
@@ -92,7 +93,7 @@ test-slow: $(STAMP) ## the heavy tier: the sample chain, kills, several processe
 lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
+	$(BIN)/python -m mypy
 
 ui: $(STAMP) ## MLflow's UI on the runs made here
 	$(BIN)/python -m pipelines.ui

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 
 from core import paths
+from core.errors import StillhouseError
 from ops import tracking
 from pipelines import gate
 
@@ -24,6 +26,11 @@ def main() -> None:
     if not uri.startswith("sqlite:"):
         print(f"MLFLOW_TRACKING_URI names a server, open it in a browser: {tracking.place()}")
         return
+    try:
+        tracking.bring_home()
+    except StillhouseError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
     hosts = gate.loopback(port)
     os.environ |= {
         gate.HOSTS: hosts,

@@ -26,11 +26,12 @@ from core import lineage
 from core.address import public
 from ops.tracking import ledger, pipeline, spool, system
 from ops.tracking.courier import ENVIRONMENT, Courier, courier_for, present, silence
-from ops.tracking.sender import MODEL, place, uri
+from ops.tracking.sender import MODEL, bring_home, place, uri
 
 __all__ = [
     "Nowhere",
     "Run",
+    "bring_home",
     "describe_pipeline",
     "pipeline_link",
     "place",

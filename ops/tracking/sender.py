@@ -19,15 +19,13 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from core import paths
 from core.address import public
-from ops.tracking import pipeline
+from ops.tracking import pipeline, relocation
 from ops.tracking.spool import FOLDER, Spool
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-HOME = paths.STATE / "mlflow"
 KEY = "stillhouse.key"
 MODEL = "model"
 """Name of the artifact that becomes a version of a registered model."""
@@ -44,7 +42,35 @@ ABSENT = ("RESOURCE_DOES_NOT_EXIST", *REFUSALS)
 def uri() -> str:
     """The store: `MLFLOW_TRACKING_URI`, or SQLite below the working directory."""
     # Absolute, since MLflow keeps one store for each URI, whatever the working directory becomes.
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(HOME / 'mlflow.db').resolve()}"
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{relocation.HOME.resolve() / relocation.DATABASE}"
+
+
+def database() -> Path | None:
+    """The file of a store in SQLite, None for a server."""
+    kind, _, path = uri().partition(":///")
+    return Path(path.partition("?")[0]) if kind.startswith("sqlite") and path else None
+
+
+def embedded() -> Path | None:
+    """Folder of a checkout's own store: of this one, or, in a trial, of the one that searches; None for a store of the
+    user's, whose places are the user's, too."""
+    if not os.environ.get("MLFLOW_TRACKING_URI"):
+        return relocation.HOME.resolve()
+    file = database()
+    own = (relocation.HOME / relocation.DATABASE).parts
+    return file.parent if file is not None and file.is_absolute() and file.parts[-len(own) :] == own else None
+
+
+def bring_home() -> None:
+    """Before MLflow opens the store of a checkout: let it lead to the artifacts of that checkout, told in one line.
+
+    Raises: StillhouseError, see `relocate`.
+    """
+    if (home := embedded()) is not None:
+        with _creating():
+            told = relocation.relocate(home)
+        if told:
+            print(told, file=sys.stderr)
 
 
 def place() -> str:
@@ -76,7 +102,8 @@ class Sender:
         for name in ("alembic", "mlflow", "mlflow.store.db.utils"):
             logging.getLogger(name).setLevel(logging.ERROR)  # they tell of every table that is made
 
-        HOME.mkdir(parents=True, exist_ok=True)
+        relocation.HOME.mkdir(parents=True, exist_ok=True)
+        bring_home()
         with _creating():
             self.client: MlflowClient = MlflowClient(uri())
             self.experiment = self._experiment(os.environ.get("MLFLOW_EXPERIMENT_NAME", "stillhouse"))
@@ -162,8 +189,8 @@ class Sender:
             if found.lifecycle_stage != "active":
                 self.client.restore_experiment(found.experiment_id)  # MLflow keeps the name of a deleted one taken
             return str(found.experiment_id)
-        local = uri().startswith("sqlite:")
-        location = (HOME / "artifacts").resolve().as_uri() if local else None
+        file = database()  # beside it, also where the store is not this checkout's own: a copy would write here
+        location = (file.resolve().parent / relocation.ARTIFACTS).as_uri() if file is not None else None
         return str(self.client.create_experiment(name, artifact_location=location))
 
     def _run(self, start: dict[str, Any]) -> str:
@@ -272,7 +299,7 @@ def _entities(kind: str, events: list[dict[str, Any]]) -> list[Any]:
 @contextmanager
 def _creating(name: str = "store") -> Iterator[None]:
     """Only one process at a time creates the database's tables, the experiment, or a pipeline's run."""
-    folder = paths.STATE / "locks"
+    folder = (embedded() or relocation.HOME).parent / "locks"  # one for all who share the store of a checkout
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / f"tracking-{name}.lock", timeout=120):
         yield

@@ -72,8 +72,9 @@ def client(url: str) -> dict[str, str]:
 def running() -> str | None:
     """Address of the API that `make flow-ui` offers now."""
     try:
-        profile = tomllib.loads((HOME / PROFILE).read_text(encoding="utf-8"))["profiles"][USER]
-        return str(profile["PREFECT_API_URL"])
+        known = tomllib.loads((HOME / PROFILE).read_text(encoding="utf-8"))
+        # A checkout that was copied meanwhile has the profile, and the password, of the original's server.
+        return str(known["profiles"][USER]["PREFECT_API_URL"]) if known["home"] == str(HOME.resolve()) else None
     except (OSError, KeyError, TypeError, tomllib.TOMLDecodeError):
         return None
 
@@ -83,7 +84,8 @@ def offered(url: str) -> Iterator[None]:
     """Within the block Prefect's commands find the server at `url` with PREFECT_HOME set to `HOME`."""
     path = home() / PROFILE
     values = {"PREFECT_API_URL": url, "PREFECT_API_AUTH_STRING": password()}
-    lines = [f'active = "{USER}"', f"[profiles.{USER}]", *(f"{name} = {json.dumps(v)}" for name, v in values.items())]
+    first = [f"home = {json.dumps(str(path.parent))}", f'active = "{USER}"']  # the first is ours; Prefect reads it over
+    lines = [*first, f"[profiles.{USER}]", *(f"{name} = {json.dumps(v)}" for name, v in values.items())]
     with _private(path) as file:
         file.write("\n".join(lines) + "\n")
     try:
