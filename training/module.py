@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from core.errors import TrainingError
-from training import hardware, optimizer, schedule
+from training import formats, hardware, optimizer, schedule
 from training.watch import Watched
 
 Loss = Callable[[nn.Module, Any], dict[str, Tensor]]
@@ -26,8 +26,9 @@ class Learner(pl.LightningModule):
 
     def __init__(self, model: nn.Module, role: Any, loss: Loss, watched: Watched, train: Any, steps: int):
         super().__init__()
-        self.model, self.role, self.loss, self.watched = model, role, loss, watched
-        self.settings = train
+        self.role, self.loss, self.watched, self.settings = role, loss, watched, train
+        self.channels_last: bool | None = getattr(train, "channels_last", None)
+        self.model = formats.laid(model, self.channels_last)
         self.schedule = schedule.Schedule(train, steps, watched.better)
         # One kernel for all weights: 29 ms a step less for 5 million. With fp16's scaler, or weights that are sharded
         # over GPUs, Lightning must clip the gradients itself and does not do so for fused optimisers.
@@ -35,6 +36,9 @@ class Learner(pl.LightningModule):
         self.averaged = 0
         """The step that the average has taken in last."""
         self.average = copy.deepcopy(model).eval().requires_grad_(False) if train.ema_decay else None
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        return formats.pictures(batch, self.channels_last)
 
     @property
     def shipped(self) -> nn.Module:
