@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from core import lineage, stage
 from core.errors import MemoryExhaustedError, TrainingError, WorkerDiedError
 from core.task import Loaders
-from training import formats, hardware, parts, resume
+from training import compiled, formats, hardware, parts, resume
 from training.batches import Batches
 from training.callbacks import Best, Curves
 from training.module import Learner
@@ -69,6 +69,8 @@ def fit(
     if in_parts > 1:
         print(f"each batch is computed in {in_parts} parts", flush=True)
         ctx.run.tag("batch_parts", str(in_parts))
+    if train.compile:
+        compiled.check(hardware.device())
     with _advice():
         train, measured = formats.settle(ctx, model, loaders.train, loss, train, saved)
     learner = Learner(model, role, loss, watched, train, steps)
