@@ -46,9 +46,8 @@ The network of the steps is compiled by torch.compile: pictures by their one siz
 of weights, the average of the weights, checkpoints and validation are of the network itself, so a training goes on
 with or without it where one ended. It needs a C++ compiler (on a GPU Triton); without one training ends before it
 starts, with what to install. Compiled networks round otherwise and draw other numbers for dropout, so they learn
-other weights. `precision: auto` measures the network as it is.
-Whether it pays, `python -m benchmarks.training here TASK --compile` tells of a machine: its row `compile` is without the
-average. It is off by default.
+other weights. `precision: auto` measures the network as it is. Whether it pays, `python -m benchmarks.training here
+TASK --compile` tells of a machine: its row `compile` is without the average. It is off by default.
 
 ## Beside a bare loop
 
