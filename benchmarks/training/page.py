@@ -54,8 +54,8 @@ TASK --compile` tells of a machine: its row `compile` is without the average. It
 `python -m benchmarks.training run TASK` lets the engine (Lightning, average of the weights, curves, checks, what is
 tracked) and a loop of torch written by hand take each batch of the sample's training in turn, with equal networks,
 random numbers, optimisers, clipping and rates; both end with the same weights to the bit, or the row says so. *Ratio*
-is the engine's step over the bare one's, with its 95 % interval ([how](choice.md)). Loading is in neither;
-checkpoints and validation come after an epoch and are not in it.
+is the engine's step over the bare one's, with its 95 % interval ([how](choice.md)). Times are CPU times of one
+thread. Loading is in neither; checkpoints and validation come after an epoch and are not in it.
 """
 COLUMNS = ("task", "engine", "bare loop, ms", "engine, ms", "ratio", "weights")
 

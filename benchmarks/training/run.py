@@ -23,7 +23,7 @@ from training.fit import fit
 from training.watch import watched
 
 MEASURED = Path(__file__).parent / "measured"
-STEPS = 40
+STEPS = 60
 """Of each loop at least; a multiple of `timing.BLOCKS`."""
 THREADS = 1
 """Threads that wait for each other tell more of what else the machine does than of either loop."""
@@ -61,7 +61,7 @@ def here(name: str, ways: dict[str, dict[str, Any]]) -> Path:
 
 
 def row(ctx: stage.Context, way: str, changes: dict[str, Any]) -> dict[str, Any]:
-    """Medians of a step in milliseconds, and the ratio of engine to bare loop with its 95 % interval."""
+    """Medians of a step in milliseconds of CPU time, and the ratio of engine to bare loop with its 95 % interval."""
     hardware.prepare(THREADS, ctx.seed)
     role = task.load(ctx.task, "model")
     learnt = paths.trained_on(ctx.task, matrix.augments(ctx.params))
