@@ -42,7 +42,7 @@ class Beside:
 
     most: batches of an epoch that are taken at most. The engine's step lasts from the batch that it is given to the
     next one that it asks for: hooks, callbacks and logs are within. That of an epoch's last batch ends in validation,
-    and the first makes what later ones find: both are left out. Seconds are of the process's CPU time: what else runs on
+    and the first makes what later ones find: both are left out. Seconds are CPU time of the process: what else runs on
     the machine takes none of it.
     """
 

@@ -47,7 +47,9 @@ of weights, the average of the weights, checkpoints and validation are of the ne
 with or without it where one ended. It needs a C++ compiler (on a GPU Triton); without one training ends before it
 starts, with what to install. Compiled networks round otherwise and draw other numbers for dropout, so they learn
 other weights. `precision: auto` measures the network as it is. Whether it pays, `python -m benchmarks.training here
-TASK --compile` tells of a machine: its row `compile` is without the average. It is off by default.
+TASK --compile` tells of a machine: its row `compile` is without the average. On the CPU of the table below it does
+not pay for the sample's classifier: 1.06 of the bare loop's step, against 1.03 without it, beside more than a minute
+of compiling. It is off by default, and there for GPUs, where it has not been measured.
 
 ## Beside a bare loop
 
@@ -55,7 +57,9 @@ TASK --compile` tells of a machine: its row `compile` is without the average. It
 tracked) and a loop of torch written by hand take each batch of the sample's training in turn, with equal networks,
 random numbers, optimisers, clipping and rates; both end with the same weights to the bit, or the row says so. *Ratio*
 is the engine's step over the bare one's, with its 95 % interval ([how](choice.md)). Times are CPU times of one
-thread. Loading is in neither; checkpoints and validation come after an epoch and are not in it.
+thread. Loading is in neither; checkpoints and validation come after an epoch and are not in it. What is left is
+Lightning's own hooks, about a millisecond a step, and the average: of the detector's 319 tensors 1.1 ms, where
+looking for them at each step and averaging one by one took 3.2.
 """
 COLUMNS = ("task", "engine", "bare loop, ms", "engine, ms", "ratio", "weights")
 
