@@ -43,13 +43,13 @@ with avx512_bf16 and without AMX, of the sample's base models, milliseconds of f
 ## `compile: true`
 
 The network of the steps is compiled by torch.compile: pictures by their one size, sentences for many lengths. Names
-of weights, the average of the weights, checkpoints and validation are of the network itself, so a training goes on
-with or without it where one ended. It needs a C++ compiler (on a GPU Triton); without one training ends before it
-starts, with what to install. Compiled networks round otherwise and draw other numbers for dropout, so they learn
-other weights. `precision: auto` measures the network as it is. Whether it pays, `python -m benchmarks.training here
-TASK --compile` tells of a machine: its row `compile` is without the average. On the CPU of the table below it does
-not pay for the sample's classifier: 1.06 of the bare loop's step, against 1.03 without it, beside more than a minute
-of compiling. It is off by default, and there for GPUs, where it has not been measured.
+of weights, the average of the weights, checkpoints and validation are of the network itself, so a killed training
+resumes as any other, and what ships knows nothing of it. It needs a C++ compiler (on a GPU Triton); without one
+training ends before it starts, with what to install. Compiled networks round otherwise and draw other numbers for
+dropout, so they learn other weights. `precision: auto` measures the network as it is. Whether it pays, `python -m
+benchmarks.training here TASK --compile` tells of a machine: its row `compile` is without the average. On the CPU of
+the table below it does not pay for the sample's classifier: 1.06 of the bare loop's step, against 1.03 without it,
+beside more than a minute of compiling. It is off by default, and there for GPUs, where it has not been measured.
 
 ## Beside a bare loop
 
