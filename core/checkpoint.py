@@ -8,7 +8,7 @@ pickled; loading runs no code from the file.
     assets/              tokenizer, class names, ...
     curves.json          metrics a step or epoch, for the report
     initial.json         of the base: what training started from
-    result.json          what training found: best metric, epoch, wall time (seconds)
+    result.json          what training found: best metric, epoch, format where it was measured
 """
 
 from __future__ import annotations

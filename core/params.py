@@ -221,7 +221,10 @@ class TrainParams(Section):
     validate_samples: Positive
     """Samples of the validation split that are watched at most, a seeded choice."""
     precision: Literal["auto", "32", "bf16", "fp16"]
-    """`auto`: mixed precision where the hardware has units for it (GPUs, CPUs with AMX), else 32."""
+    """bf16, fp16: mixed with 32. `auto`: 32, or mixed precision where a short measurement at the start finds it faster,
+    and of tasks on pictures `channels_last` likewise; another machine, or another day, may choose otherwise."""
+    compile: bool
+    """Whether torch.compile writes the network of the steps anew; needs a C++ compiler, on a GPU Triton."""
     devices: Positive
     """GPUs, or processes on a CPU, of this machine; each step takes a batch of `batch_size` on every one."""
     strategy: Literal["auto", "ddp", "fsdp"]
@@ -232,6 +235,10 @@ class TrainParams(Section):
         problems = []
         if self.clip_norm and self.clip_value:
             problems.append("`clip_norm` and `clip_value` are both set; set one of them to null")
+        if self.precision == "auto" and self.strategy == "fsdp":
+            problems.append("`precision: auto` measures the whole network, which `strategy: fsdp` shards; name one")
+        if self.compile and self.strategy == "fsdp":
+            problems.append("`compile: true` is for whole networks, which `strategy: fsdp` shards; set it to false")
         if self.clip_norm and self.strategy == "fsdp":
             problems.append("`strategy: fsdp` cannot clip by norm (Lightning's does not); use `clip_value`, or null")
         lowers_after = self.schedule.patience if self.schedule.name == "plateau" else 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 from collections.abc import Callable
 from typing import Any, NamedTuple, cast
 
@@ -63,10 +62,7 @@ def relabelled(ctx: stage.Context, teacher: nn.Module, loaders: Loaders, setting
     if not hasattr(data, "relabelled"):
         return loaders
     params = ctx.params.model_copy(update={"train": parts.smaller(settings.train)})
-    device = hardware.accelerator()
-    if device == "cuda":  # each of several processes has its own card
-        device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
-    found: Loaders = data.relabelled(loaders, teacher.to(device).eval(), settings, params, ctx.seed)
+    found: Loaders = data.relabelled(loaders, teacher.to(hardware.device()).eval(), settings, params, ctx.seed)
     return found
 
 

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from core import lineage, stage
 from core.errors import MemoryExhaustedError, TrainingError, WorkerDiedError
 from core.task import Loaders
-from training import hardware, parts, resume
+from training import compiled, formats, hardware, parts, resume
 from training.batches import Batches
 from training.callbacks import Best, Curves
 from training.module import Learner
@@ -36,7 +36,7 @@ class Fitted:
     weights: dict[str, Tensor]
     """State dict of the best validation."""
     result: dict[str, Any]
-    """`best` (the task's metric), `epoch` (from 0), `epochs`, `steps`."""
+    """`best` (the task's metric), `epoch` (from 0), `epochs`, `steps`; with `precision: auto` its `format`."""
     curves: dict[str, list[list[float]]]
     """Metric -> [step, value] pairs."""
     seconds: float
@@ -62,7 +62,6 @@ def fit(
     steps = math.ceil(len(batches) / in_parts)
     if steps == 0:
         raise TrainingError("the train split is smaller than one batch; lower `batch_size` or add data")
-    learner = Learner(model, role, loss, watched, train, steps)
     best = Best(f"val/{watched.name}", watched.better, train.patience)
     curves = Curves(ctx.run, train.epochs)
     # In parts an epoch has other batches: a checkpoint of whole ones does not fit.
@@ -70,6 +69,11 @@ def fit(
     if in_parts > 1:
         print(f"each batch is computed in {in_parts} parts", flush=True)
         ctx.run.tag("batch_parts", str(in_parts))
+    if train.compile:
+        compiled.check(hardware.device())
+    with _advice():
+        train, measured = formats.settle(ctx, model, loaders.train, loss, train, saved)
+    learner = Learner(model, role, loss, watched, train, steps)
     every = min(train.validate_every, train.epochs)
     _quiet()
     trainer = pl.Trainer(
@@ -103,6 +107,7 @@ def fit(
     seconds = time.perf_counter() - start
     ctx.run.metrics({"seconds": seconds})
     result = {"best": best.value, "epoch": best.epoch, "epochs": epochs, "steps": steps}
+    result |= {"format": measured} if measured else {}
     return Fitted(best.weights, result, curves.points, seconds)
 
 

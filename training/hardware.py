@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 
 import torch
 
@@ -43,6 +44,11 @@ def accelerator() -> str:
     return "cpu"
 
 
+def device() -> str:
+    """Torch's name for what this process trains on: each of several processes has its own card."""
+    return f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if accelerator() == "cuda" else "cpu"
+
+
 def obstacles() -> list[gpu.Problem]:
     """Why torch cannot use CUDA; empty when it can."""
     if torch.cuda.is_available():
@@ -55,15 +61,5 @@ def obstacles() -> list[gpu.Problem]:
 
 
 def precision(wanted: str) -> str:
-    """Lightning's name for `train.precision`.
-
-    `auto` is mixed precision where the hardware has units for it: bf16, else fp16, on a GPU, bf16 on a CPU with AMX. On
-    CPUs whose bf16 is only AVX-512 matrix products were slower in it (80 against 130 GFLOP/s per core, measured).
-    """
-    if wanted == "32":
-        return "32-true"
-    if wanted in ("bf16", "fp16"):
-        return "bf16-mixed" if wanted == "bf16" else "16-mixed"
-    if torch.cuda.is_available():
-        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "16-mixed"
-    return "bf16-mixed" if torch.cpu.get_capabilities().get("amx_bf16") else "32-true"
+    """Lightning's name for a `train.precision` that is not `auto`: see `training.formats`."""
+    return {"32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}[wanted]

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 def write(ctx: stage.Context, saved: checkpoint.Checkpoint, fitted: Fitted, counts: dict[str, int]) -> None:
     """Write everything into the stage's folder. counts: of `counts`.
 
-    The folder holds nothing that another run with the same seed would write differently: no times, no dates.
+    The folder holds nothing that another run with the same seed would write differently, no times and no dates; but
+    `precision: auto` was chosen by times, and they stand in `result.json`.
     """
     checkpoint.save(ctx.out, saved)
     result = fitted.result | counts

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from core import compression
-from core.params import ExportParams, ModelParams, Name, TaskParams, TrainParams
+from core.params import ExportParams, ModelParams, Name, TaskParams
 from modalities.images import params as images
 from modalities.images.params.backbones import Backbone, Levels, fits
 
@@ -39,12 +39,11 @@ class Model(ModelParams):
         return self
 
 
-class Train(TrainParams):
+class Train(images.Train):
     backbone_lr: float = Field(ge=0)
     """Learning rate of the backbone, as a share of `lr`."""
     freeze: Literal["none", "all"]
     """Whether a pretrained backbone stays as it is, and only the predicting layer learns."""
-    jitter: images.Jitter
     mixup: float = Field(ge=0)
     """Alpha of mixup, 0: off; batches are mixed."""
     cutmix: float = Field(ge=0)

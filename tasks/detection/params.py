@@ -14,7 +14,6 @@ from core.params import (
     Positive,
     Probability,
     TaskParams,
-    TrainParams,
 )
 from modalities.images import params as images
 from modalities.images.params.backbones import fits
@@ -74,12 +73,11 @@ class Model(ModelParams):
         return self
 
 
-class Train(TrainParams):
+class Train(images.Train):
     backbone_lr: float = Field(ge=0)
     """Learning rate of the backbone, as a share of `lr`."""
     freeze_blocks: int = Field(ge=0, le=16)
     """The stem and this many first blocks of the backbone are not trained; 0, or `model.weights: none`: all are."""
-    jitter: images.Jitter
 
 
 class Prune(compression.Prune):

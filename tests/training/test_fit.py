@@ -76,7 +76,9 @@ def test_it_learns_and_records_curves() -> None:
 
 
 def test_the_same_seed_gives_the_same_weights() -> None:
-    first, second = toy.fit().weights, toy.fit().weights
+    first = toy.fit().weights
+    shutil.rmtree(".stillhouse")  # or the second would go on where the first ended
+    second = toy.fit().weights
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
@@ -241,24 +243,6 @@ def test_shares_are_disjoint_and_equal() -> None:
     assert [len(share) for share in shares] == [1, 1]
     assert not torch.equal(shares[0][0]["x"], shares[1][0]["x"])
     assert len(Share(loader, 0, 3)) == 0
-
-
-@pytest.mark.parametrize(
-    ("gpu", "bf16", "amx", "found"),
-    [
-        (True, True, False, "bf16-mixed"),
-        (True, False, True, "16-mixed"),
-        (False, False, True, "bf16-mixed"),
-        (False, False, False, "32-true"),
-    ],
-)
-def test_precision_follows_the_hardware(
-    monkeypatch: pytest.MonkeyPatch, gpu: bool, bf16: bool, amx: bool, found: str
-) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: bf16)
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": amx})
-    assert hardware.precision("auto") == found
 
 
 def test_precision_by_name() -> None:

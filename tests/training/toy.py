@@ -103,6 +103,9 @@ class Run:
     def metrics(self, values: dict[str, float], step: int | None = None) -> None:
         self.logged.append((step, values))
 
+    def params(self, values: dict[str, Any]) -> None:
+        self.chosen = values
+
     def tag(self, key: str, value: str) -> None:
         self.logged.append((None, {key: float(value)}))
 

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, field_validator
 
 from core import compression
-from core.params import DataParams, Positive, Probability, Section, ValidateParams
+from core.params import DataParams, Positive, Probability, Section, TrainParams, ValidateParams
 
 Size = Annotated[list[Positive], Field(min_length=2, max_length=2)]
 """Height and width, pixels."""
@@ -76,6 +76,13 @@ class Jitter(Section):
         if not 0 < value[0] <= value[1] <= 10:
             raise ValueError(f"found {value}, expected 0 < smallest <= largest <= 10")
         return value
+
+
+class Train(TrainParams):
+    channels_last: bool
+    """Whether a picture's colours lie side by side in memory: faster for most convolutions. `precision: auto` measures
+    both ways and begins with this one."""
+    jitter: Jitter
 
 
 class Explain(Section):
