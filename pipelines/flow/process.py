@@ -38,8 +38,18 @@ def context() -> ForkServerContext:
     return chosen
 
 
+class Here:
+    """This machine, as a `place.Place`."""
+
+    def start(self, name: str, log: Path, environment: Mapping[str, str], *, force: bool, pull: bool) -> StageProcess:
+        return StageProcess(name, log, environment, force=force, pull=pull)
+
+
+HERE = Here()
+
+
 class StageProcess:
-    """A running stage."""
+    """A running stage, as a `place.Running`."""
 
     def __init__(self, name: str, log: Path, environment: Mapping[str, str], *, force: bool, pull: bool):
         log.parent.mkdir(parents=True, exist_ok=True)

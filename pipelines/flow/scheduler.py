@@ -14,8 +14,9 @@ from pathlib import Path
 from ops.repair import repair
 from pipelines.flow.history import History
 from pipelines.flow.outcome import CURABLE, Cause, Outcome, Result, judge
+from pipelines.flow.place import Place, Running
 from pipelines.flow.plan import Plan
-from pipelines.flow.process import StageProcess
+from pipelines.flow.process import HERE
 from pipelines.flow.slots import Share, Slots
 
 TICK_S = 0.25
@@ -86,10 +87,19 @@ Listener = Callable[[Record], None]
 class Scheduler:
     """Runs a plan. `run` blocks; `stop` may be called from any thread or signal handler."""
 
-    def __init__(self, plan: Plan, slots: Slots, environment: Mapping[str, str], logs: Path, *, pull: bool = False):
-        """environment: of every stage, besides its share of the machine; logs: a folder for a
-        file per attempt; pull: as of `dvc repro`."""
-        self.plan, self.slots, self.logs = plan, slots, logs
+    def __init__(
+        self,
+        plan: Plan,
+        slots: Slots,
+        environment: Mapping[str, str],
+        logs: Path,
+        *,
+        pull: bool = False,
+        place: Place = HERE,
+    ):
+        """environment: of every stage, besides its share of the machine; logs: a folder for a file per attempt;
+        pull: as of `dvc repro`; place: where the stages run."""
+        self.plan, self.slots, self.logs, self._place = plan, slots, logs, place
         self.history, self._pull = History(), pull
         self.reasons = plan.reasons()
         self.seconds = {name: value for name, value in self.history.of(plan.steps).items() if name in self.reasons}
@@ -98,7 +108,7 @@ class Scheduler:
         self.listeners: list[Listener] = []
         self.stopped = ""
         self._environment = dict(environment)
-        self._running: dict[str, StageProcess] = {}
+        self._running: dict[str, Running] = {}
         self._expired: set[str] = set()
         self._children = plan.children
         self._missing = {name: len(step.parents) for name, step in plan.steps.items()}
@@ -206,10 +216,10 @@ class Scheduler:
         log = self.logs / (name.replace("/", "_") + (".log" if number == 0 else f".{number + 1}.log"))
         record.state, record.share, record.started = State.RUNNING, share, record.started or time.time()
         record.attempts.append(Attempt(log, time.time()))
-        self._running[name] = StageProcess(name, log, environment, force=self.plan.force, pull=self._pull)
+        self._running[name] = self._place.start(name, log, environment, force=self.plan.force, pull=self._pull)
         self._tell(record)
 
-    def _ended(self, name: str, process: StageProcess) -> None:
+    def _ended(self, name: str, process: Running) -> None:
         record, code = self.records[name], process.code
         assert code is not None
         process.close()
