@@ -21,11 +21,12 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import ModuleType, TracebackType
+from types import FrameType, ModuleType, TracebackType
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -94,23 +95,43 @@ class Warm:
         asked["parent"] = os.getpid()
         reaper = ctypes.CDLL(None).prctl
         reaper(PR_SET_CHILD_SUBREAPER, 1)  # an orphan below becomes a child of this process
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # an interrupt would lose the answer
         pid = 0
         try:
-            socket.send_fds(self.channel, [json.dumps(asked).encode()], fds)
-            pid = int(self.channel.recv(64) or b"0")
-        finally:
-            reaper(PR_SET_CHILD_SUBREAPER, 0)
-            try:
-                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-            except BaseException:  # what came meanwhile: nobody would hear of the child
-                if pid:
-                    os.kill(pid, signal.SIGKILL)
-                    os.waitpid(pid, 0)
-                raise
+            with interrupted_later():  # an interrupt would lose the answer
+                try:
+                    socket.send_fds(self.channel, [json.dumps(asked).encode()], fds)
+                    pid = int(self.channel.recv(64) or b"0")
+                finally:
+                    reaper(PR_SET_CHILD_SUBREAPER, 0)
+        except BaseException:  # what came meanwhile: nobody would hear of the child
+            if pid:
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+            raise
         if not pid:
             raise ConnectionResetError("the server of warm processes has ended, or cannot fork")
         return pid
+
+
+@contextmanager
+def interrupted_later() -> Iterator[None]:
+    """A Ctrl-C that comes within the block is handled at its end.
+
+    A mask of signals would not do it: it is the thread's own, another thread takes the signal, and Python handles it in
+    the main thread all the same.
+    """
+    handler = signal.getsignal(signal.SIGINT)
+    if not callable(handler) or threading.current_thread() is not threading.main_thread():
+        yield  # no code of Python's is to run here
+        return
+    came: list[tuple[int, FrameType | None]] = []
+    signal.signal(signal.SIGINT, lambda number, frame: came.append((number, frame)))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        if came:
+            handler(*came[-1])
 
 
 def serve(channel: socket.socket, modules: Sequence[str]) -> None:
@@ -157,7 +178,6 @@ def forked(channel: socket.socket, asked: dict[str, Any], fds: list[int], interr
 def start(asked: dict[str, Any], fds: list[int], forker: int) -> None:
     """The new process, whose parent is `forker` for a moment; never returns."""
     import atexit
-    import threading
     import traceback
 
     code = 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so a shell starts what it runs in the background, and all
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # processes that are sent Ctrl-C here would inherit it
 gc.disable()  # until all is imported and collected, nothing of which is garbage: a quarter of that time
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,17 +51,29 @@ def test_a_process_keeps_nothing_open_but_its_own_three(running: Running) -> Non
     assert done.stdout == "[0, 1, 2, 3]\n"  # 3: of the listing
 
 
-def test_an_interrupt_while_a_process_begins_leaves_none(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    send = socket.send_fds
+@pytest.mark.parametrize("sent", [False, True], ids=["before it is asked for", "before the answer"])
+def test_an_interrupt_while_a_process_begins_leaves_none(
+    running: Running, monkeypatch: pytest.MonkeyPatch, sent: bool
+) -> None:
+    """Also where another thread takes the signal, whose mask is its own."""
+    send, over = socket.send_fds, threading.Event()
 
     def interrupted(*given: Any) -> int:
+        size = send(*given) if sent else 0
         os.kill(os.getpid(), signal.SIGINT)
-        return send(*given)
+        return size or send(*given)
 
     monkeypatch.setattr(socket, "send_fds", interrupted)
     before = psutil.Process().children()
-    with pytest.raises(KeyboardInterrupt):
-        running.fork([sys.executable, "-c", "import time; time.sleep(60)"], None, None, [0, 1, 2])
+    other = threading.Thread(target=over.wait)
+    other.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            running.fork([sys.executable, "-c", "import time; time.sleep(60)"], None, None, [0, 1, 2])
+    finally:
+        over.set()
+        other.join()
+    time.sleep(0.1)  # for one that nobody waits for to become a child
     assert {each.pid for each in psutil.Process().children()} == {each.pid for each in before}
 
 
