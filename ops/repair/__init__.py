@@ -33,9 +33,9 @@ def repair() -> list[str]:
     if not TEMPORARY.is_dir():
         return []  # no DVC has ever run here
     mended = [*rwlock.mend(), *lock_file.mend(), *run_cache.mend()]
-    forget_processes()
     if mended:
         LOG.parent.mkdir(parents=True, exist_ok=True)
         with LOG.open("a", encoding="utf-8") as log:
             log.writelines(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {sentence}\n" for sentence in mended)
+    forget_processes()  # last: who sees none any more finds all told
     return mended
