@@ -80,8 +80,9 @@ def expectations(params: Any, tables: Mapping[str, pd.DataFrame]) -> dict[str, l
 def clean(dataset: Path, bad: Mapping[str, set[Any]], folder: Path, params: Any) -> dict[str, Any]:
     """Write what is good into `folder`; return images, boxes, and images left out, by split, and `warnings`."""
     counts: dict[str, Any] = {}
-    contents = {}
-    for split, content in pictures.contents(dataset).items():
+    contents: dict[str, pictures.Content] = {}
+    found = pictures.contents(dataset)
+    for split, content in found.items():
         images, annotations, dropped = [], [], Counter[str]()
         own = pictures.by_image(content)
         for image in content["images"]:
@@ -96,8 +97,8 @@ def clean(dataset: Path, bad: Mapping[str, set[Any]], folder: Path, params: Any)
                 images.append(image)
                 annotations += [_cut(entry, image) for entry in good]
         contents[split] = {"images": images, "annotations": annotations, "categories": content["categories"]}
-        pictures.write_clean(dataset, folder, split, contents[split])
         counts[split] = {"images": len(images), "boxes": len(annotations), "left_out": dict(dropped)}
+    pictures.write_clean(dataset, folder, found, contents)
     return counts | {"warnings": warnings(contents) + near.warnings(folder, contents)}
 
 

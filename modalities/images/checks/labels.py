@@ -48,15 +48,16 @@ def clean(dataset: Path, bad: Mapping[str, set[Any]], folder: Path) -> dict[str,
     """Write what is good into `folder`; return images, labels, and images left out, by split, and `warnings`."""
     counts: dict[str, Any] = {}
     cleaned: dict[str, Content] = {}
-    for split, content in pictures.contents(dataset).items():
+    found = pictures.contents(dataset)
+    for split, content in found.items():
         images = [image for image in content["images"] if image["id"] not in bad.get("images", set())]
         kept = {image["id"] for image in images}
         labels = [entry for entry in content["annotations"] if entry["image_id"] in kept]
         cleaned[split] = {"images": images, "annotations": labels, "categories": content["categories"]}
-        pictures.write_clean(dataset, folder, split, cleaned[split])
         dropped = len(content["images"]) - len(images)
         left_out = {"quarantined": dropped} if dropped else {}
         counts[split] = {"images": len(images), "labels": len(labels), "left_out": left_out}
+    pictures.write_clean(dataset, folder, found, cleaned)
     return counts | {"warnings": warnings(cleaned) + near.warnings(folder, cleaned)}
 
 
