@@ -39,20 +39,15 @@ def tables(dataset: Path, params: Any) -> dict[str, pd.DataFrame]:
 
     Every pixel is decoded, so that `content` tells of damage that a header hides.
     """
-    import pandas as pd
-
-    images: list[dict[str, Any]] = []
-    boxes: list[dict[str, Any]] = []
+    images, boxes = pictures.Rows(IMAGES), pictures.Rows(BOXES)
     names = {entry["id"]: entry["name"] for entry in pictures.contents(dataset)["train"]["categories"]}
     for split, image, own, found in pictures.probed(dataset, params.validation.max_pixels):
         row = pictures.row(image, split, found)
-        images.append(row | {"content": image.get("missing", row["content"]), "boxes": len(own)})
+        images.add(row | {"content": image.get("missing", row["content"]), "boxes": len(own)})
         seen: Counter[tuple[Any, ...]] = Counter()
-        boxes += [_box_row(annotation, image, split, found, names, seen) for annotation in own]
-    return {
-        "images": pd.DataFrame(images, columns=list(IMAGES)).astype(IMAGES),
-        "boxes": pd.DataFrame(boxes, columns=list(BOXES)).astype(BOXES),
-    }
+        for annotation in own:
+            boxes.add(_box_row(annotation, image, split, found, names, seen))
+    return {"images": images.table(), "boxes": boxes.table()}
 
 
 def expectations(params: Any, tables: Mapping[str, pd.DataFrame]) -> dict[str, list[Expectation]]:

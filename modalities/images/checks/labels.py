@@ -26,14 +26,12 @@ IMBALANCE = 10.0
 
 def tables(dataset: Path, max_pixels: int) -> dict[str, pd.DataFrame]:
     """`images`, one row an image: the columns are `COLUMNS`; `label` has all of its labels, with commas."""
-    import pandas as pd
-
-    rows: list[dict[str, Any]] = []
+    rows = pictures.Rows(COLUMNS)
     names = {entry["id"]: entry["name"] for entry in pictures.contents(dataset)["train"]["categories"]}
     for split, image, own, found in pictures.probed(dataset, max_pixels):
         labels = [names[entry["category_id"]] for entry in own]
-        rows.append(pictures.row(image, split, found) | {"labels": len(labels), "label": ", ".join(labels)})
-    return {"images": pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)}
+        rows.add(pictures.row(image, split, found) | {"labels": len(labels), "label": ", ".join(labels)})
+    return {"images": rows.table()}
 
 
 def expectations(min_side: int, several: bool) -> dict[str, list[Expectation]]:

@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import astuple
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core import parallel
 from core.files import read_json, write_json
@@ -17,7 +17,12 @@ from modalities.images.inputs import shards
 from modalities.images.inputs.probe import GOOD, Probe, probe
 from modalities.splits import SPLITS
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 AS_STATED = "as stated"
+ROWS = 10_000
+"""Rows of a table that become a part of it together."""
 SHOWN = 5
 COLUMNS = {
     "id": "int64", "file": "str", "row": "int64", "split": "str", "file_name": "str", "content": "str", "size": "str",
@@ -73,6 +78,30 @@ def row(image: dict[str, Any], split: str, found: Probe) -> dict[str, Any]:
         "size": AS_STATED if same else f"{actual[0]}x{actual[1]}, stated {stated[0]}x{stated[1]}",
         "short_side": float("nan") if None in actual else min(side for side in actual if side is not None),
     }
+
+
+class Rows:
+    """A table that is made of rows, of which only the last ones are in memory as such."""
+
+    def __init__(self, columns: dict[str, str]):
+        self.columns, self._rows = columns, list[dict[str, Any]]()
+        self._pieces: list[pd.DataFrame] = []
+
+    def add(self, row: dict[str, Any]) -> None:
+        self._rows.append(row)
+        if len(self._rows) == ROWS:
+            self._pieces.append(self._piece())
+
+    def table(self) -> pd.DataFrame:
+        import pandas as pd
+
+        return pd.concat([*self._pieces, self._piece()], ignore_index=True) if self._pieces else self._piece()
+
+    def _piece(self) -> pd.DataFrame:
+        import pandas as pd
+
+        rows, self._rows = self._rows, []
+        return pd.DataFrame(rows, columns=list(self.columns)).astype(self.columns)
 
 
 def expectations(min_side: int) -> list[Expectation]:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 from torch.utils.data import Sampler
-
-from modalities.images.inputs.shards import Member
 
 WINDOW = 8
 """Shards that are read side by side, so that of a dataset that no memory holds each is read once an epoch."""
@@ -17,15 +14,13 @@ WINDOW = 8
 class Shuffled(Sampler[tuple[int, int]]):
     """Yields (epoch, index): each epoch has its own order and its own jitter, whatever worker makes the sample.
 
-    Of pictures in more than `WINDOW` shards, all of as many shards, drawn for the epoch, before those of the next ones.
+    Of more than `WINDOW` shards, all pictures of as many, drawn for the epoch, come before those of the next ones.
     """
 
-    def __init__(self, records: Sequence[dict[str, Any]], seed: int):
-        """records: of `canonical.read_split`."""
-        self.length, self.seed, self.epoch = len(records), seed, 0
-        files = [record["file"] for record in records]
-        names = [file.shard.name if isinstance(file, Member) else "" for file in files]
-        self.shards, self.shard = np.unique(names, return_inverse=True)
+    def __init__(self, length: int, seed: int, shards: Sequence[str] = ()):
+        """shards: the shard of each sample; empty where it does not matter in which order they are read."""
+        self.length, self.seed, self.epoch = length, seed, 0
+        self.shards, self.shard = np.unique(shards, return_inverse=True)
 
     def set_epoch(self, epoch: int) -> None:
         """Called by Lightning, so that a resumed run goes on where it was."""

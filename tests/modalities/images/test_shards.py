@@ -19,6 +19,8 @@ from core.errors import DataError
 from core.files import read_json, sha256, write_json
 from modalities.images import augment as augmentation
 from modalities.images.checks import labels, near, pictures
+from modalities.images.data import pixels as kept
+from modalities.images.data.pixels import Pixels
 from modalities.images.data.samplers import WINDOW, Shuffled
 from modalities.images.inputs import shards
 from modalities.images.inputs.canonical import read_split
@@ -180,10 +182,8 @@ def test_the_number_of_shards_seldom_changes() -> None:
 
 def test_few_shards_are_shuffled_as_one_folder_and_many_one_after_another() -> None:
     def order(count: int) -> list[int]:
-        files = [
-            shards.Member(Path(f"{i % count}.tar"), f"{i}.png", 0, 1) if count else Path(f"{i}") for i in range(400)
-        ]
-        return [index for _, index in Shuffled([{"file": file} for file in files], 3)]
+        named = [f"{i % count}.tar" for i in range(400)] if count else []
+        return [index for _, index in Shuffled(400, 3, named)]
 
     assert order(0) == order(1) == order(WINDOW) == np.random.default_rng((3, 0)).permutation(400).tolist()
     many = order(4 * WINDOW)
@@ -191,6 +191,16 @@ def test_few_shards_are_shuffled_as_one_folder_and_many_one_after_another() -> N
     read = [index % (4 * WINDOW) for index in many]
     first, last = ([position for position, shard in enumerate(read) if shard == read[i]] for i in (0, -1))
     assert first[-1] < 130 and last[0] > 270
+
+
+def test_the_order_hangs_on_shards_only_where_not_all_pictures_are_kept(
+    source: Path, prepared: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = read_split(prepared(source, "packed"), "train")[0]
+    assert Pixels(records).shards == []
+    monkeypatch.setattr(kept, "CACHE_BYTES", 1000)
+    assert Pixels(records).shards == [record["file"].shard.name for record in records]
+    assert set(Pixels(read_split(prepared(source, "files", sharded=False), "train")[0]).shards) == {""}
 
 
 @pytest.mark.parametrize("form", ["coco", "folders"])
