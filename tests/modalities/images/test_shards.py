@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tarfile
 from collections.abc import Callable, Iterator
@@ -26,7 +27,7 @@ from modalities.images.inputs import shards
 from modalities.images.inputs.canonical import read_split
 from modalities.images.inputs.decode import decode
 from modalities.images.predict.pictures import inputs, pixels
-from modalities.images.prepare import canonical, coco, folders, voc
+from modalities.images.prepare import canonical, coco, folders, looks, voc
 from modalities.splits import SPLITS
 from pipelines import datasets
 
@@ -121,6 +122,7 @@ def test_a_shard_is_a_plain_tar(source: Path, prepared: Prepared, tmp_path: Path
 
 def test_one_picture_changes_its_shard_alone(source: Path, prepared: Prepared) -> None:
     before = prepared(source, "before")
+    shutil.rmtree(".stillhouse", ignore_errors=True)
     list(pictures.probed(before, 10**6))
     known = set(Path(".stillhouse/pictures").iterdir())
     assert len(known) == 8
@@ -129,12 +131,40 @@ def test_one_picture_changes_its_shard_alone(source: Path, prepared: Prepared) -
     after = prepared(source, "after")
     changed = {name for name, _ in tars(before).items() ^ tars(after).items()}
     assert changed == {shards.shard("033.png", 8), shards.shard("001.png", 8)}
+    prepare_knows = set(Path(".stillhouse/pictures").iterdir())
     list(pictures.probed(after, 10**6))
+    known |= prepare_knows
     assert len(set(Path(".stillhouse/pictures").iterdir()) - known) == len(changed)
+
+
+def test_a_source_that_is_as_it_was_is_not_looked_at_again(
+    source: Path, prepared: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def asked(path: Path | None, max_pixels: int) -> Any:
+        with Path("asked.txt").open("a") as file:  # of other processes
+            file.write(f"{path}\n")
+        return one(path, max_pixels)
+
+    def prepare(name: str, tick: int) -> int:
+        monkeypatch.setattr(looks, "TICK_NS", tick)
+        Path("asked.txt").write_text("")
+        prepared(source, name)
+        return len(Path("asked.txt").read_text().splitlines())
+
+    one = looks._one
+    monkeypatch.setattr(looks, "_one", asked)
+    assert prepare("first", 10**12) == prepare("second", 0) == 61  # what has only just been written is not trusted
+    assert prepare("third", 0) == 0 and plain(Path("first")) == plain(Path("third"))
+    path = source / "b" / "033.png"
+    before, data = path.stat(), path.read_bytes()
+    path.write_bytes(data[:-1] + b"\0")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert 1 <= prepare("fourth", 0) < 20 and plain(Path("fourth")) != plain(Path("third"))
 
 
 def test_what_was_found_of_a_shard_is_asked_for_by_its_content(source: Path, prepared: Prepared) -> None:
     packed = prepared(source, "packed")
+    shutil.rmtree(".stillhouse", ignore_errors=True)
     first = list(pictures.probed(packed, 10**6))
     for path in Path(".stillhouse/pictures").iterdir():
         rows = read_json(path)
