@@ -19,6 +19,7 @@ from core import parallel
 from core.errors import DataError
 from core.files import read_json, sha256, write_json
 from modalities.images import augment as augmentation
+from modalities.images import data
 from modalities.images.checks import labels, near, pictures
 from modalities.images.data import pixels as kept
 from modalities.images.data.pixels import Pixels
@@ -198,6 +199,18 @@ def test_a_predictor_reads_a_member_as_a_file(source: Path, prepared: Prepared) 
     with pytest.raises(DataError, match=r"input 1: .*\.tar: .*ends within .*: it is damaged"):
         for picture in inputs(packed, "train"):
             pixels(picture, "input 1")
+
+
+def test_training_sees_the_same_batches(source: Path, prepared: Prepared) -> None:
+    (source / "a" / "010.png").unlink()
+    made, seen = tiny.settings(train={"workers": 0, "mixup": 0.2}), []
+    for folder in (prepared(source, "files", sharded=False), prepared(source, "packed")):
+        loaders = data.loaders(folder, folder, made, 7, None)
+        batches = [batch for _ in range(2) for loader in (loaders.train, loaders.val) for batch in loader]
+        seen.append([(batch["images"].numpy(), batch["targets"].numpy(), batch["positions"]) for batch in batches])
+    assert len(seen[0]) == len(seen[1]) > 8
+    for one, other in zip(*seen, strict=True):
+        assert all(np.array_equal(mine, theirs) for mine, theirs in zip(one, other, strict=True))
 
 
 def test_the_number_of_shards_seldom_changes() -> None:
