@@ -53,8 +53,9 @@ def mapped(function: Callable[[A], B], items: Sequence[A]) -> Iterator[B]:
         return
     from concurrent.futures import ProcessPoolExecutor
     from concurrent.futures.process import BrokenProcessPool
-    from multiprocessing import get_context
+    from multiprocessing import active_children, get_context
 
+    others = active_children()
     pool = ProcessPoolExecutor(count, get_context("fork"), _begin, (function,))
     left = iter(items)
     try:
@@ -68,6 +69,11 @@ def mapped(function: Callable[[A], B], items: Sequence[A]) -> Iterator[B]:
             "a process that worked beside this one was killed, usually for want of memory; `threads` in params.yaml "
             "makes them fewer. Run the same again"
         ) from None
+    except BaseException:  # SIGTERM and Ctrl-C among them: what the others do is of no use any more
+        for process in active_children():
+            if process not in others:
+                process.terminate()
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from multiprocessing import active_children
 
 import pytest
 
@@ -59,3 +60,19 @@ def test_no_more_is_given_out_than_is_worked_on(cores: int) -> None:
     found = parallel.mapped(lambda item: item, Items(range(100)))
     assert next(found) == 0 and len(given) <= cores * parallel.AHEAD + 1
     found.close()
+
+
+def test_what_ends_this_process_ends_the_others_at_once(cores: int) -> None:
+    if cores == 1:
+        return
+
+    def work(item: int) -> int:
+        time.sleep(60 * (item > 0))
+        return os.getpid()
+
+    found = parallel.mapped(work, range(9))
+    next(found)
+    began = time.monotonic()
+    with pytest.raises(SystemExit):
+        found.throw(SystemExit(143))  # as the handler of SIGTERM raises it
+    assert time.monotonic() - began < 30 and not active_children()
