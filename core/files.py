@@ -9,27 +9,46 @@ import re
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+TOGETHER = 10_000
+"""Tokens of JSON that are written at once."""
 HALF = re.compile(r"[\ud800-\udfff]")
 """Half of a character (UTF-16's surrogates alone): in JSON and in names of files there may be some, UTF-8 has none."""
 
 
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 `text` aside, flush it to disk and rename it over `path`."""
+    _write(path, [text])
+
+
+def _write(path: Path, pieces: Iterable[str]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    with aside.open("w", encoding="utf-8", newline="\n") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with aside.open("w", encoding="utf-8", newline="\n") as file:
+            file.writelines(pieces)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
     aside.replace(path)
 
 
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as indented JSON with stable key order and no NaN (which is not JSON)."""
-    write_text(path, _json(value, indent=2, sort_keys=True) + "\n")
+    _write(path, _pieces(value))
+
+
+def _pieces(value: Any) -> Iterator[str]:
+    """The text of `write_json`, a part at a time: of a large data set all of it takes as much memory again."""
+    tokens = json.JSONEncoder(ensure_ascii=False, allow_nan=False, indent=2, sort_keys=True).iterencode(value)
+    while piece := "".join(islice(tokens, TOGETHER)):
+        yield HALF.sub(_escaped, piece)
+    yield "\n"
 
 
 def read_json(path: Path) -> Any:
@@ -38,13 +57,17 @@ def read_json(path: Path) -> Any:
 
 def write_jsonl(path: Path, rows: Iterable[Any]) -> None:
     """One JSON object a line."""
-    write_text(path, "".join(_json(row) + "\n" for row in rows))
+    _write(path, (_json(row) + "\n" for row in rows))
 
 
-def _json(value: Any, **how: Any) -> str:
+def _json(value: Any) -> str:
     """JSON that can be written as UTF-8 and reads back as `value`."""
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, **how)
-    return HALF.sub(lambda half: f"\\u{ord(half[0]):04x}", text)
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    return HALF.sub(_escaped, text)
+
+
+def _escaped(half: re.Match[str]) -> str:
+    return f"\\u{ord(half[0]):04x}"
 
 
 def read_jsonl(path: Path) -> list[Any]:

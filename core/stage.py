@@ -25,7 +25,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from core import matrix, paths
+from core import matrix, parallel, paths
 from core import params as params_module
 from core.errors import StillhouseError
 from core.family import die_with_parent
@@ -135,7 +135,9 @@ def execute(
         integrity.check(name)
     with _alone(name), tracking.start(name, head=head, params=tasks[task]) as run:
         with replacing(output(*arguments)) as folder:
-            function(Context(stage, task, variant, precision, head, tasks[task], folder, run))
+            context = Context(stage, task, variant, precision, head, tasks[task], folder, run)
+            parallel.use(context.threads)
+            function(context)
         shutil.rmtree(paths.resume(name), ignore_errors=True)  # only now that the output is in its place
         run.outputs(output(*arguments))
 

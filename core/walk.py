@@ -10,7 +10,7 @@ import codecs
 import errno
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fnmatch import translate
 from pathlib import Path
@@ -44,15 +44,15 @@ class Listing:
 
 def files_below(root: Path) -> list[Path]:
     """All files below a folder but git's own, sorted. Raises: SourceError for a folder that may not be listed."""
-    return sorted(path for path in _walk(root, ()) if path.is_file())
+    return [path for path, _ in _walk(root, (), False)]
 
 
 def listing(root: Path) -> Listing:
     """The files below a folder, data and the rest apart. Raises: SourceError as `files_below`."""
     files: list[Path] = []
     hidden: list[Path] = []
-    for path in files_below(root):
-        (hidden if any(map(is_hidden, path.relative_to(root).parts)) else files).append(path)
+    for path, apart in _walk(root, (), False):
+        (hidden if apart else files).append(path)
     return Listing(root, files, hidden)
 
 
@@ -92,8 +92,12 @@ def text(path: Path) -> str:
     return data.decode("utf-16" if utf16 else "utf-8-sig", errors="replace")
 
 
-def _walk(folder: Path, above: tuple[tuple[int, int], ...]) -> Iterator[Path]:
-    """above: device and number of the folders around, so that a link into one of them ends there."""
+def _walk(folder: Path, above: tuple[tuple[int, int], ...], hidden: bool) -> Iterator[tuple[Path, bool]]:
+    """Files in the order of their paths' parts, each with whether it, or a folder around it below the first, is a
+    program's.
+
+    above: device and number of the folders around, so that a link into one of them ends there.
+    """
     try:
         stat = folder.stat()
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
@@ -103,15 +107,17 @@ def _walk(folder: Path, above: tuple[tuple[int, int], ...]) -> Iterator[Path]:
     if mark in above:
         return
     for entry in entries:
-        if not _is_folder(entry):
-            yield folder / entry.name
-        elif entry.name != ".git":
-            yield from _walk(folder / entry.name, (*above, mark))
+        apart = hidden or is_hidden(entry.name)
+        if _is(entry.is_dir):
+            if entry.name != ".git":
+                yield from _walk(folder / entry.name, (*above, mark), apart)
+        elif _is(entry.is_file):
+            yield folder / entry.name, apart
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
+def _is(kind: Callable[[], bool]) -> bool:
     try:
-        return entry.is_dir()
+        return kind()
     except OSError as error:
         if error.errno != errno.ELOOP:  # a link that leads to itself is neither file nor folder
             raise

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,7 +26,7 @@ def measure(
     predictors: the first is the reference. Returns and other arguments: see `timing.interleave`.
     """
     for value in inputs:
-        if isinstance(value, Path):
+        if hasattr(value, "read_bytes"):
             value.read_bytes()  # so that nobody waits for the disk
     for predict in predictors.values():
         for number in range(WARMUP):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 
@@ -58,7 +58,7 @@ def assign(
         present = {"train", "test"}
     _leave_out(splits, keys, "test", ("train", "val"))
     _leave_out(splits, keys, "val", ("train",))
-    classes = [Counter(set(one)) for one in labels] if labels is not None else [Counter[str]() for _ in keys]
+    classes = [set(one) for one in labels] if labels is not None else [set[str]()] * len(keys)
     if "test" not in present:
         _draw(splits, "test", test, keys, classes, seed, noun)
     if "val" not in present:
@@ -81,7 +81,7 @@ def _draw(
     name: str,
     share: float,
     keys: Sequence[str],
-    classes: Sequence[Counter[str]],
+    classes: Sequence[Collection[str]],
     seed: int,
     noun: str,
 ) -> None:
@@ -90,19 +90,19 @@ def _draw(
     for index, split in enumerate(splits):
         if split == "train":
             members[keys[index] or f"missing {index:09d}"].append(index)
-    left = sum((classes[index] for group in members.values() for index in group), Counter[str]())
+    left = Counter(label for group in members.values() for index in group for label in classes[index])
     count = sum(map(len, members.values()))
     wanted = max(1, round(share * count))
     groups = sorted(members)
     moved = 0
     for position in np.random.default_rng(seed).permutation(len(groups)):
         group = members[groups[position]]
-        taken = sum((classes[index] for index in group), Counter[str]())
         if moved + len(group) > wanted or moved + len(group) == count:
             continue
+        taken = Counter(label for index in group for label in classes[index])
         if any(left[label] <= times for label, times in taken.items()):
             continue
-        left -= taken
+        left.subtract(taken)
         moved += len(group)
         for index in group:
             splits[index] = name

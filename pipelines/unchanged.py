@@ -45,26 +45,38 @@ def seen(roots: Iterable[str]) -> tuple[str, int]:
     for root in sorted({*roots, *OWN, *ignoring}):
         for path, facts in _below(Path(os.path.expandvars(root)).expanduser(), frozenset()):
             newest = max(newest, *facts[-2:]) if len(facts) > 1 else newest
-            total.update(json.dumps([str(path), facts]).encode())
+            total.update(os.fsencode(path) + f"\0{facts}".encode())
     return total.hexdigest(), newest
 
 
-def _below(path: Path, above: frozenset[tuple[int, int]]) -> Iterator[tuple[Path, tuple[int, ...]]]:
+def _below(path: Path, above: frozenset[tuple[int, int]]) -> Iterator[tuple[str, tuple[int, ...]]]:
     """A file with its facts, or a folder, of which only the rights count, with all in it; nothing is known of what is
     not there. above: the folders on the way, for links in circles."""
     try:
         stat = path.stat()
     except FileNotFoundError:
-        yield path, ()
+        yield str(path), ()
         return
+    yield from _facts(str(path), stat, above)
+
+
+def _facts(path: str, stat: os.stat_result, above: frozenset[tuple[int, int]]) -> Iterator[tuple[str, tuple[int, ...]]]:
     place = (stat.st_dev, stat.st_ino)
     if not S_ISDIR(stat.st_mode):
         yield path, (stat.st_mode, *place, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
         return
     yield path, (stat.st_mode,)
-    for inner in sorted(path.iterdir()) if place not in above else ():
-        if inner.name != "__pycache__":  # Python writes there whenever it is started
-            yield from _below(inner, above | {place})
+    if place in above:
+        return
+    within = above | {place}
+    with os.scandir(path) as entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            if entry.name == "__pycache__":  # Python writes there whenever it is started
+                continue
+            try:
+                yield from _facts(entry.path, entry.stat(), within)
+            except FileNotFoundError:  # a link that leads nowhere
+                yield entry.path, ()
 
 
 def roots(lock: str) -> list[str]:

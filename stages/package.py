@@ -136,9 +136,9 @@ def golden(ctx: stage.Context, folder: Path) -> None:
     (folder / "golden").mkdir()
     samples = []
     for i, (value, output) in enumerate(zip(inputs, outputs, strict=True)):
-        if isinstance(value, Path):
+        if hasattr(value, "read_bytes"):  # a file, or a part of one
             name = f"{i}{value.suffix}"
-            shutil.copy2(value, folder / "golden" / name)
+            (folder / "golden" / name).write_bytes(value.read_bytes())
             samples.append({"file": name, "output": output})
         else:
             samples.append({"input": value, "output": output})

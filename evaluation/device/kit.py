@@ -48,8 +48,8 @@ def pack(name: str, folder: Path, count: int = COUNT) -> list[str]:
     (folder / INPUTS).mkdir(parents=True)
     for number in spread(len(every), count):
         value = every[number]
-        if isinstance(value, Path):
-            shutil.copy2(value, folder / INPUTS / f"{number}{value.suffix}")
+        if hasattr(value, "read_bytes"):  # a file, or a part of one
+            (folder / INPUTS / f"{number}{value.suffix}").write_bytes(value.read_bytes())
             samples.append({"file": f"{number}{value.suffix}"})
         else:
             samples.append({"input": value})

@@ -39,20 +39,15 @@ def tables(dataset: Path, params: Any) -> dict[str, pd.DataFrame]:
 
     Every pixel is decoded, so that `content` tells of damage that a header hides.
     """
-    import pandas as pd
-
-    images: list[dict[str, Any]] = []
-    boxes: list[dict[str, Any]] = []
+    images, boxes = pictures.Rows(IMAGES), pictures.Rows(BOXES)
     names = {entry["id"]: entry["name"] for entry in pictures.contents(dataset)["train"]["categories"]}
     for split, image, own, found in pictures.probed(dataset, params.validation.max_pixels):
         row = pictures.row(image, split, found)
-        images.append(row | {"content": image.get("missing", row["content"]), "boxes": len(own)})
+        images.add(row | {"content": image.get("missing", row["content"]), "boxes": len(own)})
         seen: Counter[tuple[Any, ...]] = Counter()
-        boxes += [_box_row(annotation, image, split, found, names, seen) for annotation in own]
-    return {
-        "images": pd.DataFrame(images, columns=list(IMAGES)).astype(IMAGES),
-        "boxes": pd.DataFrame(boxes, columns=list(BOXES)).astype(BOXES),
-    }
+        for annotation in own:
+            boxes.add(_box_row(annotation, image, split, found, names, seen))
+    return {"images": images.table(), "boxes": boxes.table()}
 
 
 def expectations(params: Any, tables: Mapping[str, pd.DataFrame]) -> dict[str, list[Expectation]]:
@@ -80,8 +75,9 @@ def expectations(params: Any, tables: Mapping[str, pd.DataFrame]) -> dict[str, l
 def clean(dataset: Path, bad: Mapping[str, set[Any]], folder: Path, params: Any) -> dict[str, Any]:
     """Write what is good into `folder`; return images, boxes, and images left out, by split, and `warnings`."""
     counts: dict[str, Any] = {}
-    contents = {}
-    for split, content in pictures.contents(dataset).items():
+    contents: dict[str, pictures.Content] = {}
+    found = pictures.contents(dataset)
+    for split, content in found.items():
         images, annotations, dropped = [], [], Counter[str]()
         own = pictures.by_image(content)
         for image in content["images"]:
@@ -96,8 +92,8 @@ def clean(dataset: Path, bad: Mapping[str, set[Any]], folder: Path, params: Any)
                 images.append(image)
                 annotations += [_cut(entry, image) for entry in good]
         contents[split] = {"images": images, "annotations": annotations, "categories": content["categories"]}
-        pictures.write_clean(dataset, folder, split, contents[split])
         counts[split] = {"images": len(images), "boxes": len(annotations), "left_out": dict(dropped)}
+    pictures.write_clean(dataset, folder, found, contents)
     return counts | {"warnings": warnings(contents) + near.warnings(folder, contents)}
 
 

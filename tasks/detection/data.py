@@ -35,7 +35,7 @@ def loaders(clean: Path, augmented: Path, params: Any, seed: int, assets: dict[s
     indices = {entry["id"]: i for i, entry in enumerate(classes(assets))}
     size = (params.model.image_size[0], params.model.image_size[1])
     train, settings = Images(records, indices, size, seed, params.train.jitter), params.train
-    sampler = Shuffled(len(train), seed)
+    sampler = Shuffled(len(train), seed, train.pixels.shards)
     val = Images(read_split(clean, "val")[0], indices, size, seed, None)
     common: dict[str, Any] = {
         "num_workers": settings.workers,

@@ -84,3 +84,14 @@ def test_half_a_character_survives_a_round_trip(tmp_path: Path) -> None:
     files.write_jsonl(tmp_path / "a.jsonl", [value, value])
     assert files.read_jsonl(tmp_path / "a.jsonl") == [value, value]
     assert "ok é" in (tmp_path / "a.json").read_text(encoding="utf-8")
+
+
+def test_json_in_parts_is_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "TOGETHER", 3)
+    value = {"b": [1, 2.5, None, "\ud800 ü\u2028"], "a": {"c": [], "d": {}}}
+    files.write_json(tmp_path / "a.json", value)
+    text = json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True).replace("\ud800", "\\ud800")
+    assert (tmp_path / "a.json").read_text("utf-8") == text + "\n" and files.read_json(tmp_path / "a.json") == value
+    with pytest.raises(ValueError, match="JSON compliant"):
+        files.write_json(tmp_path / "a.json", [1, 2, 3, 4, float("nan")])
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"] and files.read_json(tmp_path / "a.json") == value

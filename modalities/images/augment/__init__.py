@@ -1,7 +1,7 @@
 """The clean train split and `copies` transformed copies of each image, all from the seed.
 
 reads   the clean dataset's train.json and images/
-writes  dataset/ (train.json, images/ with the originals and augmented/*.jpg), contact_sheet.png
+writes  dataset/ (train.json, images/ with the originals and augmented/*.jpg, or both in shards), contact_sheet.png
 
 Every transform of every copy has a generator of its own, so switching one off leaves the others as they were. Order:
 mosaic; flip, rotation, scale and crop as one map; mixup; colour; erasing. Boxes are clipped to the image, and dropped
@@ -11,15 +11,13 @@ tasks whose params have them.
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from core.files import read_json, write_json
-from modalities.images.augment import blend, geometry
+from modalities.images.augment import blend, copying, geometry
 from modalities.images.augment.colour import colour
 from modalities.images.augment.sheet import contact_sheet
 from modalities.images.augment.view import View, settle
@@ -29,42 +27,46 @@ from modalities.images.inputs.decode import decode
 TRANSFORMS = ("flip", "rotate", "scale", "crop", "colour", "erase", "mixup", "mosaic")
 SHOWN = 12
 """Images on the contact sheet."""
-QUALITY = 95
 
 
 def augment(dataset: Path, folder: Path, params: Any, seed: int) -> dict[str, Any]:
     """Write the augmented train split; return counts. See the module and `core.task`."""
     content = read_json(dataset / "train.json")
     records, categories = read_split(dataset, "train")
+    originals = content["images"][:]
     target = folder / "dataset" / "images"
-    (target / "augmented").mkdir(parents=True, exist_ok=True)
-    for image in content["images"]:
-        shutil.copyfile(dataset / "images" / image["file_name"], target / image["file_name"])
+    target.mkdir(parents=True)
+    copying.originals(dataset, originals, target)
     copies = [(index, copy) for copy in range(1, params.augment.copies + 1) for index in range(len(records))]
     shown = set(np.linspace(0, len(copies) - 1, min(SHOWN, len(copies))).astype(int).tolist())
     views: list[View] = []
     image_id = max((image["id"] for image in content["images"]), default=0)
     box_id = max((entry["id"] for entry in content["annotations"]), default=0)
     before = len(content["annotations"])
-    for position, (index, copy) in enumerate(copies):
-        view = make(records, index, copy, params.augment, seed)
+    names = [f"augmented/{originals[index]['id']:06d}-{copy:03d}.jpg" for index, copy in copies]
+
+    def made(position: int) -> View:
+        return make(records, *copies[position], params.augment, seed)
+
+    copied = copying.copies(made, names, shown, originals, target)
+    for position, (copy, name) in enumerate(zip(copied, names, strict=True)):
         image_id += 1
-        source = content["images"][index]
-        name = f"augmented/{source['id']:06d}-{copy:03d}.jpg"
-        Image.fromarray(view.pixels).save(target / name, format="JPEG", quality=QUALITY, subsampling=0)
-        height, width = view.size
+        source = originals[copies[position][0]]
+        height, width = copy.size
         origin = {"source_file": source["source_file"], "source_row": source["source_row"]}
-        content["images"].append({"id": image_id, "file_name": name, "width": width, "height": height, **origin})
-        for box, label in zip(view.boxes.tolist(), view.labels.tolist(), strict=True):
+        content["images"].append(
+            {"id": image_id, "file_name": name, "width": width, "height": height, **copy.place, **origin}
+        )
+        for box, label in zip(copy.boxes, copy.labels, strict=True):
             box_id += 1
             entry = {"id": box_id, "image_id": image_id, "category_id": label, **_bbox(box), **origin}
             content["annotations"].append(entry)
-        for label in view.whole.tolist():
+        for label in copy.whole:
             box_id += 1
             entry = {"id": box_id, "image_id": image_id, "category_id": label, **origin}
             content["annotations"].append(entry)
-        if position in shown:
-            views.append(view)
+        if copy.view is not None:
+            views.append(copy.view)
     write_json(folder / "dataset" / "train.json", content)
     views = views or [load(record) for record in records[:SHOWN]]
     contact_sheet(views, {entry["id"]: entry["name"] for entry in categories}, folder / "contact_sheet.png")

@@ -26,14 +26,12 @@ IMBALANCE = 10.0
 
 def tables(dataset: Path, max_pixels: int) -> dict[str, pd.DataFrame]:
     """`images`, one row an image: the columns are `COLUMNS`; `label` has all of its labels, with commas."""
-    import pandas as pd
-
-    rows: list[dict[str, Any]] = []
+    rows = pictures.Rows(COLUMNS)
     names = {entry["id"]: entry["name"] for entry in pictures.contents(dataset)["train"]["categories"]}
     for split, image, own, found in pictures.probed(dataset, max_pixels):
         labels = [names[entry["category_id"]] for entry in own]
-        rows.append(pictures.row(image, split, found) | {"labels": len(labels), "label": ", ".join(labels)})
-    return {"images": pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)}
+        rows.add(pictures.row(image, split, found) | {"labels": len(labels), "label": ", ".join(labels)})
+    return {"images": rows.table()}
 
 
 def expectations(min_side: int, several: bool) -> dict[str, list[Expectation]]:
@@ -48,15 +46,16 @@ def clean(dataset: Path, bad: Mapping[str, set[Any]], folder: Path) -> dict[str,
     """Write what is good into `folder`; return images, labels, and images left out, by split, and `warnings`."""
     counts: dict[str, Any] = {}
     cleaned: dict[str, Content] = {}
-    for split, content in pictures.contents(dataset).items():
+    found = pictures.contents(dataset)
+    for split, content in found.items():
         images = [image for image in content["images"] if image["id"] not in bad.get("images", set())]
         kept = {image["id"] for image in images}
         labels = [entry for entry in content["annotations"] if entry["image_id"] in kept]
         cleaned[split] = {"images": images, "annotations": labels, "categories": content["categories"]}
-        pictures.write_clean(dataset, folder, split, cleaned[split])
         dropped = len(content["images"]) - len(images)
         left_out = {"quarantined": dropped} if dropped else {}
         counts[split] = {"images": len(images), "labels": len(labels), "left_out": left_out}
+    pictures.write_clean(dataset, folder, found, cleaned)
     return counts | {"warnings": warnings(cleaned) + near.warnings(folder, cleaned)}
 
 

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-import shutil
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import astuple
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from core.files import read_json, sha256, write_json
+from core import parallel
+from core.files import read_json, write_json
 from core.task import Expectation
+from modalities.images.checks.each import each
+from modalities.images.inputs import shards
 from modalities.images.inputs.probe import GOOD, Probe, probe
 from modalities.splits import SPLITS
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 AS_STATED = "as stated"
+ROWS = 10_000
+"""Rows of a table that become a part of it together."""
 SHOWN = 5
 COLUMNS = {
     "id": "int64", "file": "str", "row": "int64", "split": "str", "file_name": "str", "content": "str", "size": "str",
@@ -31,11 +40,20 @@ def contents(dataset: Path) -> dict[str, Content]:
 
 def probed(dataset: Path, max_pixels: int) -> Iterator[tuple[str, dict[str, Any], list[dict[str, Any]], Probe]]:
     """Split, image, its annotations, and what the file is; every pixel is decoded, for damage that a header hides."""
-    for split, content in contents(dataset).items():
+    every = contents(dataset)
+    images = [image for content in every.values() for image in content["images"]]
+    found = [Probe("")] * len(images)
+    for position, values in each(_probe, dataset, images, max_pixels):
+        found[position] = Probe(*values)
+    probes = iter(found)
+    for split, content in every.items():
         own = by_image(content)
         for image in content["images"]:
-            found = probe(dataset / "images" / image["file_name"], max_pixels, decode=True)
-            yield split, image, own[image["id"]], found
+            yield split, image, own[image["id"]], next(probes)
+
+
+def _probe(source: shards.Source, max_pixels: int) -> tuple[Any, ...]:
+    return astuple(probe(source, max_pixels, decode=True))
 
 
 def by_image(content: Content) -> dict[Any, list[dict[str, Any]]]:
@@ -60,6 +78,30 @@ def row(image: dict[str, Any], split: str, found: Probe) -> dict[str, Any]:
         "size": AS_STATED if same else f"{actual[0]}x{actual[1]}, stated {stated[0]}x{stated[1]}",
         "short_side": float("nan") if None in actual else min(side for side in actual if side is not None),
     }
+
+
+class Rows:
+    """A table that is made of rows, of which only the last ones are in memory as such."""
+
+    def __init__(self, columns: dict[str, str]):
+        self.columns, self._rows = columns, list[dict[str, Any]]()
+        self._pieces: list[pd.DataFrame] = []
+
+    def add(self, row: dict[str, Any]) -> None:
+        self._rows.append(row)
+        if len(self._rows) == ROWS:
+            self._pieces.append(self._piece())
+
+    def table(self) -> pd.DataFrame:
+        import pandas as pd
+
+        return pd.concat([*self._pieces, self._piece()], ignore_index=True) if self._pieces else self._piece()
+
+    def _piece(self) -> pd.DataFrame:
+        import pandas as pd
+
+        rows, self._rows = self._rows, []
+        return pd.DataFrame(rows, columns=list(self.columns)).astype(self.columns)
 
 
 def expectations(min_side: int) -> list[Expectation]:
@@ -87,12 +129,27 @@ def unique(column: str, reason: str) -> Expectation:
     return Expectation("expect_column_values_to_be_unique", {"column": column}, reason)
 
 
-def write_clean(dataset: Path, folder: Path, split: str, content: Content) -> None:
-    """Write a split's JSON file and copy its images."""
+def write_clean(dataset: Path, folder: Path, before: Mapping[str, Content], after: Mapping[str, Content]) -> None:
+    """Write the JSON file of each split of `after`, and copy its images; a shard that lost none stays as it is.
+
+    before: what `dataset` holds.
+    """
     (folder / "images").mkdir(parents=True, exist_ok=True)
-    for image in content["images"]:
-        shutil.copyfile(dataset / "images" / image["file_name"], folder / "images" / image["file_name"])
-    write_json(folder / f"{split}.json", content)
+    held = Counter(image.get("shard") for content in before.values() for image in content["images"])
+    images = [image for content in after.values() for image in content["images"]]
+    work = [[images[i] for i in unit] for unit in shards.units(images)]
+    copies = ((dataset, folder, unit, held[unit[0].get("shard")] == len(unit)) for unit in work)
+    for unit, places in zip(work, parallel.mapped(_copy, list(copies)), strict=True):
+        for image, place in zip(unit, places, strict=True):
+            image.update(place)
+    for split, content in after.items():
+        write_json(folder / f"{split}.json", content)
+
+
+def _copy(asked: tuple[Path, Path, list[dict[str, Any]], bool]) -> list[dict[str, int]]:
+    """Copy the pictures of a unit; returns what changes in their entries."""
+    dataset, folder, images, whole = asked
+    return shards.copy(dataset, images, folder / "images", whole)
 
 
 def refuse(dataset: Path, things: str) -> list[str]:
@@ -118,9 +175,12 @@ def named(pairs: Iterable[tuple[str, str]]) -> str:
 def _leaks(dataset: Path, contents: dict[str, Content]) -> list[str]:
     """One message for each pair of splits that share image bytes."""
     hashes: dict[str, dict[str, str]] = {split: {} for split in SPLITS}
-    for split, content in contents.items():
-        for image in content["images"]:
-            hashes[split][sha256(dataset / "images" / image["file_name"])] = image["file_name"]
+    images = [(split, image) for split, content in contents.items() for image in content["images"]]
+    digests = [""] * len(images)
+    for position, digest in each(_digest, dataset, [image for _, image in images]):
+        digests[position] = digest
+    for (split, image), digest in zip(images, digests, strict=True):
+        hashes[split][digest] = image["file_name"]
     problems = []
     for one, other in (("train", "val"), ("train", "test"), ("val", "test")):
         if shared := sorted(set(hashes[one]) & set(hashes[other])):
@@ -129,3 +189,7 @@ def _leaks(dataset: Path, contents: dict[str, Content]) -> list[str]:
                 f"{len(shared)} images stand in both {one} and {other} ({pairs}); remove them from one of the splits"
             )
     return problems
+
+
+def _digest(source: shards.Source) -> str:
+    return hashlib.sha256(source.read_bytes()).hexdigest()

@@ -43,7 +43,7 @@ def loaders(clean: Path, augmented: Path, params: Any, seed: int, assets: dict[s
     common: dict[str, Any] = {"num_workers": settings.workers, "persistent_workers": settings.workers > 0}
     few = len(train) < settings.batch_size
     mixed = partial(collate, mixup=settings.mixup, cutmix=settings.cutmix, seed=seed)
-    ordered, fixed = Shuffled(len(train), seed), Fixed(len(val), seed)
+    ordered, fixed = Shuffled(len(train), seed, train.pixels.shards), Fixed(len(val), seed)
     return Loaders(
         DataLoader(train, settings.batch_size, sampler=ordered, drop_last=not few, collate_fn=mixed, **common),
         DataLoader(val, settings.batch_size, sampler=fixed, collate_fn=collate, **common),

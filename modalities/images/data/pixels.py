@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modalities.images.inputs.decode import decode
+from modalities.images.inputs.shards import Member
 
 CACHE_BYTES = 2 * 10**9
 
@@ -23,6 +24,13 @@ class Pixels:
         self.records = records
         small = sum(record["width"] * record["height"] * 3 for record in records) <= CACHE_BYTES
         self.cache: dict[int, NDArray[np.uint8]] | None = {} if small else None
+
+    @property
+    def shards(self) -> list[str]:
+        """The shard of each image, "" of one that is a file; empty where all are kept, so that each is read once in
+        whatever order."""
+        files = [record["file"] for record in self.records] if self.cache is None else []
+        return [file.shard.name if isinstance(file, Member) else "" for file in files]
 
     def __getitem__(self, index: int) -> NDArray[np.uint8]:
         """(height, width, 3) RGB."""

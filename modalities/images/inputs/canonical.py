@@ -1,8 +1,8 @@
 """The canonical dataset of images, read as plain values: COCO JSON beside `images/`.
 
-A record is one image: {"id", "file" (a path), "width", "height", "boxes" (M, 4) float64 corners x1, y1, x2, y2 in
-pixels, "labels" (M,) category ids, "crowd" (M,) bool, "whole" (L,) category ids of the whole picture}.
-An annotation without `bbox` is a label of the whole picture.
+A record is one image: {"id", "file" (where it lies: `shards.source`), "width", "height", "boxes" (M, 4) float64 corners
+x1, y1, x2, y2 in pixels, "labels" (M,) category ids, "crowd" (M,) bool, "whole" (L,) category ids of the whole
+picture}. An annotation without `bbox` is a label of the whole picture.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from core.files import read_json
+from modalities.images.inputs import shards
 
 
 def read_split(dataset: Path, split: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -30,7 +31,7 @@ def read_split(dataset: Path, split: str) -> tuple[list[dict[str, Any]], list[di
         records.append(
             {
                 "id": image["id"],
-                "file": dataset / "images" / image["file_name"],
+                "file": shards.source(dataset, image),
                 "width": image["width"],
                 "height": image["height"],
                 "boxes": boxes,

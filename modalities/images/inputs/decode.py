@@ -6,13 +6,12 @@ Shapes: images are uint8 (height, width, 3) RGB; boxes are corners x1, y1, x2, y
 from __future__ import annotations
 
 import io
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
-from modalities.images.inputs import bombs
+from modalities.images.inputs import bombs, shards
 from modalities.images.inputs.formats import FORMATS
 from modalities.images.inputs.values import rgb
 
@@ -31,8 +30,8 @@ TURNS = {
 anew, which a file can make slow."""
 
 
-def decode(source: Path | str | bytes, most: int | None = None) -> NDArray[np.uint8]:
-    """Decode a file or its bytes as (height, width, 3) RGB, turned upright as its EXIF orientation says.
+def decode(source: shards.Source | str | bytes, most: int | None = None) -> NDArray[np.uint8]:
+    """Decode a file, a shard's member or bytes as (height, width, 3) RGB, turned upright as its EXIF orientation says.
 
     Of several frames, the first; more than 8 bits and transparency as in `values`. most: pixels that are decoded at
     most, of a file that nobody vouches for: a decompression bomb is refused before it takes memory or time.
@@ -41,7 +40,8 @@ def decode(source: Path | str | bytes, most: int | None = None) -> NDArray[np.ui
     """
     if most is not None and isinstance(source, bytes):
         bombs.look(source)
-    with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS) as image:
+    file = io.BytesIO(source) if isinstance(source, bytes) else shards.opened(source)
+    with Image.open(file, formats=FORMATS) as image:
         if most is not None:
             bombs.bound(image, most)
         image.load()

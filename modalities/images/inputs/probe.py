@@ -10,6 +10,7 @@ from typing import Any
 from PIL import Image
 
 from core.errors import SourceError
+from modalities.images.inputs import shards
 from modalities.images.inputs.formats import ENDINGS, FORMATS
 
 ORIENTATION = 0x0112
@@ -17,7 +18,7 @@ ORIENTATION = 0x0112
 GOOD = "an image"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Probe:
     content: str
     """`GOOD`, or what is wrong with the file."""
@@ -33,7 +34,7 @@ class Probe:
         return (self.height, self.width) if self.orientation >= 5 else (self.width, self.height)
 
 
-def probe(path: Path | None, max_pixels: int, decode: bool) -> Probe:
+def probe(path: shards.Source | None, max_pixels: int, decode: bool) -> Probe:
     """Open `path` and, with `decode`, read every pixel, unless it has more than `max_pixels`.
 
     Raises: SourceError for a file that this user may not read: that is no fault of the image.
@@ -42,11 +43,11 @@ def probe(path: Path | None, max_pixels: int, decode: bool) -> Probe:
     try:
         if path is None or not path.is_file():
             return Probe("missing file")
-        if path.stat().st_size == 0:
+        if shards.size(path) == 0:
             return Probe("empty file (0 bytes)")
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path, formats=FORMATS) as image:
+            with Image.open(shards.opened(path), formats=FORMATS) as image:
                 known = {"width": image.width, "height": image.height, "mode": image.mode}
                 fault = _fault(image, path, max_pixels)
                 if fault is None:  # only now: Pillow decodes a whole PNG to find its EXIF
@@ -60,12 +61,14 @@ def probe(path: Path | None, max_pixels: int, decode: bool) -> Probe:
     except PermissionError:
         raise SourceError(f"{path} cannot be read: permission denied; give this user read access") from None
     except Exception as error:  # decoders raise whatever they like on damaged bytes
-        message = str(error).replace(str(path), path.name).replace(repr(str(path.parent)), "") if path else str(error)
+        message = str(error)
+        if isinstance(path, Path):
+            message = message.replace(str(path), path.name).replace(repr(str(path.parent)), "")
         return Probe(f"unreadable: {message or type(error).__name__}"[:160], **known)
     return Probe(fault or GOOD, **known)
 
 
-def _fault(image: Image.Image, path: Path, max_pixels: int) -> str | None:
+def _fault(image: Image.Image, path: shards.Source, max_pixels: int) -> str | None:
     kind = image.format or ""
     frames = 1 if kind == "MPO" else getattr(image, "n_frames", 1)
     if frames > 1:

@@ -14,10 +14,11 @@ from core.errors import DataError
 from modalities.images.inputs.canonical import read_split
 from modalities.images.inputs.decode import decode
 from modalities.images.inputs.formats import FORMATS
+from modalities.images.inputs.shards import Member, Source
 
 
-def inputs(dataset: Path, split: str, limit: int | None = None) -> list[Path]:
-    """Paths of a split's images in the order of its JSON file, the first `limit`."""
+def inputs(dataset: Path, split: str, limit: int | None = None) -> list[Source]:
+    """Places of a split's images in the order of its JSON file, the first `limit`."""
     records, _ = read_split(dataset, split)
     return [record["file"] for record in records[:limit]]
 
@@ -36,7 +37,7 @@ def pixels(value: Any, name: str, most: int | None = None) -> NDArray[np.uint8]:
         if value.dtype != np.uint8 or value.ndim != 3 or value.shape[2] != 3 or 0 in value.shape:
             raise DataError(f"{name}: expected a uint8 array (height, width, 3), found {value.dtype} {value.shape}")
         return value
-    if not isinstance(value, str | Path | bytes):
+    if not isinstance(value, str | Path | Member | bytes):
         raise DataError(f"{name}: expected a path, bytes or an array, found {type(value).__name__}")
     what = "these bytes" if isinstance(value, bytes) else str(value)
     try:

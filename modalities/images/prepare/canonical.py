@@ -1,8 +1,9 @@
 """Raw images and what is said of them, in any format that a reader knows -> the canonical dataset.
 
-writes  images/, train.json, val.json, test.json (COCO JSON: pixels, boxes as x, y, width, height, ids from 1, unique
-        over all splits; an annotation without a box is of the whole picture), rejected.jsonl when rows were neither an
-        image nor a box, removed.jsonl: images left out since a held-out split has the same bytes
+writes  images/ (files, or shards: `inputs.shards`), train.json, val.json, test.json (COCO JSON: pixels, boxes as x, y,
+        width, height, ids from 1, unique over all splits; an annotation without a box is of the whole picture),
+        rejected.jsonl when rows were neither an image nor a box, removed.jsonl: images left out since a held-out split
+        has the same bytes
 
 Nothing bad is dropped here: an image that is missing or damaged keeps the size that the source states, and a box whose
 numbers are not finite has null in their place and the original text in `stated`; the role `checks` finds them.
@@ -25,11 +26,12 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import SourceError
-from core.files import sha256, write_json, write_jsonl
+from core.files import write_json, write_jsonl
 from core.visible import visible
 from core.walk import is_hidden, listing, packed
-from modalities.images.inputs.probe import GOOD, Probe, probe
-from modalities.images.prepare import upright
+from modalities.images.inputs.probe import GOOD, Probe
+from modalities.images.prepare import filling, looks, upright
+from modalities.images.prepare.looks import Look
 from modalities.images.prepare.raw import Box, Picture, Raw, named
 from modalities.splits import SPLITS, assign
 
@@ -58,16 +60,16 @@ def prepare(source: Path, folder: Path, params: Any, seed: int, formats: Mapping
     _refuse_names(raw)
     if source.is_dir() and root != source:
         raw.notes += _around(source, root)
-    probes = [probe(picture.path, params.validation.max_pixels, decode=False) for picture in raw.pictures]
+    found = looks.look([picture.path for picture in raw.pictures], params.validation.max_pixels)
     splits, notes = assign(
         [picture.split for picture in raw.pictures],
-        [sha256(picture.path) if picture.path else "" for picture in raw.pictures],
+        [look.digest for look in found],
         (settings.splits.val, settings.splits.test),
         seed,
         [{box.label for box in picture.boxes} for picture in raw.pictures],
         "images",
     )
-    converted, scaled = _write(raw, probes, splits, folder)
+    converted, scaled = _write(raw, found, splits, folder)
     if raw.rejected:
         write_jsonl(folder / "rejected.jsonl", raw.rejected)
     removed = [picture for picture, split in zip(raw.pictures, splits, strict=True) if split is None]
@@ -164,11 +166,10 @@ def _needs(names: list[str], formats: Mapping[str, Any]) -> str:
 
 
 def _write(
-    raw: Raw, probes: list[Probe], splits: list[str | None], folder: Path
+    raw: Raw, looked: list[Look], splits: list[str | None], folder: Path
 ) -> tuple[Counter[str], dict[str, list[str]]]:
     """Write images and the three JSON files; return how many images were converted, by reason, and the names of those
     of more than 8 bits, by the values that became black and white."""
-    (folder / "images").mkdir(parents=True, exist_ok=True)
     numbers = {name: number for number, name in enumerate(raw.classes, 1)}
     categories = [{"id": number, "name": name} for name, number in numbers.items()]
     contents: dict[str, dict[str, list[Any]]] = {
@@ -178,43 +179,41 @@ def _write(
     scaled: dict[str, list[str]] = defaultdict(list)
     taken: set[str] = set()
     boxes = 0
-    for number, (picture, found, split) in enumerate(zip(raw.pictures, probes, splits, strict=True), 1):
+    files = []
+    for number, (picture, look, split) in enumerate(zip(raw.pictures, looked, splits, strict=True), 1):
         if split is None:
             continue
-        name, reason, values = _place(picture, found, taken, folder)
+        name, reason = _name(picture, look, taken)
         if reason:
             converted[reason] += 1
-        if values:
-            scaled[values].append(picture.name)
-        entry, place = _image(picture, found, reason is not None)
+            if look.scaled:
+                scaled[look.scaled].append(picture.name)
+        entry, place = _image(picture, look.probe, reason is not None)
         content = contents[split]
         content["images"].append({"id": number, "file_name": name, **entry})
+        if picture.path is not None:
+            files.append(filling.File(content["images"][-1], picture.path, look.size, reason is not None))
         for box in picture.boxes:
             boxes += 1
             record = {"id": boxes, "image_id": number, "category_id": numbers[box.label], **_annotation(box, place)}
             content["annotations"].append(record)
+    filling.fill(files, folder)
     for split, content in contents.items():
         write_json(folder / f"{split}.json", content)
     return converted, scaled
 
 
-def _place(picture: Picture, found: Probe, taken: set[str], folder: Path) -> tuple[str, str | None, str | None]:
-    """Copy or convert the image under a free name; return the name, why it was converted, and `upright.write`'s."""
-    reason = upright.conversion(found)
+def _name(picture: Picture, look: Look, taken: set[str]) -> tuple[str, str | None]:
+    """A free name for the image, and why it is converted."""
+    reason = upright.conversion(look.probe)
     plain = re.sub(r"[^\w.-]+", "_", Path(picture.name.replace("\\", "/")).name).lstrip(".") or "image"
     if picture.path is None:
-        return _free(plain, taken), None, None
+        return _free(plain, taken), None
     if reason:
         name = _free(f"{Path(plain).stem}.png", taken)
-        try:
-            values = upright.write(picture.path, folder / "images" / name, convert=True)
-        except Exception:  # damaged behind its header: kept as it is, `checks` says what is wrong
-            (folder / "images" / name).unlink(missing_ok=True)
-        else:
-            return name, reason, values
-    name = _free(Path(plain).stem + picture.path.suffix, taken)
-    upright.write(picture.path, folder / "images" / name, convert=False)
-    return name, None, None
+        if look.whole:
+            return name, reason  # else damaged behind its header: kept as it is, `checks` says what is wrong
+    return _free(Path(plain).stem + picture.path.suffix, taken), None
 
 
 def _free(name: str, taken: set[str]) -> str:

@@ -22,7 +22,7 @@ FOUND = 200
 """Characters that are shown of what was found."""
 
 
-@dataclass
+@dataclass(slots=True)
 class Box:
     label: str
     numbers: list[Any] | None
@@ -33,7 +33,7 @@ class Box:
     crowd: bool = False
 
 
-@dataclass
+@dataclass(slots=True)
 class Picture:
     path: Path | None
     """None: the source names it, and has no such file."""

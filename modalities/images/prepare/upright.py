@@ -6,10 +6,11 @@
 
 from __future__ import annotations
 
-import shutil
+import io
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from modalities.images.inputs import values
@@ -28,23 +29,25 @@ def conversion(found: Probe) -> str | None:
     return " and ".join([*reasons, *(["EXIF rotation"] if found.orientation != 1 else [])]) or None
 
 
-def write(source: Path, target: Path, convert: bool) -> str | None:
-    """Write `source` to `target`, as RGB PNG when `convert`.
+def convert(source: Path) -> tuple[NDArray[np.uint8], str | None]:
+    """The picture as (height, width, 3) upright RGB; of one of more than 8 bits, which values became black and white.
 
-    Returns: of a picture of more than 8 bits, which values became black and white. Raises: what Pillow raises on
-    damaged bytes.
+    Raises: what Pillow raises on damaged bytes.
     """
-    if not convert:
-        shutil.copyfile(source, target)
-        return None
     with Image.open(source, formats=FORMATS) as opened:
         scaled = values.white_of(opened) if values.deep(opened.mode) else None
         image = values.rgb(opened)
         exif = opened.getexif()
         turn = TURNS.get(exif.get(ORIENTATION, 1))
         image = image if turn is None else image.transpose(turn)
-    Image.fromarray(np.asarray(image)).save(target, format="PNG")  # the array carries no metadata along
-    return scaled
+    return np.asarray(image), scaled
+
+
+def png(source: Path) -> bytes:
+    """The picture as an RGB PNG. Raises: as `convert`."""
+    file = io.BytesIO()
+    Image.fromarray(convert(source)[0]).save(file, format="PNG")  # the array carries no metadata along
+    return file.getvalue()
 
 
 def turn(box: list[float], size: tuple[int, int], orientation: int) -> list[float]:

@@ -32,9 +32,11 @@ def test_the_same_photograph_in_another_size_and_compression_is_told(tmp_path: P
 
 
 def test_pictures_that_show_nothing_are_like_no_other(tmp_path: Path) -> None:
-    for name in ("one.png", "two.png"):
-        Image.new("RGB", (40, 40), "white").save(tmp_path / name)
-    assert near.looks(tmp_path, ["one.png", "two.png"]).names == []
+    names = ("one.png", "two.png")
+    (tmp_path / "images").mkdir()
+    for name in names:
+        Image.new("RGB", (40, 40), "white").save(tmp_path / "images" / name)
+    assert near.looks(tmp_path, [[{"file_name": name} for name in names]])[0].names == []
 
 
 def test_the_time_for_sixty_thousand_pictures_is_bounded() -> None:
