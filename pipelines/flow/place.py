@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
+LOST = 1000
+"""In place of an exit code: where the stage ran is gone, or will not run it. No fault of the stage."""
+
 
 class Running(Protocol):
     """A stage that runs."""
@@ -24,7 +27,7 @@ class Running(Protocol):
 
     @property
     def code(self) -> int | None:
-        """Exit code, negative for a signal; None while it runs."""
+        """Exit code, negative for a signal, or `LOST`; None while it runs."""
         ...
 
     def stop(self) -> None:
