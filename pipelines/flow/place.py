@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
+from pipelines.flow.needs import Room
+from pipelines.flow.slots import Share
+
 LOST = 1000
 """In place of an exit code: where the stage ran is gone, or will not run it. No fault of the stage."""
 
@@ -37,6 +40,24 @@ class Running(Protocol):
     def close(self) -> None:
         """After its end: leave nothing of it behind."""
         ...
+
+
+class Shares(Protocol):
+    """Room for stages, as `slots.Slots` of this machine has it."""
+
+    @property
+    def jobs(self) -> int:
+        """Stages at once."""
+        ...
+
+    @property
+    def gpus(self) -> tuple[str, ...]: ...
+
+    def take(self, name: str, room: Room, rivals: int) -> Share | None:
+        """A share for stage `name`, None while there is no room; rivals: stages that could start now."""
+        ...
+
+    def give_back(self, name: str) -> None: ...
 
 
 class Place(Protocol):

@@ -14,10 +14,10 @@ from pathlib import Path
 from ops.repair import repair
 from pipelines.flow.history import History
 from pipelines.flow.outcome import BLAMELESS, CURABLE, Cause, Outcome, Result, judge
-from pipelines.flow.place import Place, Running
+from pipelines.flow.place import Place, Running, Shares
 from pipelines.flow.plan import Plan
 from pipelines.flow.process import HERE
-from pipelines.flow.slots import Share, Slots
+from pipelines.flow.slots import Share
 
 TICK_S = 0.25
 BUSY_WAIT_S = 2.0
@@ -89,7 +89,7 @@ class Scheduler:
     def __init__(
         self,
         plan: Plan,
-        slots: Slots,
+        slots: Shares,
         environment: Mapping[str, str],
         logs: Path,
         *,

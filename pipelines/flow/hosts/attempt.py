@@ -15,6 +15,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from filelock import FileLock
+
 from core.errors import MISTAKE, TEMPORARY, StillhouseError
 from core.files import read_json, write_json, write_text
 from ops.repair import repair
@@ -56,7 +58,8 @@ def main(arguments: Sequence[str]) -> int:
     work = Work(**read_json(Path(arguments[0])))
     order = Order.model_validate_json(work.order)
     try:
-        return _make(order, *_prepared(work, order), Path(work.result))
+        with FileLock(Path(work.home) / f"slot{work.slot}.lock"):  # an attempt of a host that was killed may still end
+            return _make(order, *_prepared(work, order), Path(work.result))
     except (UnavailableError, RefusedError) as error:
         print(f"ERROR: {error}", file=sys.stderr)
         write_json(Path(work.result), {"refused": str(error)})

@@ -65,7 +65,7 @@ def joined(name: str, plan: Plan, jobs: int) -> Iterator[Pool]:
             yield pool
         finally:
             pool.end()
-            bring(store, sorted(pool.made | {step for step in plan.reasons() if _missing(layout[step], record)}))
+            _bring(store, sorted(pool.done))
     except LostError as error:
         raise StillhouseError(f"the Prefect server was lost as the flow began ({error}); try again") from None
     finally:
@@ -170,17 +170,12 @@ def _standing(plan: Plan, record: Record) -> Iterator[str]:
             yield name
 
 
-def _missing(stage: StageFiles, record: Record) -> bool:
-    """Whether dvc.lock knows outputs that are not here."""
-    return record.known(stage.name) and not all(Path(out).exists() for out in stage.outs)
-
-
 def _send(store: str, stages: Iterable[str]) -> None:
     if chosen := list(stages):
         remote.send(store, chosen)
 
 
-def bring(store: str, stages: list[str]) -> None:
+def _bring(store: str, stages: list[str]) -> None:
     """Fetch the outputs of stages and what the run cache knows of them; what is here already is not fetched."""
     if stages:
         print(f"fetching the outputs of {len(stages)} stages", flush=True)

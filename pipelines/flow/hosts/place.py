@@ -88,8 +88,8 @@ class RemoteStage:
     def end(self, code: int, why: str = "") -> None:
         if why:
             self.append(f"ERROR: {why}\n")
+        os.eventfd_write(self._ended, 1)  # before the code, after which the file may be closed
         self._code = code
-        os.eventfd_write(self._ended, 1)
 
 
 class Pool:
@@ -100,9 +100,8 @@ class Pool:
     ):
         """commit: that the hosts check out; warn: takes a sentence for the user."""
         self.hosts = Hosts(jobs, record.inputs)
-        self.made: set[str] = set()
-        """Stages whose entry was written."""
-        self.planner = uuid.uuid4().hex
+        self.done: set[str] = set()
+        """Stages that ended well: made, or found unchanged."""
         self._api, self._deployment, self._commit, self._record = api, deployment, commit, record
         self._plan, self._warn = plan, warn
         self._new: deque[RemoteStage] = deque()
@@ -164,12 +163,15 @@ class Pool:
                     self._warn(f"the Prefect server does not answer ({error}); the hosts go on, asking again")
                     self._away = True
                 self._over.wait(2.0)
+            except Exception as error:  # a bug, or an answer that nobody knows: whoever waits must hear of it
+                self._give_up(f"{type(error).__name__}: {error}")
             self._over.wait(POLL_S)
 
     def _turn(self) -> None:
         while self._new:
-            self._submit(self._new[0])
-            self._running.append(self._new.popleft())
+            if self._submit(self._new[0]):
+                self._running.append(self._new[0])
+            self._new.popleft()
         if self._is_due("hosts", HOSTS_S):
             self.hosts.see(self._api.hosts())
         if not self._running:
@@ -192,12 +194,19 @@ class Pool:
             elif logs and state == "RUNNING":
                 self._copy_log(stage)
 
-    def _submit(self, stage: RemoteStage) -> None:
+    def _give_up(self, why: str) -> None:
+        for stage in [*self._running, *self._new]:
+            stage.end(MISTAKE, why)
+        self._running.clear()
+        self._new.clear()
+
+    def _submit(self, stage: RemoteStage) -> bool:
+        """Returns: whether there is a run now."""
         try:
             stage.run = self._api.submit(self._deployment, stage.share.host, stage.order, stage.key, [self._tag])
         except StillhouseError as error:
-            self._new.popleft()
             stage.end(MISTAKE, str(error))
+        return bool(stage.run)
 
     def _stop(self, stage: RemoteStage) -> None:
         if not stage.cancelled:
@@ -239,12 +248,13 @@ class Pool:
                 self._warn(f"host {stage.share.host} is given nothing more: of {stage.name}, {error}")
             self._finish(stage, LOST, f"what host {stage.share.host} handed back is not recorded: {error}")
             return
-        self.made.add(stage.name)
         self.hosts.holds(stage.share.host, self._record.outputs(stage.name) | self._record.inputs(stage.name))
         self._finish(stage, 0)
 
     def _finish(self, stage: RemoteStage, code: int, why: str = "") -> None:
         self._running.remove(stage)
+        if code == 0:
+            self.done.add(stage.name)
         stage.end(code, why)
 
     def _copy_log(self, stage: RemoteStage) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import os
+import shutil
 import signal
 import sys
 import time
@@ -45,7 +46,8 @@ HANDED = 200_000
 OURS = ("RUNNING", "PENDING")
 WITHHELD = ("PREFECT_",)
 """Variables that a stage does not get: it has no business with the server."""
-KEPT_LOGS = 200
+KEPT = 200
+"""Attempts whose logs stay on the host."""
 
 
 @dataclass
@@ -207,6 +209,7 @@ class Worker:
     def _start(self, run: str, order: Order, environment: dict[str, str]) -> None:
         folder = self.clones.home / "attempts" / run
         folder.mkdir(parents=True, exist_ok=True)
+        self._forget_old()
         slot = self._slot(order.stage)
         work = Work(
             str(self.clones.home), self.clones.source, slot, order.model_dump_json(), str(folder / "result.json")
@@ -224,6 +227,12 @@ class Worker:
         self._attempts[run] = Attempt(run, order, slot, started, folder)
         self._last_in_slot[slot] = order.stage
         self._say(f"{order.stage}: started (commit {order.commit[:8]})")
+
+    def _forget_old(self) -> None:
+        folders = sorted((self.clones.home / "attempts").iterdir(), key=lambda folder: folder.stat().st_mtime)
+        for folder in folders[:-KEPT]:
+            if folder.name not in self._attempts:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def _slot(self, stage: str) -> int:
         """A free one; the one that had this stage last, where a training may go on."""

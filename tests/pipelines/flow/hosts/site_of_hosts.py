@@ -1,4 +1,4 @@
-"""Several hosts on one machine: clones, caches and homes of their own, between them a Prefect server and a DVC remote."""
+"""Several hosts on one machine, each with its own clones, cache and home; a Prefect server and a remote between."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from repository import ROOT, Repository, wait_for
 from warm import Warm
 
 POOL = "hosts"
-IGNORED = ("/executions", "/ends", "/.stillhouse", "*.partial", "__pycache__")
+IGNORED = ("/go", "/executions", "/ends", "/.stillhouse", "*.partial", "__pycache__")
 IDENTITY = {"GIT_AUTHOR_NAME": "t", "GIT_AUTHOR_EMAIL": "t@example.com"}
 IDENTITY |= {key.replace("AUTHOR", "COMMITTER"): value for key, value in IDENTITY.items()}
 

@@ -22,8 +22,8 @@ def hosts(jobs: int = 0, **offers: Offer) -> Hosts:
     return made
 
 
-def taken(pool: Hosts, name: str, room: Room = Room(), rivals: int = 1) -> str | None:
-    share = pool.take(name, room, rivals)
+def taken(pool: Hosts, name: str, room: Room | None = None) -> str | None:
+    share = pool.take(name, room or Room(), 1)
     return share.host if share else None
 
 

@@ -12,7 +12,9 @@ from pipelines.flow.hosts.order import Order
 from pipelines.flow.needs import Room
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
-ENTRY = "cmd: python work.py b\ndeps:\n- path: a\n  hash: md5\n  md5: d41d8cd98f00b204e9800998ecf8427e\nouts:\n- path: b\n"
+ENTRY = (
+    "cmd: python work.py b\ndeps:\n- path: a\n  hash: md5\n  md5: d41d8cd98f00b204e9800998ecf8427e\nouts:\n- path: b\n"
+)
 GOOD: dict[str, Any] = {"stage": "train@detection-base", "commit": COMMIT, "entries": {"a": ENTRY}}
 
 
