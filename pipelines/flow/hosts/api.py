@@ -24,6 +24,10 @@ DESCRIPTION = (
 )
 
 
+CLOSED = {"type": "object", "properties": {}, "additionalProperties": False}
+"""The schema of job variables: none."""
+
+
 class LostError(Exception):
     """The server does not answer."""
 
@@ -71,10 +75,7 @@ class Api:
         Raises: StillhouseError for a pool of another type.
         """
         found = self._ask("GET", f"/work_pools/{self.pool}", missing=None)
-        template = {
-            "job_configuration": {},
-            "variables": {"type": "object", "properties": {}, "additionalProperties": False},
-        }
+        template = {"job_configuration": {"env": {}}, "variables": CLOSED}  # Prefect wants a key there
         if found is None:
             fields = {"name": self.pool, "type": TYPE, "description": DESCRIPTION, "base_job_template": template}
             self._ask("POST", "/work_pools/", conflict=None, **fields)

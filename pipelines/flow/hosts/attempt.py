@@ -82,7 +82,7 @@ def _prepared(work: Work, order: Order) -> tuple[StageFiles, list[str]]:
     if order.stage not in layout:
         raise StillhouseError(f"dvc.yaml of commit {order.commit} has no stage {order.stage!r}")
     stage = layout[order.stage]
-    if different := installed.differences(stage.deps):
+    if different := installed.differences(stage.deps, clones.home / "installed"):
         raise RefusedError(f"other packages are installed: {'; '.join(different)}; install those of the commit")
     _lock(order)
     _clear(stage, kept=order.stage in order.entries)
