@@ -1,8 +1,8 @@
 """The flow over several hosts: `python -m benchmarks.hosts parallel|overhead [--objects URL]`.
 
-parallel   40 stages in 5 layers of 8 (seeded sleeps, each after two stages of the layer before) on 1, 2 and 4 hosts, which
-           take 8 stages at once together: wall time from the first order to the last entry, over the critical path of
-           the stages' own time
+parallel   40 stages in 5 layers of 8 (seeded sleeps, each after two stages of the layer before) on 1, 2 and 4 hosts
+           that take 8 stages at once together: wall time from the first order to the last entry, over the critical path
+           of the stages' own time
 overhead   12 stages that do nothing, one after another, on one host: seconds a stage, and where they go
 
 All hosts are processes of this machine with clones, caches and DVC settings of their own, so that their work for 8

@@ -107,6 +107,7 @@ class Worker:
     def run(self) -> None:
         """Raises: StillhouseError where another host of this name is at work."""
         process.PRELOAD[:] = [*process.PRELOAD, "pipelines.flow.hosts.preload"]
+        process.warm()
         self._patiently(self._begin)
         self._say(f"host {self.name} of pool {self.api.pool}: {self.offer.slots} stages at once")
         while self._attempts or not self._stops:
@@ -268,6 +269,8 @@ class Worker:
         result: dict[str, Any] = {}
         if (one.folder / "result.json").exists():
             result = read_json(one.folder / "result.json")
+        if code and self._stops and not one.cancelled:
+            result.setdefault("refused", "it was stopped")
         text = (
             one.log.read_bytes().decode("utf-8", errors="replace").replace("\0", "\ufffd") if one.log.exists() else ""
         )

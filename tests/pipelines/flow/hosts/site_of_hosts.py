@@ -159,8 +159,9 @@ class Site:
         return self.warm.Popen(self._flow(arguments), **how)
 
     def _flow(self, arguments: Sequence[str]) -> list[str]:
-        words = ["-m", "pipelines.flow", "--bare", "--no-prefect", "--pool", self.pool]
-        return [sys.executable, *words, *arguments]
+        shown = ["--no-prefect"] if "--prefect" not in arguments else []
+        words = ["-m", "pipelines.flow", "--bare", *shown, "--pool", self.pool]
+        return [sys.executable, *words, *(word for word in arguments if word != "--prefect")]
 
     def _how(self, variables: Mapping[str, str]) -> dict[str, Any]:
         home = self.folder / "planner-home"
