@@ -57,6 +57,8 @@ class Record:
     attempts: list[Attempt] = field(default_factory=list)
     busy: int = 0
     """How often another DVC process held the stage's files, or its host was lost."""
+    held: Cause = Cause.BUSY
+    """Which of the two it was last."""
     due: float = 0.0
     """`time.monotonic()` before which it is not tried again."""
     started: float | None = None
@@ -237,7 +239,8 @@ class Scheduler:
             self._done(record)
         elif attempt.wait is not None:
             if outcome.cause in BLAMELESS:
-                record.busy += 1
+                assert outcome.cause is not None
+                record.busy, record.held = record.busy + 1, outcome.cause
                 record.attempts.pop()  # it does not count
             elif outcome.cause is Cause.MEMORY:
                 record.batch_parts *= 2

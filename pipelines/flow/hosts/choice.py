@@ -13,6 +13,8 @@ from pipelines.flow.slots import Share, Slots
 
 LOST_S = 20.0
 """Without a sign of life for so long, a host is lost."""
+LOOK_S = 5.0
+"""The most that counts of the time between two looks at the hosts: while the server is away, none is lost."""
 PATIENCE_S = 120.0
 """For so long a stage waits for a host that could make it, when there is none."""
 
@@ -39,15 +41,11 @@ class Host:
     slots: Slots
     beat: str
     seen: float
-    """`time.monotonic()` when it last gave a sign of life."""
+    """When it last gave a sign of life, by the clock of `Hosts`."""
     refused: str = ""
     """Why it is given nothing more."""
     holds: set[str] = field(default_factory=set)
     """Digests of what it has made or fetched in this execution."""
-
-    @property
-    def alive(self) -> bool:
-        return time.monotonic() - self.seen < LOST_S
 
 
 class Hosts:
@@ -59,6 +57,8 @@ class Hosts:
         self._hosts: dict[str, Host] = {}
         self._placed: dict[str, HostShare] = {}
         self._waits: dict[str, float] = {}
+        self._clock, self._looked = 0.0, time.monotonic()
+        """Seconds that were looked, and when last."""
         self._lock = threading.RLock()
 
     @property
@@ -75,7 +75,9 @@ class Hosts:
     def see(self, found: Iterable[Seen]) -> None:
         """What the server says of the hosts now. Clocks differ, so that only a change counts as a sign of life."""
         with self._lock:
-            now = time.monotonic()
+            moment = time.monotonic()
+            self._clock += min(moment - self._looked, LOOK_S)
+            self._looked, now = moment, self._clock
             for name, offer, beat, online in found:
                 known = self._hosts.get(name)
                 if known is None or known.offer.instance != offer.instance:
@@ -90,7 +92,7 @@ class Hosts:
         """Whether a host is there, and the same that it was."""
         with self._lock:
             host = self._hosts.get(name)
-            return host is not None and host.alive and host.offer.instance == instance
+            return host is not None and self._alive(host) and host.offer.instance == instance
 
     def instance(self, name: str) -> str:
         with self._lock:
@@ -129,8 +131,8 @@ class Hosts:
                 return None
             fit = self._fit(room)
             if not fit:
-                begun = self._waits.setdefault(name, time.monotonic())
-                if time.monotonic() - begun < PATIENCE_S:
+                begun = self._waits.setdefault(name, self._clock)
+                if self._clock - begun < PATIENCE_S:
                     return None
                 self._placed[name] = HostShare(1, (), 0, False, False)
                 return self._placed[name]
@@ -168,8 +170,11 @@ class Hosts:
         with self._lock:
             return self._why_none(room)
 
+    def _alive(self, host: Host) -> bool:
+        return self._clock - host.seen < LOST_S
+
     def _usable(self) -> list[Host]:
-        return [host for host in self._hosts.values() if host.alive and not host.refused]
+        return [host for host in self._hosts.values() if self._alive(host) and not host.refused]
 
     def _fit(self, room: Room) -> list[Host]:
         """Hosts for a stage: of its label; of these the ones that have all it needs, as on one machine else any."""

@@ -116,7 +116,7 @@ class Pool:
         self._tag = tag
         for run in self._api.open_runs(tag):
             self._cancel(run)
-        self.hosts.see(self._api.hosts())
+        self.hosts.see(list(self._api.hosts()))
         self._thread.start()
 
     def end(self) -> None:
@@ -173,7 +173,7 @@ class Pool:
                 self._running.append(self._new[0])
             self._new.popleft()
         if self._is_due("hosts", HOSTS_S):
-            self.hosts.see(self._api.hosts())
+            self.hosts.see(list(self._api.hosts()))
         if not self._running:
             return
         states = self._api.states([stage.run for stage in self._running])
@@ -188,9 +188,9 @@ class Pool:
                 self._stop(stage)
             elif not self.hosts.alive(stage.share.host, stage.instance):
                 self._api.set_state(stage.run, "CRASHED", "its host is lost", force=True)
-                self._finish(
-                    stage, LOST, f"host {stage.share.host} is lost: it gives no sign of life, or was started anew"
-                )
+                why = f"host {stage.share.host} is lost: it gives no sign of life, or was started anew"
+                self._warn(f"{stage.name}: {why}")
+                self._finish(stage, LOST, why)
             elif logs and state == "RUNNING":
                 self._copy_log(stage)
 

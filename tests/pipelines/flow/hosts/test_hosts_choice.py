@@ -76,8 +76,12 @@ def test_a_host_without_a_sign_of_life_is_lost_and_comes_back(monkeypatch: pytes
     now = 1000.0
     monkeypatch.setattr(choice.time, "monotonic", lambda: now)
     pool = hosts(one=offer(1))
-    now += choice.LOST_S + 1
+    now += 1000
     pool.see([Seen("one", offer(1), "now", True)])
+    assert pool.names() == ["one"], "while the server was away nobody is lost"
+    for _ in range(5):
+        now += choice.LOOK_S
+        pool.see([Seen("one", offer(1), "now", True)])
     assert not pool.alive("one", offer(1).instance) and not pool.names()
     pool.see([Seen("one", offer(1), "later", True)])
     assert pool.alive("one", offer(1).instance) and pool.names() == ["one"]
