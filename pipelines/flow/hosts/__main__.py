@@ -17,7 +17,6 @@ from filelock import FileLock, Timeout
 
 from core import paths
 from core.errors import StillhouseError
-from pipelines.deploy import repository
 from pipelines.flow.hosts import api
 from pipelines.flow.hosts.clones import Clones
 from pipelines.flow.hosts.worker import Worker, handled
@@ -42,6 +41,9 @@ def main() -> None:
 def _work(arguments: argparse.Namespace) -> None:
     home = Path(arguments.home)
     home.mkdir(parents=True, exist_ok=True)
+    api.connect()
+    from pipelines.deploy import repository  # noqa: PLC0415 - it imports Prefect, which reads its settings
+
     source = repository.url(arguments.repository, Path.cwd())
     gpus = visible_gpus()
     slots = Slots(
@@ -56,7 +58,6 @@ def _work(arguments: argparse.Namespace) -> None:
     except Timeout:
         raise StillhouseError(f"another host works in {home}; give this one a folder of its own (--home)") from None
     with lock:
-        api.connect()
         worker = Worker(
             api.Api(arguments.pool), arguments.name, Clones(home, source), slots, tuple(arguments.label), _say
         )

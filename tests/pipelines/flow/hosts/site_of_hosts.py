@@ -175,6 +175,7 @@ class Site:
     def alone(self, stages: Mapping[str, Any]) -> dict[str, Any]:
         """Entries of dvc.lock and outputs that one machine gives."""
         one = Repository.create(self.folder / "alone", stages, self.warm)
+        (one.path / "go").touch()  # what a stage may wait for
         done = one.dvc("repro")
         assert done.returncode == 0, done.stdout + done.stderr
         return {"lock": one.lock, "outputs": one.outputs()}
