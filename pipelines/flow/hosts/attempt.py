@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 
@@ -123,10 +124,9 @@ def _layout(clones: Clones, commit: str) -> dict[str, StageFiles]:
     path = clones.home / "layouts" / f"{commit}.json"
     if not path.exists():
         write_text(path, json.dumps([asdict(stage) for stage in private.layout().values()]))
-    read = (
-        StageFiles(**{key: tuple(v) if isinstance(v, list) else v for key, v in one.items()}) for one in read_json(path)
-    )
-    return {stage.name: stage for stage in read}
+    read: list[dict[str, Any]] = read_json(path)
+    known = [StageFiles(**{key: tuple(v) if isinstance(v, list) else v for key, v in one.items()}) for one in read]
+    return {stage.name: stage for stage in known}
 
 
 def _lock(order: Order) -> None:

@@ -13,7 +13,6 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from ops.repair.entries import is_entry, parsed
 from pipelines.flow.needs import Label, Room
 
-PROTOCOL = 1
 STAGE = r"^[A-Za-z0-9_][\w.@-]{0,199}$"
 """A stage instance of the dvc.yaml in the repository's root; no option and no path."""
 KEY = r"^[0-9a-f]{32}$"
@@ -46,7 +45,7 @@ class Space(_Message):
 class Order(_Message):
     """One attempt of a stage: the parameters of a flow run. Whatever else a run says is not looked at."""
 
-    protocol: Literal[1] = PROTOCOL
+    protocol: Literal[1] = 1
     stage: StageName
     commit: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
     entries: dict[StageName, str] = Field(default_factory=dict)
@@ -101,7 +100,7 @@ class Offer(_Message):
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    protocol: int = PROTOCOL
+    protocol: int = 1
     instance: Key
     """Another one each time that the host starts."""
     slots: Annotated[int, Field(ge=1)]
@@ -126,7 +125,7 @@ class Seen(NamedTuple):
 def check(name: str, text: str) -> dict[str, Any]:
     """The entry of a stage as `ops.repair.entries` reads it. Raises: ValueError where it is none, or a digest is none,
     of which DVC would make the path of a file."""
-    value = parsed(text) if len(text) <= TEXT_BYTES else None
+    value: Any = parsed(text) if len(text) <= TEXT_BYTES else None
     if not is_entry(value):
         raise ValueError(f"what dvc.lock is said to hold of {name} is no entry of a stage")
     for item in (*value.get("deps", []), *value.get("outs", [])):

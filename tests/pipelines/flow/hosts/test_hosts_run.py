@@ -31,6 +31,7 @@ def test_two_hosts_give_what_one_machine_gives(site: Site) -> None:
     assert [site.executions(name) for name in stages] == [1, 1, 1, 1]
     assert all(host.executions("b") or host.executions("c") for host in site.hosts.values())
     assert "d at work" in log_of(site, "d") and "on " in log_of(site, "d")
+    assert "Prefect: http" in done.stdout and "warning" not in done.stderr, done.stdout + done.stderr
     (run,) = site.server.ask(
         "flow_runs/filter", flows={"name": {"any_": ["stillhouse"]}}, sort="START_TIME_DESC", limit=1
     )
