@@ -20,8 +20,10 @@ LOST = 1000
 class Running(Protocol):
     """A stage that runs."""
 
-    began: float
-    """`time.monotonic()`."""
+    @property
+    def began(self) -> float:
+        """`time.monotonic()`."""
+        ...
 
     @property
     def sentinel(self) -> int:
