@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,6 +20,8 @@ TAG = "stillhouse-stage"
 ARTIFACT = "stillhouse-handback"
 NOT_OVER = ("SCHEDULED", "PENDING", "RUNNING", "CANCELLING")
 PAGE = 200
+BUSY = (408, 429, 503)
+BUSY_WAITS_S = (0.3, 0.7, 1.5)
 DESCRIPTION = (
     "Stages of DVC pipelines, run by the hosts of this pool (docs/cluster.md). A run's parameters are all of it."
 )
@@ -45,7 +48,7 @@ def connect() -> str:
         )
     os.environ.update({"PREFECT_API_URL": url, **server.QUIET, **access.client(url)})
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
-    os.environ.setdefault("PREFECT_CLIENT_MAX_RETRIES", "1")  # whoever asks here asks again by itself
+    os.environ.setdefault("PREFECT_CLIENT_MAX_RETRIES", "0")  # whoever asks here asks again by itself
     if not server.answers(url):
         raise StillhouseError(f"the Prefect server at {public(url)} does not answer; is it running?")
     return url
@@ -211,20 +214,28 @@ class Api:
 
     def _ask(self, method: str, path: str, _body: Any = None, **body: Any) -> Any:
         """The answer as JSON. missing=, conflict=: what to return where there is no such thing, or there is already."""
-        import httpx  # noqa: PLC0415
-
         instead = {404: "missing", 409: "conflict"}
         special = {code: body.pop(name) for code, name in instead.items() if name in body}
-        try:
-            answer = self._client.request(method, path, json=(body or None) if _body is None else _body)
-        except httpx.HTTPStatusError as error:
-            answer = error.response
-        except httpx.HTTPError as error:
-            raise LostError(public(f"{type(error).__name__}: {error}")) from None
+        answer = self._answer(method, path, (body or None) if _body is None else _body)
         if answer.status_code in special:
             return special[answer.status_code]
-        if answer.status_code in (408, 429) or answer.status_code >= 500:
+        if answer.status_code in BUSY or answer.status_code >= 500:
             raise LostError(f"it answered {answer.status_code}")
         if answer.status_code >= 400:
             raise StillhouseError(f"Prefect refuses {method} {path} ({answer.status_code}): {answer.text[:500]}")
         return answer.json() if answer.content else True
+
+    def _answer(self, method: str, path: str, body: Any) -> Any:
+        """Whatever the server answers; one that is busy, as SQLite under load is, is asked again in a moment."""
+        import httpx  # noqa: PLC0415
+
+        for wait_s in (*BUSY_WAITS_S, None):
+            try:
+                return self._client.request(method, path, json=body)
+            except httpx.HTTPStatusError as error:
+                if error.response.status_code not in BUSY or wait_s is None:
+                    return error.response
+            except httpx.HTTPError as error:
+                raise LostError(public(f"{type(error).__name__}: {error}")) from None
+            time.sleep(wait_s)
+        raise AssertionError("the last try returns")

@@ -263,11 +263,16 @@ class Pool:
             stage.pieces += 1
 
     def _copy_rest(self, stage: RemoteStage, back: Handback) -> None:
-        """The handed back log goes on where what was copied ends; what lies between is with the host."""
-        if stage.characters < back.log_from:
-            stage.append(f"\n... {back.log_from - stage.characters} characters are with host {stage.share.host}\n")
-            stage.characters = back.log_from
-        stage.append(back.log[stage.characters - back.log_from :])
+        """The handed back log goes on where what was copied ends; where pieces were lost or doubled, it stands there
+        as a whole: how the stage ended is read from it."""
+        known, here = stage.characters, stage.log.read_text(encoding="utf-8")
+        copied = here[len(here) - known :]
+        if back.log_from == 0 and back.log.startswith(copied):
+            stage.append(back.log[known:])
+        elif known >= back.log_from and copied[back.log_from :] == back.log[: known - back.log_from]:
+            stage.append(back.log[known - back.log_from :])
+        else:
+            stage.append(f"\n... of host {stage.share.host}'s log, from character {back.log_from} on:\n{back.log}")
 
     def _is_due(self, what: str, every_s: float) -> bool:
         now = time.monotonic()

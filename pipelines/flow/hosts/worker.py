@@ -191,6 +191,7 @@ class Worker:
         """Returns: whether the run is this host's to make."""
         self._unsure.add(run)
         claimed = self.api.set_state(run, "RUNNING", f"on {self.name}")
+        claimed = claimed or self.api.states([run]).get(run) == "RUNNING"  # by this host: it was answered too late
         self._unsure.discard(run)
         return claimed
 

@@ -147,7 +147,7 @@ class Site:
         """Until these hosts are at work; none: all."""
         for name in names or list(self.hosts):
             host = self.hosts[name]
-            wait_for(lambda host=host: "stages at once" in host.said() or host.process.poll() is not None)  # type: ignore[misc]
+            wait_for(lambda host=host: "stages at once" in host.said() or host.process.poll() is not None, timeout=150)  # type: ignore[misc]
             assert host.process.poll() is None, host.said()
 
     def flow(self, *arguments: str, timeout: float = 240, **variables: str) -> subprocess.CompletedProcess[str]:

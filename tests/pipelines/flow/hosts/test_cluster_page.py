@@ -34,6 +34,7 @@ def test_the_page_names_options_that_there_are() -> None:
 
 @pytest.mark.slow
 @pytest.mark.servers
+@pytest.mark.timeout(1200)
 def test_its_commands_do_what_it_says(tmp_path: Path, prefect: PrefectServer, warm: Warm) -> None:
     laptop, host, store = tmp_path / "laptop", tmp_path / "host", tmp_path / "store"
     made = pipeline_copy.make(laptop, warm=warm)
