@@ -13,7 +13,7 @@ LOCK := cd requirements && uv pip compile --generate-hashes --python-version 3.1
 export DVC_NO_ANALYTICS := 1
 export DO_NOT_TRACK := 1
 
-.PHONY: help setup repro flow flow-ui search serve sign deploy repair benchmark image stack-up stack-run stack-logs stack-down \
+.PHONY: help setup repro flow flow-ui host search serve sign deploy repair benchmark image stack-up stack-run stack-logs stack-down \
 	test test-servers test-slow test-containers lint ui preset lock clean
 
 help: ## this list
@@ -35,6 +35,9 @@ repro: $(STAMP) ## the whole pipeline (TARGET=package@detection for a part), the
 
 flow: $(STAMP) ## the same, independent stages side by side, shown in Prefect (ARGS="--jobs 4 --gpus 2 --dry TARGET")
 	$(BIN)/python -m pipelines.flow $(ARGS)
+
+host: $(STAMP) ## this machine runs stages for POOL=NAME, until Ctrl-C (ARGS="--slots 2 --label gpu"); docs/cluster.md
+	$(BIN)/python -m pipelines.flow.hosts $(or $(POOL),$(error POOL=NAME names no pool)) $(ARGS)
 
 search: $(STAMP) ## smaller or faster variants within the budget (TASK=detection MINUTES=20); the same again goes on
 	$(BIN)/python -m pipelines.search $(or $(TASK),$(error TASK=detection names no task)) --minutes $(or $(MINUTES),20) \

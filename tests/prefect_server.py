@@ -25,19 +25,19 @@ class PrefectServer:
     empty: its database as it was at first; to make the tables takes seconds, to copy them does not.
     """
 
-    def __init__(self, home: Path, warm: Warm):
-        self.home, self.warm = home, warm
+    def __init__(self, home: Path, warm: Warm, host: str = "127.0.0.1"):
+        self.home, self.warm, self.host = home, warm, host
         with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
+            probe.bind((host, 0))
             self.port = int(probe.getsockname()[1])
-        self.url = f"http://127.0.0.1:{self.port}/api"
+        self.url = f"http://{host}:{self.port}/api"
         self.start()
         self.empty = self.home / "empty.db"
         with closing(sqlite3.connect(self.home / "prefect.db")) as live, closing(sqlite3.connect(self.empty)) as copy:
             live.backup(copy)
 
     def start(self) -> None:
-        words = ["-m", "prefect", "server", "start", "--no-ui", "--host", "127.0.0.1", "--port", str(self.port)]
+        words = ["-m", "prefect", "server", "start", "--no-ui", "--host", self.host, "--port", str(self.port)]
         command = [sys.executable, *words]
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("PREFECT_", "STILLHOUSE_"))}
         environment = {**kept, **QUIET, "PREFECT_HOME": str(self.home)}

@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 import uuid
+from collections.abc import Sequence
 from configparser import ConfigParser
 from pathlib import Path
 
@@ -44,6 +45,21 @@ def pull(name: str) -> None:
     Raises: RemoteError when there is no such remote, or it cannot be written: found here, before hours of training,
     rather than at the end.
     """
+    check(name)
+    if cache := os.environ.get(CACHE):
+        _dvc("config", "--local", "cache.dir", str(Path(cache).resolve()))
+    if _dvc("config", "core.remote", check=False).strip() != name:
+        _dvc("config", "--local", "core.remote", name)
+    _dvc("fetch", "--run-cache", "--remote", name)
+
+
+def default() -> str | None:
+    """DVC's default remote of this repository, None without one."""
+    return _dvc("config", "core.remote", check=False).strip() or None
+
+
+def check(name: str) -> None:
+    """Raises: RemoteError when there is no such remote, or it cannot be written."""
     known = [line.split()[0] for line in _dvc("remote", "list").splitlines() if line.strip()]
     if name not in known:
         hint = suggest(name, known) if known else "it has none"
@@ -55,11 +71,26 @@ def pull(name: str) -> None:
         _probe(name)
     except RemoteError as error:
         raise RemoteError(f"the DVC remote {name!r} takes nothing: {error}") from None
-    if cache := os.environ.get(CACHE):
-        _dvc("config", "--local", "cache.dir", str(Path(cache).resolve()))
-    if _dvc("config", "core.remote", check=False).strip() != name:
-        _dvc("config", "--local", "core.remote", name)
-    _dvc("fetch", "--run-cache", "--remote", name)
+
+
+def send(name: str, stages: Sequence[str]) -> None:
+    """Send the outputs of some stages, and what is missing there of the run cache. Raises: RemoteError."""
+    _dvc("push", "--run-cache", "--remote", name, *stages, module="pipelines.deploy.shared")
+
+
+def bring(name: str, stages: Sequence[str]) -> None:
+    """Fetch the outputs of some stages into the working directory, and what is missing here of the run cache.
+
+    Raises: RemoteError after `TRIES` tries.
+    """
+    for attempt in range(1, TRIES + 1):
+        try:
+            _dvc("pull", "--force", "--run-cache", "--remote", name, *stages, module="pipelines.deploy.shared")
+            return
+        except RemoteError as error:
+            if attempt == TRIES:
+                raise RemoteError(f"{error}. dvc.lock knows the outputs; `dvc pull` fetches them later") from None
+            time.sleep(WAIT_S * attempt)
 
 
 def push(name: str) -> None:
@@ -109,10 +140,10 @@ def _settings(path: Path) -> ConfigParser:
     return config
 
 
-def _dvc(*arguments: str, where: Path | None = None, check: bool = True) -> str:
-    """DVC's answer. Raises: RemoteError with its last error."""
+def _dvc(*arguments: str, where: Path | None = None, check: bool = True, module: str = "dvc") -> str:
+    """DVC's answer. module: what runs it. Raises: RemoteError with its last error."""
     done = subprocess.run(
-        [sys.executable, "-m", "dvc", *arguments],
+        [sys.executable, "-m", module, *arguments],
         cwd=where,
         env={**QUIET, **os.environ},
         capture_output=True,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -146,6 +147,124 @@ def look_once() -> None:
     dvc.dependency.param.load_path = load_path_once
     Output._get_hash_meta = get_hash_once
     Stage.run = run_and_forget
+
+
+@dataclass(frozen=True)
+class StageFiles:
+    """Where a stage instance reads and writes, relative to the repository's root."""
+
+    name: str
+    command: str
+    deps: tuple[str, ...]
+    outs: tuple[str, ...]
+    kept: tuple[str, ...] = ()
+    """Of `outs`, those that are there still when the stage runs again (`persist`)."""
+    unshared: tuple[str, ...] = ()
+    """Of `outs`, those that DVC does not cache, or not push."""
+
+
+def layout() -> dict[str, StageFiles]:
+    """Every stage of the repository in the working directory by its name. Raises: RefusedError."""
+    from dvc.dependency import ParamsDependency
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    try:
+        with Repo() as repo:
+            return {
+                stage.addressing: StageFiles(
+                    stage.addressing,
+                    str(stage.cmd or ""),
+                    tuple(_within(repo, each) for each in stage.deps if not isinstance(each, ParamsDependency)),
+                    tuple(_within(repo, each) for each in stage.outs),
+                    tuple(_within(repo, each) for each in stage.outs if each.persist),
+                    tuple(_within(repo, each) for each in stage.outs if not (each.use_cache and each.can_push)),
+                )
+                for stage in repo.index.stages
+            }
+    except DvcException as error:
+        raise RefusedError(str(error), str(error.__cause__ or error).splitlines()[0]) from error
+
+
+def _within(repo: Any, entry: Any) -> str:
+    local = entry.protocol == "local"
+    return Path(os.path.relpath(entry.fs_path, repo.root_dir)).as_posix() if local else str(entry)
+
+
+def locked() -> dict[str, Any]:
+    """Stages of dvc.lock in the working directory, with DVC's own types; empty where there is none."""
+    from dvc.utils.serialize import load_yaml
+
+    path = Path("dvc.lock")
+    content = load_yaml(str(path)) if path.exists() else None
+    return dict((content or {}).get("stages") or {})
+
+
+def yaml_value(text: str) -> Any:
+    """YAML as DVC reads it."""
+    from dvc.utils.serialize import parse_yaml
+
+    return parse_yaml(text, "dvc.lock")
+
+
+def same_but_for_outputs(name: str) -> bool:
+    """Whether nothing of a stage has changed since dvc.lock was written; outputs that are not there are no change."""
+    from dvc.repo import Repo, lock_repo
+
+    with Repo(_wait_for_lock=True) as repo, lock_repo(repo):
+        (stage,) = repo.stage.collect(name)
+        return not stage.changed(allow_missing=True)
+
+
+def record(name: str, entry: Any) -> None:
+    """Write into dvc.lock what was made of a stage elsewhere, as DVC does after it has run the stage.
+
+    entry: what DVC locks of it, as `locked` has it.
+    """
+    from dvc.repo import Repo, lock_repo
+    from dvc.stage.loader import StageLoader
+
+    with Repo(_wait_for_lock=True) as repo, lock_repo(repo):
+        (stage,) = repo.stage.collect(name)
+        StageLoader.fill_from_lock(stage, entry)
+        stage.ignore_outs()
+        stage.dump(update_pipeline=False)
+
+
+def share_runs(name: str | None = None) -> None:
+    """Have this process's DVC send to a remote, and take from it, what is missing of the run cache: of one stage as its
+    files are now, or (None) of all. DVC copies all of it each time."""
+    from dvc.stage import cache
+
+    def transfer(self: Any, from_odb: Any, to_odb: Any, force: bool = True) -> list[tuple[str, str]]:
+        part: tuple[str, ...] = ()
+        if name is not None:
+            (stage,) = self.repo.stage.collect(name)
+            stage.save_deps()
+            if not cache._can_hash(stage):
+                return []
+            key = cache._get_stage_hash(stage)
+            part = (key[:2], key)
+        sent = []
+        theirs = set(_runs(to_odb, part))
+        for run in _runs(from_odb, part):
+            if run not in theirs:
+                source, target = (odb.fs.join(odb.path, "runs", *run) for odb in (from_odb, to_odb))
+                cache.fs.generic.copy(from_odb.fs, source, to_odb.fs, target)
+                sent.append((run[-2], run[-1]))
+        return sent
+
+    cache.StageCache.transfer = transfer
+
+
+def _runs(odb: Any, part: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """Entries of a run cache below `part`, each as the parts of its path."""
+    folder = odb.fs.join(odb.path, "runs", *part)
+    if odb.fs.exists(folder):
+        for path in odb.fs.find(folder):
+            found = tuple(odb.fs.relparts(path, odb.fs.join(odb.path, "runs")))
+            if len(found) == 3 and not found[-1].endswith(".tmp"):
+                yield found
 
 
 @dataclass(frozen=True)

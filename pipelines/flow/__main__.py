@@ -31,6 +31,7 @@ def main() -> None:
         gpus=arguments.gpus,
         force=arguments.force,
         downstream=arguments.downstream,
+        pool=arguments.pool,
         bare=arguments.bare,
     )
     try:
@@ -53,6 +54,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("targets", nargs="*", metavar="TARGET", help="a stage, as for `dvc repro`; none: all")
     parser.add_argument("--jobs", "-j", type=_count, default=0, help="stages at once; default: one per core")
     parser.add_argument("--gpus", type=_count, default=None, help="GPUs to use; default: all")
+    parser.add_argument("--pool", default="", metavar="NAME", help="on the hosts of this Prefect work pool (make host)")
     parser.add_argument("--dry", action="store_true", help="show what would run and why")
     parser.add_argument("--force", "-f", action="store_true", help="run also what did not change")
     parser.add_argument("--downstream", action="store_true", help="the targets and all that depends on them")

@@ -18,6 +18,8 @@ from core import params, paths
 from ops import tracking
 from pipelines import matrix, sources
 from pipelines.flow import plan as plan_module
+from pipelines.flow.hosts.joined import joined
+from pipelines.flow.hosts.place import Pool
 from pipelines.flow.plan import Plan
 from pipelines.flow.scheduler import Scheduler
 from pipelines.flow.slots import Slots, visible_gpus
@@ -40,6 +42,8 @@ class Options:
     downstream: bool = False
     pull: bool = False
     """Fetch from the DVC remote what was made elsewhere, as `dvc repro --pull`."""
+    pool: str = ""
+    """Of hosts that the stages are spread over (`pipelines.flow.hosts`); empty: they run here."""
     bare: bool = False
     """Any DVC repository: without what belongs to Stillhouse (params.yaml, tracking)."""
 
@@ -104,7 +108,10 @@ def opened(options: Options, plan: Plan | None = None, tasks: tuple[str, ...] = 
         key = uuid.uuid4().hex
         if not options.bare:
             stack.enter_context(tracking.sending())
-        yield Execution(_scheduler(options, plan, key), key, tasks)
+        pool = (
+            stack.enter_context(joined(options.pool, plan, options.jobs)) if options.pool and plan.reasons() else None
+        )
+        yield Execution(_scheduler(options, plan, key, pool), key, tasks)
 
 
 @contextmanager
@@ -124,7 +131,8 @@ def alone() -> Iterator[None]:
         lock.release()
 
 
-def _scheduler(options: Options, plan: Plan, key: str) -> Scheduler:
+def _scheduler(options: Options, plan: Plan, key: str, pool: Pool | None = None) -> Scheduler:
+    """pool: hosts on which the stages run; None: they run here."""
     gpus = visible_gpus()
     cores = len(os.sched_getaffinity(0))
     slots = Slots(options.jobs or cores, gpus if options.gpus is None else gpus[: options.gpus])
@@ -133,7 +141,10 @@ def _scheduler(options: Options, plan: Plan, key: str) -> Scheduler:
     environment = {**QUIET, **named, **os.environ, "STILLHOUSE_PIPELINE_RUN": key}
     environment["PATH"] = here + os.pathsep + os.environ.get("PATH", "")
     _forget_old_logs()
-    return Scheduler(plan, slots, environment, LOGS / key[:12], pull=options.pull)
+    logs = LOGS / key[:12]
+    if pool is not None:
+        return Scheduler(plan, pool.hosts, environment, logs, place=pool)
+    return Scheduler(plan, slots, environment, logs, pull=options.pull)
 
 
 def _forget_old_logs() -> None:

@@ -40,6 +40,7 @@ Duration = Annotated[float, BeforeValidator(_duration)]
 """Seconds."""
 Size = Annotated[int, BeforeValidator(_size)]
 """Bytes."""
+Label = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,47}$")]
 
 
 class _Section(BaseModel):
@@ -58,6 +59,8 @@ class Room(_Section):
     """Whether stages that also say so may use the same GPU."""
     memory: Size = 0
     """Bytes of main memory."""
+    label: Label | None = None
+    """A host's that this stage is for (`make host ... --label`); on one machine it says nothing."""
 
 
 class Retry(_Section):

@@ -9,6 +9,7 @@ from enum import Enum
 from pathlib import Path
 
 from core.errors import MEMORY, TEMPORARY
+from pipelines.flow.place import LOST
 
 TAIL_BYTES = 64_000
 SHOWN_LINES = 12
@@ -41,12 +42,16 @@ class Cause(Enum):
     """A server that did not answer, a worker that died: the stage says so by its exit code."""
     BUSY = "busy"
     """The stage never started: another DVC process held its files, or one that was killed left DVC's own damaged."""
+    LOST = "host lost"
+    """The host that ran it is gone, or refused it: another one may do it (`pipelines.flow.hosts`)."""
     TIMEOUT = "timeout"
     STOPPED = "stopped"
     """By us, on request."""
 
 
 CURABLE = {Cause.KILLED, Cause.MEMORY, Cause.TEMPORARY}
+BLAMELESS = {Cause.BUSY: 300, Cause.LOST: 10}
+"""No fault of the stage: tried again so often, whatever it says of retries."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,8 @@ def judge(name: str, code: int, log: Path, *, stopped: bool = False, expired: bo
     inner = _inner(text, code)
     if stopped or expired:
         cause = Cause.TIMEOUT if expired else Cause.STOPPED
+    elif code == LOST:
+        cause = Cause.LOST
     elif inner == MEMORY:
         cause = Cause.MEMORY
     elif inner == TEMPORARY:

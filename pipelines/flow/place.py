@@ -10,12 +10,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
+from pipelines.flow.needs import Room
+from pipelines.flow.slots import Share
+
+LOST = 1000
+"""In place of an exit code: where the stage ran is gone, or will not run it. No fault of the stage."""
+
 
 class Running(Protocol):
     """A stage that runs."""
 
-    began: float
-    """`time.monotonic()`."""
+    @property
+    def began(self) -> float:
+        """`time.monotonic()`."""
+        ...
 
     @property
     def sentinel(self) -> int:
@@ -24,7 +32,7 @@ class Running(Protocol):
 
     @property
     def code(self) -> int | None:
-        """Exit code, negative for a signal; None while it runs."""
+        """Exit code, negative for a signal, or `LOST`; None while it runs."""
         ...
 
     def stop(self) -> None:
@@ -34,6 +42,24 @@ class Running(Protocol):
     def close(self) -> None:
         """After its end: leave nothing of it behind."""
         ...
+
+
+class Shares(Protocol):
+    """Room for stages, as `slots.Slots` of this machine has it."""
+
+    @property
+    def jobs(self) -> int:
+        """Stages at once."""
+        ...
+
+    @property
+    def gpus(self) -> tuple[str, ...]: ...
+
+    def take(self, name: str, room: Room, rivals: int) -> Share | None:
+        """A share for stage `name`, None while there is no room; rivals: stages that could start now."""
+        ...
+
+    def give_back(self, name: str) -> None: ...
 
 
 class Place(Protocol):

@@ -28,7 +28,7 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from pipelines.deploy import remote, served
 from pipelines.flow import artifacts
 from pipelines.flow.execution import Execution, Options, opened
-from pipelines.flow.outcome import Cause, Result
+from pipelines.flow.outcome import BLAMELESS, Cause, Result
 from pipelines.flow.scheduler import OVER, Attempt, Record, Scheduler
 from pipelines.flow.scheduler import State as Step
 
@@ -168,8 +168,8 @@ def _follow_stage(scheduler: Scheduler, record: Record, number: int) -> State[An
         if ended:
             break
         time.sleep(POLL_S)
-    if attempt.outcome is not None and attempt.outcome.cause is Cause.BUSY and record.state is not Step.FAILED:
-        return _follow_stage(scheduler, record, number)  # it never began; the scheduler tries again
+    if attempt.outcome is not None and attempt.outcome.cause in BLAMELESS and record.state is not Step.FAILED:
+        return _follow_stage(scheduler, record, number)  # it does not count; the scheduler tries again
     if lines > MOST_LINES:
         log.info("%d more lines in %s", lines - MOST_LINES, attempt.log)
     return _state(attempt, record)

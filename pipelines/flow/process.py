@@ -14,7 +14,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from typing import Any
@@ -38,28 +38,48 @@ def context() -> ForkServerContext:
     return chosen
 
 
+def warm() -> None:
+    """Start the fork server and wait until it has imported all: the first stage then starts as fast as the others."""
+    first = context().Process(target=int, name="warm")
+    first.start()
+    first.join()
+    first.close()
+
+
 class Here:
     """This machine, as a `place.Place`."""
 
     def start(self, name: str, log: Path, environment: Mapping[str, str], *, force: bool, pull: bool) -> StageProcess:
-        return StageProcess(name, log, environment, force=force, pull=pull)
+        options = [word for word, chosen in (("--force", force), ("--pull", pull)) if chosen]
+        return StageProcess(["--wait-for-lock", "repro", "--single-item", *options, name], log, environment)
 
 
 HERE = Here()
 
 
-class StageProcess:
-    """A running stage, as a `place.Running`."""
+Main = Callable[[list[str]], int]
+"""Takes arguments, the stage's name as the last, and returns an exit code."""
 
-    def __init__(self, name: str, log: Path, environment: Mapping[str, str], *, force: bool, pull: bool):
+
+class StageProcess:
+    """A running stage, as a `place.Running`: `dvc ARGUMENTS`, or another `main` that runs DVC for the stage."""
+
+    def __init__(
+        self,
+        arguments: list[str],
+        log: Path,
+        environment: Mapping[str, str],
+        *,
+        main: Main = private.main,
+        folder: Path = Path(),
+    ):
+        """arguments: the stage's name is the last; main: a function of a module; folder: where it works."""
         log.parent.mkdir(parents=True, exist_ok=True)
-        self.name, self.log = name, log
+        self.name, self.log = arguments[-1], log
         self.began = time.monotonic()
         self._asked: float | None = None
-        options = [word for word, chosen in (("--force", force), ("--pull", pull)) if chosen]
-        arguments = ["dvc", "--wait-for-lock", "repro", "--single-item", *options, name]
-        work = (arguments, str(log), dict(environment), os.getpid())
-        self._process: ForkServerProcess = context().Process(target=_run, args=work, name=name)
+        work = (main, arguments, str(log.resolve()), dict(environment), os.getpid(), str(folder.resolve()))
+        self._process: ForkServerProcess = context().Process(target=_run, args=work, name=self.name)
         self._process.start()
 
     @property
@@ -103,8 +123,9 @@ class StageProcess:
             return
 
 
-def _run(arguments: list[str], log: str, environment: dict[str, str], flow: int) -> None:
-    """In the forked process: become `arguments`."""
+def _run(main: Main, arguments: list[str], log: str, environment: dict[str, str], flow: int, folder: str) -> None:
+    """In the forked process: become `dvc ARGUMENTS`."""
+    os.chdir(folder)
     os.setsid()  # Ctrl-C in the terminal is the flow's to handle
     die_with_parent(signal.SIGTERM)
     out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
@@ -114,12 +135,12 @@ def _run(arguments: list[str], log: str, environment: dict[str, str], flow: int)
     os.dup2(out, 2)
     os.environ.clear()
     os.environ.update(environment)
-    sys.argv = arguments
+    sys.argv = ["dvc", *arguments]  # what it writes into its locks
     register_dvc()
     private.silence_git_hints()  # which come after every single stage
     signal.signal(signal.SIGTERM, _Stopping(Path(log), arguments[-1]))
     threading.Thread(target=_end_with, args=(flow,), daemon=True).start()
-    sys.exit(private.main(arguments[1:]))
+    sys.exit(main(arguments))
 
 
 def _end_with(flow: int) -> None:

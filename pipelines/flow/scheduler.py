@@ -13,15 +13,14 @@ from pathlib import Path
 
 from ops.repair import repair
 from pipelines.flow.history import History
-from pipelines.flow.outcome import CURABLE, Cause, Outcome, Result, judge
-from pipelines.flow.place import Place, Running
+from pipelines.flow.outcome import BLAMELESS, CURABLE, Cause, Outcome, Result, judge
+from pipelines.flow.place import Place, Running, Shares
 from pipelines.flow.plan import Plan
 from pipelines.flow.process import HERE
-from pipelines.flow.slots import Share, Slots
+from pipelines.flow.slots import Share
 
 TICK_S = 0.25
 BUSY_WAIT_S = 2.0
-BUSY_TIMES = 300
 
 
 class State(Enum):
@@ -57,7 +56,9 @@ class Record:
     state: State = State.WAITING
     attempts: list[Attempt] = field(default_factory=list)
     busy: int = 0
-    """How often another DVC process held the stage's files."""
+    """How often another DVC process held the stage's files, or its host was lost."""
+    held: Cause = Cause.BUSY
+    """Which of the two it was last."""
     due: float = 0.0
     """`time.monotonic()` before which it is not tried again."""
     started: float | None = None
@@ -90,7 +91,7 @@ class Scheduler:
     def __init__(
         self,
         plan: Plan,
-        slots: Slots,
+        slots: Shares,
         environment: Mapping[str, str],
         logs: Path,
         *,
@@ -237,9 +238,10 @@ class Scheduler:
                 self.history.add(name, attempt.ended - attempt.started)
             self._done(record)
         elif attempt.wait is not None:
-            if outcome.cause is Cause.BUSY:
-                record.busy += 1
-                record.attempts.pop()  # it never began
+            if outcome.cause in BLAMELESS:
+                assert outcome.cause is not None
+                record.busy, record.held = record.busy + 1, outcome.cause
+                record.attempts.pop()  # it does not count
             elif outcome.cause is Cause.MEMORY:
                 record.batch_parts *= 2
             record.state, record.due = State.RETRYING, time.monotonic() + attempt.wait
@@ -252,8 +254,8 @@ class Scheduler:
         """Seconds, None when it is not to be tried again."""
         if outcome.ok or self._stopping.is_set():
             return None
-        if outcome.cause is Cause.BUSY:
-            return BUSY_WAIT_S if record.busy < BUSY_TIMES else None
+        if outcome.cause in BLAMELESS:
+            return BUSY_WAIT_S if record.busy < BLAMELESS[outcome.cause] else None
         retry, failures = self.plan.steps[record.name].needs.retry, len(record.attempts)
         curable = outcome.cause in CURABLE and (outcome.cause is not Cause.MEMORY or retry.smaller_batch)
         return retry.wait * 2 ** (failures - 1) if curable and failures <= retry.times else None

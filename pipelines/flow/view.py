@@ -68,7 +68,7 @@ def clock(seconds: float) -> str:
 
 def _state(record: Record) -> str:
     if record.state is State.RETRYING:
-        why = record.outcome.cause.value if record.outcome and record.outcome.cause else "busy"
+        why = record.outcome.cause.value if record.outcome and record.outcome.cause else record.held.value
         return f"retry in {max(0, round(record.due - time.monotonic()))} s ({why})"
     if record.state is State.RUNNING and len(record.attempts) > 1:
         return f"attempt {len(record.attempts)}"

@@ -34,6 +34,7 @@ from pipelines.flow.outcome import Cause, Outcome, Result, judge
 
 ROOT = Path(__file__).parents[3]
 FLOW, START, LOCK = "pipelines/flow/plan.py: make flow's plan", "pipelines/dvc/stages.py", "pipelines/dvc/lockfile.py"
+HOSTS = "pipelines/flow/hosts: make flow over several hosts"
 ONCE = "pipelines/dvc/__main__.py: make repro with little to do"
 REPAIR, LINEAGE = "ops/repair: what a killed DVC left", "core/lineage.py, ops/integrity.py: what a stage is made of"
 OUTCOME = "pipelines/flow/outcome.py: how a stage ended, and whether it is tried again"
@@ -134,11 +135,33 @@ NAMES = (
     Name("dvc.stage:Stage.run", f"{ONCE}: hashes forgotten when a stage runs"),
     Name("dvc.dependency.db:AbstractDependency", f"{FLOW}: what has no path to lock"),
     Name("dvc.dependency.repo:RepoDependency", f"{FLOW}: what needs no lock"),
+    Name("dvc.dependency:ParamsDependency", f"{HOSTS}: which paths a stage reads"),
+    Name("dvc.utils.serialize:load_yaml", f"{HOSTS}: the entries of dvc.lock", "path"),
+    Name("dvc.utils.serialize:parse_yaml", f"{HOSTS}: an entry that was handed back", "text path"),
+    Name("dvc.stage:Stage.changed", f"{HOSTS}: whether a stage has to run there", "self allow_missing="),
+    Name("dvc.stage.loader:StageLoader.fill_from_lock", f"{HOSTS}: an entry is recorded", "stage lock_data"),
+    Name(
+        "dvc.stage.cache:StageCache.transfer",
+        f"{HOSTS}: of the run cache only what is missing",
+        replaced="(self, from_odb, to_odb, force=True)",
+    ),
+    Name("dvc.stage.cache:_can_hash", f"{HOSTS}: which stages the run cache knows", "stage"),
+    Name("dvc.stage.cache:_get_stage_hash", f"{HOSTS}: where the run cache has a stage", "stage"),
+    Name(
+        "dvc.stage.cache:fs.generic.copy",
+        f"{HOSTS}: one entry of the run cache is copied",
+        "from_fs from_path to_fs to_path",
+    ),
 )
 ATTRIBUTES = {
-    "repo": ("index.graph", "tmp_dir", "fs", "config", "scm_context.track_file"),
-    "stage": ("addressing", "meta", "cmd", "deps", "outs"),
-    "output": ("fs_path", "fs.protocol", "hash_name", "use_cache", "IS_DEPENDENCY"),
+    "repo": (
+        *("index.graph", "index.stages", "stage.collect", "root_dir", "tmp_dir", "fs", "config"),
+        "scm_context.track_file",
+    ),
+    "stage": ("addressing", "meta", "cmd", "deps", "outs", "changed", "save_deps", "ignore_outs", "dump"),
+    "output": (
+        *("fs_path", "fs.protocol", "protocol", "hash_name", "use_cache", "can_push", "persist", "IS_DEPENDENCY"),
+    ),
     "lockfile": ("path", "relpath", "repo"),
 }
 """Of DVC's objects, as `pipelines/dvc/private.py` uses them."""
