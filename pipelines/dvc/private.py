@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -158,6 +159,9 @@ class StageSeen:
     """What dvc.yaml says under `meta`."""
     parents: tuple[str, ...]
     """Those of the same look that must be done before."""
+    deps: tuple[str, ...] = ()
+    outs: tuple[str, ...] = ()
+    """Local files and folders, relative to the repository; `deps` are what it reads, but for params."""
 
 
 class Look:
@@ -180,6 +184,8 @@ class Look:
                 str(stage.cmd or ""),
                 stage.meta,
                 tuple(sorted({parent.addressing for parent in graph.successors(stage)} & chosen)),
+                _local(stage.deps, repo.root_dir),
+                _local(stage.outs, repo.root_dir),
             )
             for stage in order
         )
@@ -201,6 +207,19 @@ class Look:
         hardlink = self._repo.config["core"].get("hardlink_lock", False)
         with rwlock(self._repo.tmp_dir, self._repo.fs, " ".join(sys.argv), list(dict.fromkeys(paths)), [], hardlink):
             return {name: found for stage in self._order for name, found in status(stage, check_updates=False).items()}
+
+
+def _local(entries: Sequence[Any], root: str) -> tuple[str, ...]:
+    """Paths of dependencies or outputs that lie on this machine."""
+    from dvc.dependency.db import AbstractDependency
+    from dvc.dependency.repo import RepoDependency
+
+    here = [
+        entry.fs_path
+        for entry in entries
+        if not isinstance(entry, RepoDependency | AbstractDependency) and entry.fs.protocol == "local"
+    ]
+    return tuple(dict.fromkeys(os.path.relpath(path, root) for path in here))
 
 
 @contextmanager

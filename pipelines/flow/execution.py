@@ -18,7 +18,10 @@ from core import params, paths
 from ops import tracking
 from pipelines import matrix, sources
 from pipelines.flow import plan as plan_module
+from pipelines.flow.containers.choice import Choice, refuse_here
+from pipelines.flow.place import Place
 from pipelines.flow.plan import Plan
+from pipelines.flow.process import HERE
 from pipelines.flow.scheduler import Scheduler
 from pipelines.flow.slots import Slots, visible_gpus
 from pipelines.repro import QUIET, ready
@@ -42,6 +45,8 @@ class Options:
     """Fetch from the DVC remote what was made elsewhere, as `dvc repro --pull`."""
     bare: bool = False
     """Any DVC repository: without what belongs to Stillhouse (params.yaml, tracking)."""
+    containers: Choice | None = None
+    """None: stages run here."""
 
 
 @dataclass
@@ -88,7 +93,16 @@ def planned(options: Options) -> tuple[Plan, tuple[str, ...]]:
         matrix.refresh(known)
         for told in sources.refresh(known):
             print(told)
-    return plan_module.make(options.targets, force=options.force, downstream=options.downstream), tasks
+    plan = _plan(options)
+    if options.containers is None:
+        refuse_here(plan)
+    elif options.containers.noted(plan, _gpus(options)):
+        plan = _plan(options)
+    return plan, tasks
+
+
+def _plan(options: Options) -> Plan:
+    return plan_module.make(options.targets, force=options.force, downstream=options.downstream)
 
 
 @contextmanager
@@ -104,7 +118,11 @@ def opened(options: Options, plan: Plan | None = None, tasks: tuple[str, ...] = 
         key = uuid.uuid4().hex
         if not options.bare:
             stack.enter_context(tracking.sending())
-        yield Execution(_scheduler(options, plan, key), key, tasks)
+        place: Place = HERE
+        if options.containers is not None:
+            known = {} if options.bare else params.load()[1]
+            place = stack.enter_context(options.containers.place(plan, key, _gpus(options), known))
+        yield Execution(_scheduler(options, plan, key, place), key, tasks)
 
 
 @contextmanager
@@ -124,16 +142,20 @@ def alone() -> Iterator[None]:
         lock.release()
 
 
-def _scheduler(options: Options, plan: Plan, key: str) -> Scheduler:
+def _gpus(options: Options) -> tuple[str, ...]:
+    """Those to give out."""
     gpus = visible_gpus()
-    cores = len(os.sched_getaffinity(0))
-    slots = Slots(options.jobs or cores, gpus if options.gpus is None else gpus[: options.gpus])
+    return gpus if options.gpus is None else gpus[: options.gpus]
+
+
+def _scheduler(options: Options, plan: Plan, key: str, place: Place) -> Scheduler:
+    slots = Slots(options.jobs or len(os.sched_getaffinity(0)), _gpus(options))
     here = str(Path(sys.executable).parent)
     named = {"STILLHOUSE_PIPELINE_NAME": "flow"}  # but where a search has named it
     environment = {**QUIET, **named, **os.environ, "STILLHOUSE_PIPELINE_RUN": key}
     environment["PATH"] = here + os.pathsep + os.environ.get("PATH", "")
     _forget_old_logs()
-    return Scheduler(plan, slots, environment, LOGS / key[:12], pull=options.pull)
+    return Scheduler(plan, slots, environment, LOGS / key[:12], pull=options.pull, place=place)
 
 
 def _forget_old_logs() -> None:

@@ -11,10 +11,12 @@ import multiprocessing
 import os
 import select
 import signal
+import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from typing import Any
@@ -51,14 +53,24 @@ HERE = Here()
 class StageProcess:
     """A running stage, as a `place.Running`."""
 
-    def __init__(self, name: str, log: Path, environment: Mapping[str, str], *, force: bool, pull: bool):
+    def __init__(
+        self,
+        name: str,
+        log: Path,
+        environment: Mapping[str, str],
+        *,
+        force: bool,
+        pull: bool,
+        around: Sequence[str] = (),
+    ):
+        """As `place.Place.start`; around: a program that DVC starts with the stage's command as its arguments."""
         log.parent.mkdir(parents=True, exist_ok=True)
         self.name, self.log = name, log
         self.began = time.monotonic()
         self._asked: float | None = None
         options = [word for word, chosen in (("--force", force), ("--pull", pull)) if chosen]
         arguments = ["dvc", "--wait-for-lock", "repro", "--single-item", *options, name]
-        work = (arguments, str(log), dict(environment), os.getpid())
+        work = (arguments, str(log), dict(environment), os.getpid(), tuple(around))
         self._process: ForkServerProcess = context().Process(target=_run, args=work, name=name)
         self._process.start()
 
@@ -103,7 +115,7 @@ class StageProcess:
             return
 
 
-def _run(arguments: list[str], log: str, environment: dict[str, str], flow: int) -> None:
+def _run(arguments: list[str], log: str, environment: dict[str, str], flow: int, around: tuple[str, ...]) -> None:
     """In the forked process: become `arguments`."""
     os.setsid()  # Ctrl-C in the terminal is the flow's to handle
     die_with_parent(signal.SIGTERM)
@@ -117,9 +129,15 @@ def _run(arguments: list[str], log: str, environment: dict[str, str], flow: int)
     sys.argv = arguments
     register_dvc()
     private.silence_git_hints()  # which come after every single stage
+    if around:
+        private.start_commands_by(partial(_within, around))
     signal.signal(signal.SIGTERM, _Stopping(Path(log), arguments[-1]))
     threading.Thread(target=_end_with, args=(flow,), daemon=True).start()
     sys.exit(private.main(arguments[1:]))
+
+
+def _within(around: Sequence[str], command: Sequence[str], **how: Any) -> subprocess.Popen[Any]:
+    return subprocess.Popen([*around, *command], **how)
 
 
 def _end_with(flow: int) -> None:

@@ -136,7 +136,7 @@ NAMES = (
     Name("dvc.dependency.repo:RepoDependency", f"{FLOW}: what needs no lock"),
 )
 ATTRIBUTES = {
-    "repo": ("index.graph", "tmp_dir", "fs", "config", "scm_context.track_file"),
+    "repo": ("index.graph", "root_dir", "tmp_dir", "fs", "config", "scm_context.track_file"),
     "stage": ("addressing", "meta", "cmd", "deps", "outs"),
     "output": ("fs_path", "fs.protocol", "hash_name", "use_cache", "IS_DEPENDENCY"),
     "lockfile": ("path", "relpath", "repo"),
