@@ -134,7 +134,7 @@ class Flows:
         return self.engine.call("ps", "--all", "--quiet", "--no-trunc", "--filter", label).stdout.split()
 
 
-def wait_for(condition: Callable[[], Found], timeout: float = 90, every: float = 0.1) -> Found:
+def wait_for(condition: Callable[[], Found], timeout: float = 240, every: float = 0.1) -> Found:
     """Until the condition holds; what it then gave."""
     deadline = time.monotonic() + timeout
     while not (found := condition()):

@@ -7,6 +7,7 @@ import os
 import re
 import signal
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -121,10 +122,10 @@ def test_a_killed_container_is_no_failed_stage(make: Make) -> None:
     flows.engine.call("kill", container)
     wait_for(lambda: len(flows.seen("a")) == 2)
     (flows.path / go).touch()
-    output, _ = flow.communicate(timeout=90)
+    output, _ = flow.communicate(timeout=240)
     assert flow.returncode == 0, output
     assert flows.attempts("a") == ["killed", None]
-    assert "the container was killed by others" in flows.log("a")
+    assert "killed by others" in flows.log("a")
 
 
 def test_sigterm_reaches_the_stage(make: Make) -> None:
@@ -132,7 +133,7 @@ def test_sigterm_reaches_the_stage(make: Make) -> None:
     flow = flows.start()
     wait_for(lambda: flows.seen("a"))
     flow.terminate()
-    output, _ = flow.communicate(timeout=60)
+    output, _ = flow.communicate(timeout=240)
     assert flow.returncode == 143, output
     assert "told to end, and saved" in flows.log("a")
     assert flows.attempts("a") == ["stopped"]
@@ -147,7 +148,7 @@ def test_a_container_ends_with_its_flow(make: Make) -> None:
     flow = flows.start()
     wait_for(lambda: flows.seen("a"))
     flow.kill()
-    flow.communicate(timeout=60)
+    flow.communicate(timeout=240)
     wait_for(lambda: not flows.containers())
     assert "told to end, and saved" in flows.log("a")
 
@@ -161,8 +162,9 @@ def test_what_is_left_when_all_is_killed_goes_before_the_next_flow(make: Make) -
     supervisors = [process for process in ours if "pipelines.flow.containers.supervisor" in process.cmdline()]
     assert supervisors
     for process in [*supervisors, *ours]:
-        process.kill()
-    flow.communicate(timeout=60)
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    flow.communicate(timeout=240)
     assert len(flows.containers()) == 1
     (flows.path / ".stillhouse" / "go").touch()
     done = flows.run()
@@ -182,7 +184,7 @@ def test_a_supervisor_that_is_killed_leaves_nothing(make: Make) -> None:
     wait_for(lambda: len(flows.seen("a")) == 2)
     assert first not in flows.containers()
     (flows.path / ".stillhouse" / "go").touch()
-    output, _ = flow.communicate(timeout=90)
+    output, _ = flow.communicate(timeout=240)
     assert flow.returncode == 0, output
     assert flows.attempts("a") == ["killed", None]
 
@@ -202,7 +204,7 @@ def test_an_engine_that_comes_back_costs_nothing(make: Make, served: Engine) -> 
     service.send_signal(signal.SIGKILL)
     wait_for(lambda: [p for p in psutil.Process(flow.pid).children() if p.pid != service.pid and "podman" in p.name()])
     (flows.path / ".stillhouse" / "go").touch()
-    output, _ = flow.communicate(timeout=90)
+    output, _ = flow.communicate(timeout=240)
     assert flow.returncode == 0, output
     assert flows.attempts("a") == [None]
     assert len(flows.seen("a")) == 1

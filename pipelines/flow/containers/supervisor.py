@@ -49,8 +49,27 @@ PASSED = re.compile(
     r"|(?i:https?_proxy|no_proxy)|LANG|LC_ALL|TZ|USER|LOGNAME|PYTHONHASHSEED"
 )
 """Variables that a stage has from the flow; all others are the image's."""
-INSIDE = 'log=$1; shift; exec >>"$log" 2>&1 </dev/null; exec "$@"'
-"""The shell's script that the container begins with."""
+INSIDE = f"""
+exec >>"$1" 2>&1 </dev/null
+why=$2
+shift 2
+trap : TERM  # it is the command's, which this waits for
+"$@"
+code=$?
+[ $code -eq 0 ] && exit 0
+for file in /sys/fs/cgroup/memory.events /sys/fs/cgroup/memory/memory.oom_control; do
+    [ -r $file ] && while read -r what count; do
+        if [ "$what" = oom_kill ] && [ "$count" -gt 0 ]; then
+            echo "error: $why"
+            exit {MEMORY}
+        fi
+    done <$file
+done
+exit $code
+"""
+"""The shell's script that the container begins with: the log, the words for memory that ran out, and the command. The
+kernel counts what it ends for want of memory (version 2 and 1 of its control groups); the engine's word for it,
+OOMKilled, podman gives not always, and neither for a process within."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,7 +206,7 @@ class Supervisor:
         return connected.api.create_container_config(
             image=spec.image,
             command=None,
-            entrypoint=["/bin/sh", "-c", INSIDE, "sh", spec.log, *self._command],
+            entrypoint=["/bin/sh", "-c", INSIDE, "sh", spec.log, self._short(), *self._command],
             working_dir=str(Path.cwd()),
             environment={**self._environment(), "HOME": spec.home},
             labels=dict(spec.labels),
@@ -216,13 +235,16 @@ class Supervisor:
             raise self._problem
         state = connected.api.inspect_container(container)["State"]
         code = int(state["ExitCode"])
-        if code and state.get("OOMKilled"):
-            limit = self._spec.memory
-            of = f"the {limit / 1e9:g} GB of needs.memory are" if limit else "the machine's memory is"
-            return _say(MEMORY, f"out of memory in the container: {of} not enough")
+        if code == KILLED and state.get("OOMKilled"):
+            return _say(MEMORY, self._short())
         if code == KILLED and self._asked is None:
-            return _say(KILLED, "the container was killed by others")
+            return _say(KILLED, "killed by others: the container, or what runs in it")
         return code
+
+    def _short(self) -> str:
+        limit = self._spec.memory
+        of = f"the {limit / 1e9:g} GB of needs.memory are" if limit else "the machine's memory is"
+        return f"out of memory in the container: {of} not enough"
 
     def _watch(self, container: str) -> None:
         """In a thread, with a client of its own: wait for the end of the container, also while the engine restarts."""
