@@ -102,7 +102,7 @@ def gone(error: APIError) -> bool:
 def _address(kind: str) -> str | None:
     """Where the engine is to answer; None: podman, which serves no socket here."""
     named = os.environ.get(VARIABLES[kind])
-    if named is not None and not named.startswith(UNIX):
+    if named and not named.startswith(UNIX):
         raise StillhouseError(
             f"{VARIABLES[kind]} is {named}: stages read and write this checkout, so the engine must be this machine's; "
             f"name its socket, {UNIX}/PATH"
@@ -175,10 +175,12 @@ class _Service:
     def _watch(self) -> None:
         """The thread is the process's parent for the kernel."""
         command = ["podman", "system", "service", "--time=0", self.address]
+        environment = {key: value for key, value in os.environ.items() if key != VARIABLES["podman"]}
         while not self._ending.is_set():
             with self._log.open("ab") as log:
                 process = subprocess.Popen(
                     command,
+                    env=environment,  # one that is named, if by nothing, makes podman a client
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
