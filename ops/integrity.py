@@ -17,12 +17,14 @@ from typing import Any
 
 from filelock import FileLock
 
-from core import lineage, paths
+from core import lineage, params, paths
 from core.errors import DataError
 from core.files import read_json, write_json
-from ops import repair
+from ops import image, repair
 
 KNOWN = paths.STATE / "hashed.json"
+ENVIRONMENT = "${environment}"
+"""As dvc.yaml has it among the dependencies of a stage."""
 SHOWN = 3
 """Damaged files that a message names."""
 
@@ -30,11 +32,14 @@ SHOWN = 3
 def check(name: str) -> None:
     """Compare the inputs of stage instance `name` that other stages made with what these have recorded.
 
-    Raises: DataError naming the damaged file, its object in the cache, and what to do.
+    Raises: DataError naming the damaged file, its object in the cache, and what to do. StillhouseError where the stage
+    is to run in an image, and this is another one or none.
     """
     locked = lineage.locked()
     made = {out["path"]: (maker, out.get("md5")) for maker, entry in locked.items() for out in entry.get("outs", [])}
     stage, item = lineage.instances().get(name, ({}, {}))
+    if ENVIRONMENT in stage.get("deps", []):
+        image.check(str(params.read(Path("params.yaml"))["environment"]))
     needed = [Path(lineage.fill(dep, item)) for dep in stage.get("deps", [])]
     for out, (maker, md5) in made.items():
         path = Path(out)

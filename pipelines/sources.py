@@ -41,6 +41,13 @@ def local(tasks: Mapping[str, TaskParams]) -> list[str]:
     return data + [section.model.weights for section in tasks.values() if section.model.weights_kind == "path"]
 
 
+def named(tasks: Mapping[str, TaskParams]) -> list[str]:
+    """What params.yaml names that may lie outside of the repository: raw data and initial weights but for those that
+    the sample or a package holds, URLs among them."""
+    data = [section.data.source for section in tasks.values() if section.data.kind != "sample"]
+    return data + [each.model.weights for each in tasks.values() if each.model.weights_kind in ("path", "url")]
+
+
 def _data(section: TaskParams) -> dict[str, Any]:
     return ingest.fingerprint(section.data.local) if section.data.kind == "path" else {}
 

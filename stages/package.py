@@ -19,7 +19,7 @@ from core.files import read_json, sha256, write_json, write_text
 from core.params import SourceParams
 from core.spread import spread
 from evaluation import card, front_matter, succession
-from ops import drift, passport
+from ops import drift, image, passport
 from ops.tracking import ledger
 
 GOLDEN = 5
@@ -94,10 +94,12 @@ def provenance(ctx: stage.Context, comparison: dict[str, Any], row: dict[str, An
 
 
 def environment(lock: str) -> dict[str, str]:
-    """sha256 of the lock files, and in an image of `docker/build.py` of its bill of materials."""
+    """sha256 of the lock files; in an image of `docker/build.py` of its bill of materials, and where `make flow` has
+    started it, of the image."""
     bills = sorted(IMAGE.glob("stillhouse-*.cdx.json"))
     locks = {name: sha256(Path(name)) for name in (lock, "requirements/torch.txt")}
-    return locks | {path.name: sha256(path) for path in bills}
+    here = image.current()
+    return locks | {path.name: sha256(path) for path in bills} | (image.named(*here) if here else {})
 
 
 def pin(name: str, source: SourceParams) -> str | None:

@@ -24,6 +24,7 @@ from typing import Any
 
 from core import lineage
 from core.address import public
+from ops import image
 from ops.tracking import ledger, pipeline, spool, system
 from ops.tracking.courier import ENVIRONMENT, Courier, courier_for, present, silence
 from ops.tracking.sender import MODEL, bring_home, place, uri
@@ -128,6 +129,8 @@ def start(name: str, head: Any, params: Any) -> Iterator[Run]:
     run.tag("stage", name)
     if commit := lineage.git_commit():
         run.tag("mlflow.source.git.commit", commit)
+    if here := image.current():
+        run.tag("image", " ".join(here))
     run.params({"seed": head.seed, **_relevant(name, head, params)})
     status = "FAILED"
     try:

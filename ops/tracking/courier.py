@@ -39,6 +39,9 @@ main()
 """Not `-m`: Python warns of a module that its own package has imported already. First of all it is made to die with its
 owner."""
 ENVIRONMENT = "STILLHOUSE_COURIER"
+OUTSIDE = "outside"
+"""In the place of the process id: of a container, whose processes have numbers of their own. What that courier does not
+send any more, the pipeline does at its end."""
 SHARED = "--shared"
 POLL_S = 0.5
 PAUSES_S = (1, 2, 4, 8, 15)
@@ -119,7 +122,7 @@ def courier_for(spool: Spool) -> Courier | Elsewhere:
 def present() -> bool:
     """Whether a courier of the pipeline is at work."""
     pid = os.environ.get(ENVIRONMENT, "")
-    return pid.isdigit() and psutil.pid_exists(int(pid))
+    return pid == OUTSIDE or (pid.isdigit() and psutil.pid_exists(int(pid)))
 
 
 @contextmanager

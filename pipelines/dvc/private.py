@@ -277,6 +277,9 @@ class StageSeen:
     """What dvc.yaml says under `meta`."""
     parents: tuple[str, ...]
     """Those of the same look that must be done before."""
+    deps: tuple[str, ...] = ()
+    outs: tuple[str, ...] = ()
+    """Local files and folders, relative to the repository; `deps` are what it reads, but for params."""
 
 
 class Look:
@@ -299,6 +302,8 @@ class Look:
                 str(stage.cmd or ""),
                 stage.meta,
                 tuple(sorted({parent.addressing for parent in graph.successors(stage)} & chosen)),
+                _local(repo, stage.deps),
+                _local(repo, stage.outs),
             )
             for stage in order
         )
@@ -320,6 +325,15 @@ class Look:
         hardlink = self._repo.config["core"].get("hardlink_lock", False)
         with rwlock(self._repo.tmp_dir, self._repo.fs, " ".join(sys.argv), list(dict.fromkeys(paths)), [], hardlink):
             return {name: found for stage in self._order for name, found in status(stage, check_updates=False).items()}
+
+
+def _local(repo: Any, entries: Sequence[Any]) -> tuple[str, ...]:
+    """Paths of dependencies or outputs that lie on this machine."""
+    from dvc.dependency.db import AbstractDependency
+    from dvc.dependency.repo import RepoDependency
+
+    here = [each for each in entries if not isinstance(each, RepoDependency | AbstractDependency)]
+    return tuple(dict.fromkeys(_within(repo, each) for each in here if each.protocol == "local"))
 
 
 @contextmanager

@@ -18,9 +18,11 @@ from core import params, paths
 from ops import tracking
 from pipelines import matrix, sources
 from pipelines.flow import plan as plan_module
+from pipelines.flow.containers.choice import Choice, refuse_here
 from pipelines.flow.hosts.joined import joined
-from pipelines.flow.hosts.place import Pool
+from pipelines.flow.place import Place, Shares
 from pipelines.flow.plan import Plan
+from pipelines.flow.process import HERE
 from pipelines.flow.scheduler import Scheduler
 from pipelines.flow.slots import Slots, visible_gpus
 from pipelines.repro import QUIET, ready
@@ -46,6 +48,8 @@ class Options:
     """Of hosts that the stages are spread over (`pipelines.flow.hosts`); empty: they run here."""
     bare: bool = False
     """Any DVC repository: without what belongs to Stillhouse (params.yaml, tracking)."""
+    containers: Choice | None = None
+    """None: stages run here."""
 
 
 @dataclass
@@ -92,7 +96,16 @@ def planned(options: Options) -> tuple[Plan, tuple[str, ...]]:
         matrix.refresh(known)
         for told in sources.refresh(known):
             print(told)
-    return plan_module.make(options.targets, force=options.force, downstream=options.downstream), tasks
+    plan = _plan(options)
+    if options.containers is None:
+        refuse_here(plan)
+    elif options.containers.noted(plan, _gpus(options)):
+        plan = _plan(options)
+    return plan, tasks
+
+
+def _plan(options: Options) -> Plan:
+    return plan_module.make(options.targets, force=options.force, downstream=options.downstream)
 
 
 @contextmanager
@@ -108,10 +121,15 @@ def opened(options: Options, plan: Plan | None = None, tasks: tuple[str, ...] = 
         key = uuid.uuid4().hex
         if not options.bare:
             stack.enter_context(tracking.sending())
-        pool = (
-            stack.enter_context(joined(options.pool, plan, options.jobs)) if options.pool and plan.reasons() else None
-        )
-        yield Execution(_scheduler(options, plan, key, pool), key, tasks)
+        place: Place = HERE
+        shares: Shares | None = None
+        if options.pool and plan.reasons():
+            place = stack.enter_context(joined(options.pool, plan, options.jobs))
+            shares = place.hosts
+        elif options.containers is not None:
+            known = {} if options.bare else params.load()[1]
+            place = stack.enter_context(options.containers.place(plan, key, _gpus(options), known))
+        yield Execution(_scheduler(options, plan, key, place, shares), key, tasks)
 
 
 @contextmanager
@@ -131,20 +149,22 @@ def alone() -> Iterator[None]:
         lock.release()
 
 
-def _scheduler(options: Options, plan: Plan, key: str, pool: Pool | None = None) -> Scheduler:
-    """pool: hosts on which the stages run; None: they run here."""
+def _gpus(options: Options) -> tuple[str, ...]:
+    """Those to give out."""
     gpus = visible_gpus()
-    cores = len(os.sched_getaffinity(0))
-    slots = Slots(options.jobs or cores, gpus if options.gpus is None else gpus[: options.gpus])
+    return gpus if options.gpus is None else gpus[: options.gpus]
+
+
+def _scheduler(options: Options, plan: Plan, key: str, place: Place, shares: Shares | None) -> Scheduler:
+    """place: where the stages run; shares: the room there, None: this machine's."""
+    slots = Slots(options.jobs or len(os.sched_getaffinity(0)), _gpus(options))
     here = str(Path(sys.executable).parent)
     named = {"STILLHOUSE_PIPELINE_NAME": "flow"}  # but where a search has named it
     environment = {**QUIET, **named, **os.environ, "STILLHOUSE_PIPELINE_RUN": key}
     environment["PATH"] = here + os.pathsep + os.environ.get("PATH", "")
     _forget_old_logs()
-    logs = LOGS / key[:12]
-    if pool is not None:
-        return Scheduler(plan, pool.hosts, environment, logs, place=pool)
-    return Scheduler(plan, slots, environment, logs, pull=options.pull)
+    pull = options.pull and shares is None  # hosts fetch what they need
+    return Scheduler(plan, shares or slots, environment, LOGS / key[:12], pull=pull, place=place)
 
 
 def _forget_old_logs() -> None:

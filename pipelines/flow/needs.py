@@ -5,6 +5,7 @@
         needs: {cores: "${learning_threads}", gpus: 1, memory: 4GB}
         retry: {times: 2, wait: 10s, smaller_batch: true}
         timeout: 6h
+        image: registry.example.org/team/trainer:2.1    # where stages run in containers (docs/containers.md)
 
 DVC fills in params, as everywhere in dvc.yaml: what learns has a core for each of its threads.
 Other keys of `meta` belong to others and are left alone.
@@ -36,11 +37,24 @@ def _size(value: Any) -> Any:
     raise ValueError(f"expected a size with a unit (500MB, 4GB), found {value!r}")
 
 
+def _image(value: Any) -> Any:
+    if isinstance(value, str) and IMAGE.fullmatch(value):
+        return value
+    raise ValueError(f"expected an image's name (stillhouse-train, registry.example.org/team/x:1.2), found {value!r}")
+
+
+IMAGE = re.compile(
+    r"(?:[a-zA-Z0-9][a-zA-Z0-9.-]*(?::[0-9]+)?/)?[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*"
+    r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?"
+)
+"""Name of an image: [HOST[:PORT]/]PATH[:TAG][@DIGEST],
+https://github.com/distribution/reference/blob/v0.6.0/reference.go#L4-L25"""
 Duration = Annotated[float, BeforeValidator(_duration)]
 """Seconds."""
 Size = Annotated[int, BeforeValidator(_size)]
 """Bytes."""
 Label = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,47}$")]
+Image = Annotated[str, BeforeValidator(_image)]
 
 
 class _Section(BaseModel):
@@ -80,6 +94,8 @@ class Needs(_Section):
     retry: Retry = Retry()
     timeout: Duration | None = None
     """Seconds; the stage is stopped after them and has failed."""
+    image: Image | None = None
+    """What it runs in where stages run in containers; None: the same as the others."""
 
 
 def read(metas: Mapping[str, Mapping[str, Any] | None]) -> dict[str, Needs]:

@@ -27,6 +27,9 @@ class Step:
     """What DVC sees changed; empty: nothing, it runs only if a parent changes what it reads."""
     needs: Needs = field(default_factory=Needs)
     command: str = ""
+    deps: tuple[str, ...] = ()
+    outs: tuple[str, ...] = ()
+    """Files and folders that it reads (params are none) and writes, relative to the repository."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,8 @@ def _read(targets: Sequence[str], force: bool, downstream: bool) -> Plan:
             ("forced",) if force else tuple(_reasons(changes.get(stage.name, ()))),
             wanted[stage.name],
             stage.command,
+            stage.deps,
+            stage.outs,
         )
         for stage in look.stages
     }

@@ -50,11 +50,16 @@ class Here:
     """This machine, as a `place.Place`."""
 
     def start(self, name: str, log: Path, environment: Mapping[str, str], *, force: bool, pull: bool) -> StageProcess:
-        options = [word for word, chosen in (("--force", force), ("--pull", pull)) if chosen]
-        return StageProcess(["--wait-for-lock", "repro", "--single-item", *options, name], log, environment)
+        return StageProcess(single(name, force=force, pull=pull), log, environment)
 
 
 HERE = Here()
+
+
+def single(name: str, *, force: bool, pull: bool) -> list[str]:
+    """DVC's arguments for one stage; see `place.Place.start`."""
+    options = [word for word, chosen in (("--force", force), ("--pull", pull)) if chosen]
+    return ["--wait-for-lock", "repro", "--single-item", *options, name]
 
 
 Main = Callable[[list[str]], int]

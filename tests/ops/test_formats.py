@@ -42,7 +42,11 @@ VALUES: dict[str, Any] = toy_package.VALUES | {
         "val": {"map": 0.58, "interval": [0.5, 0.6]},
         "test": {"map": 0.5, "map50": 0.75, "interval": [0.4, 0.6]},
     },
-    "environment": {"requirements/train-cpu.lock": "3" * 64, "stillhouse-train-cpu.cdx.json": "b" * 64},
+    "environment": {
+        "requirements/train-cpu.lock": "3" * 64,
+        "stillhouse-train-cpu.cdx.json": "b" * 64,
+        "image:stillhouse-train-cpu:latest": "c" * 64,
+    },
 }
 
 
@@ -70,8 +74,13 @@ def test_each_is_valid_and_has_the_digests_of_the_passport(package: Path, tmp_pa
     bill, _, statement = formats_valid.package(package, tmp_path)
     described = read(tmp_path, "croissant.json")
     formats_valid.digests(package, bill, described, statement)
-    (image,) = statement["predicate"]["runDetails"]["builder"]["builderDependencies"]
-    assert image["name"] == "stillhouse-train-cpu.cdx.json"
+    of_builder = statement["predicate"]["runDetails"]["builder"]["builderDependencies"]
+    assert [each["name"] for each in of_builder] == [
+        "stillhouse-train-cpu.cdx.json",
+        "image:stillhouse-train-cpu:latest",
+    ]
+    (image,) = [part for part in bill["components"] if part["type"] == "container"]
+    assert (image["name"], image["version"]) == ("stillhouse-train-cpu:latest", f"sha256:{'c' * 64}")
     assert described["license"]["name"] == "CC BY 4.0"
     assert bill["components"][0]["licenses"] == [{"license": {"name": "CC BY 4.0"}}]
     statement["subject"][0]["digest"]["sha256"] = "0" * 64

@@ -155,6 +155,8 @@ def test_the_environment_is_lock_files_and_the_bill_of_an_image(
     found = environment("requirements/dev.lock")
     assert set(found) == locks | {"stillhouse-train.cdx.json"}
     assert found["stillhouse-train.cdx.json"] == hashlib.sha256(b"{}").hexdigest()
+    monkeypatch.setenv("STILLHOUSE_IMAGE", f"stillhouse-train:latest sha256:{'c' * 64}")
+    assert environment("requirements/dev.lock") == found | {"image:stillhouse-train:latest": "c" * 64}
 
 
 @pytest.mark.parametrize("task", ["detection", "translation"])

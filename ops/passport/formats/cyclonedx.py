@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 from core.files import sha256
+from ops import image
 from ops.passport.formats.package import Package, address
 
 PIN = re.compile(r"^([a-z0-9][a-z0-9.-]*)(?:\[[a-z0-9,-]+\])?==([^\s;\\]+)", re.MULTILINE)
@@ -138,9 +139,14 @@ def _code(package: Package) -> list[dict[str, Any]]:
 
 
 def _environment(package: Package) -> list[dict[str, Any]]:
-    """Lock files, and the image's bill of materials where there was one."""
-    environment = package.links.get("environment", {})
-    return [_file(name, digest, f"environment/{name}") for name, digest in environment.items()]
+    """Lock files, and the image where there was one, with its bill of materials."""
+    found = []
+    for name, digest in package.links.get("environment", {}).items():
+        entry = _file(name, digest, f"environment/{name}")
+        if name.startswith(image.PREFIX):
+            entry |= {"type": "container", "name": name.removeprefix(image.PREFIX), "version": f"sha256:{digest}"}
+        found.append(entry)
+    return found
 
 
 def _libraries(package: Package) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ops import image
 from ops.passport.formats.package import LOCAL, Package, address
 
 BUILD = "urn:stillhouse:pipeline:v1"
@@ -86,8 +87,9 @@ def _described(name: str, source: Any, digest: dict[str, str]) -> dict[str, Any]
 
 
 def _images(environment: dict[str, str]) -> list[dict[str, Any]]:
-    """The bill of materials of the image in which the pipeline ran, where it ran in one of docker/build.py's."""
-    return _files("", {name: digest for name, digest in environment.items() if name.endswith(".cdx.json")})
+    """The image in which the pipeline ran, and its bill of materials where it is one of docker/build.py's."""
+    kinds = (name for name in environment if name.endswith(".cdx.json") or name.startswith(image.PREFIX))
+    return _files("", {name: environment[name] for name in kinds})
 
 
 def _files(prefix: str, digests: dict[str, str]) -> list[dict[str, Any]]:
