@@ -247,7 +247,7 @@ class Params(TaskParams):
 
     def _dropout(self, variant: str) -> float:
         """Its own, or that of the nearest variant that it is made of which has one."""
-        made = {**self.prune, **self.distill}
+        made: dict[str, Prune | Distill] = {**self.prune, **self.distill}
         own = [made[each].dropout for each in chains.ancestry(self, variant) if each != chains.ROOT]
         return next((each for each in reversed(own) if each is not None), self.model.dropout)
 

@@ -67,6 +67,7 @@ def few(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(micro, "BUSY_S", 0.0)
     monkeypatch.setattr(micro, "SWEPT_BYTES", 1000)
     monkeypatch.setattr(micro, "HOST_CALLS", 20)
+    monkeypatch.setattr(models, "PATIENCE_S", 0.0)
     monkeypatch.chdir(tmp_path)
 
 
