@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from core import kinds
 from core.errors import ModelError
 from core.files import sha256
 from core.section import Section, typed
@@ -65,7 +66,7 @@ class Profile(Section):
     int8_instructions: list[str]
     onnxruntime: str
     kernels: dict[str, Annotated[list[Kernel], Field(min_length=1)]]
-    """By kind (`evaluation.device.kinds`), at some sizes."""
+    """By kind (`core.kinds`), at some sizes."""
     call_us: float = Field(ge=0)
     """Of a run of a graph beyond its kernels."""
     host_ms: Positive
@@ -95,6 +96,15 @@ def read(name: str) -> Profile:
         told = problems[0] if problems else f"name: found {found.name!r}, expected {name!r}"
         raise ModelError(f"{where} is no profile of this version: {told}; {anew}")
     assert isinstance(found, Profile)
+    return found
+
+
+def whole(name: str) -> Profile:
+    """A profile by which any model can be judged. Raises: ModelError, also where it lacks a kind of kernels."""
+    found = read(name)
+    if lacking := [kind for kind in kinds.ALL if kind not in found.kernels]:
+        told = f"the profile {path(name)} lacks kernels of kind {', '.join(lacking)}"
+        raise ModelError(f"{told}; `python -m evaluation.device {name}` on that device measures them")
     return found
 
 

@@ -290,7 +290,7 @@ class BudgetParams(Section):
     def _profiled(cls, value: str | None) -> str | None:
         if value is not None:
             try:
-                devices.read(value)
+                devices.whole(value)
             except ModelError as error:
                 raise ValueError(str(error)) from None
         return value

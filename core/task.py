@@ -357,7 +357,13 @@ class Score(Protocol):
         self, predictions: Sequence[Any], references: Sequence[Any], params: Any
     ) -> Callable[[np.ndarray], dict[str, float]]:
         """(S,) how often each sample counts -> metrics, MAIN among them: what training watches, a collapse is told by
-        and the bootstrap resamples. With all weights 1 they are those of `score`."""
+        and the bootstrap resamples. With all weights 1 they are those of `score`. What is returned may have a method
+        `many`, which takes weights of several resamples, (B, S), and gives a list of B values of each metric."""
+
+    def judge(
+        self, predictions: Sequence[Any], references: Sequence[Any], params: Any
+    ) -> tuple[dict[str, Any], Callable[[np.ndarray], dict[str, float]]]:
+        """Optional: what `score` and `weighted` give, where they have work in common."""
 
 
 class Show(Protocol):

@@ -6,7 +6,8 @@ paired differences are the same for all of them. Shapes: `S` samples.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,8 @@ LEVEL = (2.5, 97.5)
 """Percentiles of a 95 % interval."""
 GROUPS = 200
 """Parts of a split that are left out in turn."""
+TOGETHER = 200
+"""Resamples that a metric is given at once, where it takes several."""
 
 
 def resamples(samples: int, count: int, seed: int) -> Iterator[NDArray[np.float64]]:
@@ -26,6 +29,18 @@ def resamples(samples: int, count: int, seed: int) -> Iterator[NDArray[np.float6
         yield np.bincount(rng.integers(0, samples, samples), minlength=samples).astype(np.float64)
 
 
+def values(weighted: Weighted, rows: Iterable[NDArray[np.float64]]) -> dict[str, list[float]]:
+    """Values of each metric, one for each of `rows`, (S,) how often each sample counts."""
+    found: dict[str, list[float]] = {}
+    many, rows = getattr(weighted, "many", None), iter(rows)
+    while together := list(islice(rows, TOGETHER)):
+        made = [weighted(row) for row in together] if many is None else []
+        lists = {name: [each[name] for each in made] for name in made[0]} if many is None else many(np.stack(together))
+        for name, of_rows in lists.items():
+            found.setdefault(name, []).extend(of_rows)
+    return found
+
+
 def draw(weighted: Weighted, samples: int, count: int, seed: int) -> dict[str, list[float]]:
     """Values of each metric, one for each resample; without samples its one value.
 
@@ -33,11 +48,7 @@ def draw(weighted: Weighted, samples: int, count: int, seed: int) -> dict[str, l
     """
     if not samples:
         return {name: [value] for name, value in weighted(np.zeros(0)).items()}
-    drawn: dict[str, list[float]] = {}
-    for weights in resamples(samples, count, seed):
-        for name, value in weighted(weights).items():
-            drawn.setdefault(name, []).append(value)
-    return drawn
+    return values(weighted, resamples(samples, count, seed))
 
 
 def left_out(weighted: Weighted, samples: int, seed: int) -> dict[str, list[float]]:
@@ -46,11 +57,7 @@ def left_out(weighted: Weighted, samples: int, seed: int) -> dict[str, list[floa
     The same ones for every model of a split.
     """
     group = np.random.default_rng(seed).permutation(samples) % GROUPS
-    found: dict[str, list[float]] = {}
-    for each in range(min(samples, GROUPS)):
-        for name, value in weighted((group != each).astype(np.float64)).items():
-            found.setdefault(name, []).append(value)
-    return found
+    return values(weighted, ((group != each).astype(np.float64) for each in range(min(samples, GROUPS))))
 
 
 def intervals(drawn: Mapping[str, Sequence[float]]) -> dict[str, tuple[float, float]]:

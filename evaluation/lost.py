@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from core.better import Better, sign
+from evaluation import bootstrap
 from evaluation.bootstrap import Weighted
 
 MOST = 2000
@@ -33,13 +34,9 @@ def each(weighted: Weighted, samples: int, main: str, seed: int) -> dict[str, li
     The same positions for every model of a split.
     """
     chosen = np.sort(np.random.default_rng(seed).permutation(samples)[:MOST])
-    alone = np.zeros(samples)
-    values = []
-    for position in chosen:
-        alone[position] = 1.0
-        values.append(float(weighted(alone)[main]))
-        alone[position] = 0.0
-    return {"positions": chosen.tolist(), "values": values}
+    alone = (np.arange(samples) == position for position in chosen)
+    found = bootstrap.values(weighted, (row.astype(np.float64) for row in alone)).get(main, [])
+    return {"positions": chosen.tolist(), "values": [float(value) for value in found]}
 
 
 def flips(reference: dict[str, list[Any]], shown: dict[str, list[Any]], better: Better) -> Flips:

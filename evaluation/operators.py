@@ -14,10 +14,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
-from core import onnx_session
+from core import kinds, onnx_session
 from core.files import read_json
 from evaluation import latency, work
-from evaluation.device import kinds
+from evaluation.device import nodes
 
 CALLS = 20
 OUTSIDE = "outside of the graph"
@@ -40,7 +40,7 @@ class Run(NamedTuple):
     macs: int = 0
     bytes: int = 0
     kind: str = kinds.UNKNOWN
-    """Of `device.kinds`."""
+    """Of `core.kinds`."""
 
 
 def profile(load: Callable[[], latency.Predict], inputs: Sequence[Any]) -> dict[str, Cost]:
@@ -114,7 +114,7 @@ def _kernels(path: Path) -> Iterable[Run]:
             float(event["dur"]),
             macs,
             work.moved(operator, arguments, constants),
-            kinds.kind(operator, work.integer(operator), macs, work.kernel(constants), work.packed(constants)),
+            nodes.kind(operator, work.integer(operator), macs, work.kernel(constants), work.packed(constants)),
         )
 
 

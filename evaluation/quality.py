@@ -50,8 +50,7 @@ def score(
     intervals: dict[str, Any] = {}
     for mode, predictor in predictors.items():
         predictions = predict(predictor, inputs)
-        scored = scoring.score(predictions, references, params)
-        weighted = scoring.weighted(predictions, references, params)
+        scored, weighted = judged(scoring, predictions, references, params)
         drawn = bootstrap.draw(weighted, len(references), params.evaluate.bootstrap, seed)
         prefix = f"{mode}_" if mode else ""
         intervals |= {prefix + name: list(bound) for name, bound in bootstrap.intervals(drawn).items()}
@@ -60,6 +59,16 @@ def score(
         else:
             scores, shipped, kept = scored, predictions, [drawn, weighted]
     return Scored(inputs, references, shipped, {**scores, "intervals": intervals, "inputs": len(inputs)}, *kept)
+
+
+def judged(
+    scoring: Any, predictions: Sequence[Any], references: Sequence[Any], params: Any
+) -> tuple[dict[str, Any], Weighted]:
+    """What `score` and `weighted` of a task give; in one, where it can."""
+    if hasattr(scoring, "judge"):
+        both: tuple[dict[str, Any], Weighted] = scoring.judge(predictions, references, params)
+        return both
+    return scoring.score(predictions, references, params), scoring.weighted(predictions, references, params)
 
 
 def predict(predictor: Any, inputs: Sequence[Any]) -> list[Any]:

@@ -30,7 +30,7 @@ from types import FrameType, ModuleType, TracebackType
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-PR_SET_CHILD_SUBREAPER = 36
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 OWN = {str(Path(__file__).parent), *os.environ.get("PYTHONPATH", "").split(os.pathsep)}
 INSTALLED = [folder for folder in sys.path if folder not in OWN]
 """Where modules are found in the server that it has not from its caller."""
@@ -82,17 +82,24 @@ class Warm:
         return self._ready
 
     def fork(
-        self, args: Sequence[str], cwd: Any, env: Mapping[str, str] | None, fds: Sequence[int], session: bool = False
+        self,
+        args: Sequence[str],
+        cwd: Any,
+        env: Mapping[str, str] | None,
+        fds: Sequence[int],
+        session: bool = False,
+        bound: bool = False,
     ) -> int:
         """The process id of a new child that runs the Python command `args`: `-c PROGRAM`, `-m MODULE` or a file.
 
-        fds: its standard input, output and error. session: whether it leads a session of its own.
+        fds: its standard input, output and error. session: whether it leads a session of its own. bound: whether it
+        gets SIGTERM when this process dies.
         Raises: OSError when the server has ended.
         """
         self.ready(None)
         environment = dict(os.environ if env is None else env)
-        asked = {"args": list(args), "cwd": os.fspath(cwd or Path.cwd()), "env": environment, "session": session}
-        asked["parent"] = os.getpid()
+        asked = {"args": list(args), "cwd": os.fspath(cwd or Path.cwd()), "env": environment}
+        asked |= {"parent": os.getpid(), "session": session, "bound": bound}
         reaper = ctypes.CDLL(None).prctl
         reaper(PR_SET_CHILD_SUBREAPER, 1)  # an orphan below becomes a child of this process
         pid = 0
@@ -184,6 +191,8 @@ def start(asked: dict[str, Any], fds: list[int], forker: int) -> None:
     try:
         while os.getppid() == forker:
             time.sleep(0.001)
+        if asked["bound"]:
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
         if os.getppid() != asked["parent"]:
             return  # who asked has ended: nobody would wait for this one, or end it
         for standard, fd in enumerate(fds):

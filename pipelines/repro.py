@@ -17,7 +17,7 @@ from pathlib import Path
 
 from core import params
 from core.errors import StillhouseError
-from core.family import ends_with_parent
+from core.family import ends_with
 from ops import repair, tracking
 from pipelines import matrix, sources, summary, unchanged
 
@@ -87,7 +87,7 @@ def repro(targets: list[str], key: str) -> int:
     environment = {**QUIET, **os.environ, "STILLHOUSE_PIPELINE_RUN": key}
     environment["PATH"] = here + os.pathsep + os.environ.get("PATH", "")
     command = [sys.executable, "-m", "pipelines.dvc", "repro", *targets]
-    return subprocess.run(command, env=environment, check=False, preexec_fn=ends_with_parent).returncode
+    return subprocess.run(command, env=environment, check=False, preexec_fn=ends_with(os.getpid())).returncode
 
 
 if __name__ == "__main__":

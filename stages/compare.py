@@ -32,7 +32,7 @@ def compare(ctx: stage.Context) -> None:
     candidates.mark_losses(rows, [read_json(folder / "resamples.json") for folder in folders], first["better"])
     faster, device = speeds(read_json(paths.timing(ctx.task) / "calls.json")["batch_1"]), None
     if named := ctx.params.compare.budget.device:
-        profile = devices.read(named)
+        profile = devices.whole(named)
         files = {"-".join(pair): devices.files(paths.model(ctx.task, *pair)) for pair in pairs}
         device, faster = there.mark(rows, timed, files, profile), there.comparing(files, profile)
     candidates.mark_front(rows, first["better"])

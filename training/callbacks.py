@@ -6,11 +6,11 @@ import math
 import time
 from typing import Any
 
-import lightning.pytorch as pl
 import torch
 
 from core.better import Better, loss, worst
 from core.errors import TrainingError
+from training.engine import pl
 from training.module import Learner
 
 

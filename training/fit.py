@@ -15,9 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import lightning.pytorch as pl
 import torch
-from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor, nn
 
 from core import lineage, stage
@@ -26,6 +24,7 @@ from core.task import Loaders
 from training import compiled, formats, hardware, parts, resume
 from training.batches import Batches
 from training.callbacks import Best, Curves
+from training.engine import SIGTERMException, pl
 from training.module import Learner
 from training.share import Share, rank
 from training.watch import Watched

@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.fabric.utilities.apply_func import move_data_to_device
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from core.errors import TrainingError
 from core.files import read_json, write_json
 from training import hardware, randomness
+from training.engine import move_data_to_device
 
 Loss = Callable[[nn.Module, Any], dict[str, Tensor]]
 

@@ -6,13 +6,13 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
-import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
 
 from core.errors import TrainingError
 from training import compiled, formats, hardware, optimizer, schedule
 from training.average import Average
+from training.engine import pl
 from training.watch import Watched
 
 Loss = Callable[[nn.Module, Any], dict[str, Tensor]]

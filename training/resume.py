@@ -11,12 +11,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-import lightning.pytorch as pl
-from lightning.pytorch.utilities.exceptions import SIGTERMException
-
 from core import files, paths
 from training import randomness
 from training.batches import Batches
+from training.engine import SIGTERMException, pl
 
 KEPT = 2
 EVERY_S = 600.0

@@ -32,15 +32,17 @@ TRITON = """\
 A Triton Inference Server was not compared: it comes as a container image of NVIDIA's, and none could be had. The model
 repository that `publish` writes for it is checked against the message types of its configuration.
 """
+UNANSWERED = "no answer"
 
 
 @dataclass(frozen=True)
 class Row:
-    """What is asked of a server. value: of a task's sections; asked: (words, whether a value is good)."""
+    """What is asked of a server. value: of a task's sections, None where nothing was answered; asked: (words, whether a
+    value is good)."""
 
     title: str
     section: str
-    value: Callable[[dict[str, Any]], float]
+    value: Callable[[dict[str, Any]], float | None]
     digits: int = 2
     asked: tuple[str, Callable[[float], bool]] | None = None
 
@@ -93,7 +95,7 @@ def picture(curves: Mapping[str, dict[str, Any]], path: Path) -> None:
         for kind, colour in (("even", "tab:blue"), ("poisson", "tab:orange")):
             name = {"even": "evenly spaced", "poisson": "Poisson"}[kind]
             for tail, style in (("p50", "--"), ("p99", "-")):
-                points = [(point["rate"], point[kind][tail]) for point in found["points"]]
+                points = [(point["rate"], point[kind][tail] or float("nan")) for point in found["points"]]
                 axis.plot(*zip(*points, strict=True), style, color=colour, marker="o", markersize=3.5, linewidth=1.4,
                           label=f"{name}, {tail}")  # fmt: skip
         axis.axvline(found["capacity"], color="grey", linewidth=1, linestyle=":", label="capacity")
@@ -124,6 +126,8 @@ def _cell(row: Row, sections: dict[str, Any]) -> str:
     if row.section not in sections:
         return "not measured"
     value = row.value(sections[row.section])
+    if value is None:
+        return UNANSWERED
     text = f"{value:.{row.digits}f}"
     return text if row.asked is None or row.asked[1](value) else f"{text} **missed**"
 
@@ -148,9 +152,13 @@ def _load(found: dict[str, Any]) -> list[str]:
         cells = [f"{point['share']:.0%}", f"{point['rate']:.1f}"]
         for kind in ("even", "poisson"):
             one = point[kind]
-            cells += [f"{one['p50']:.1f}", f"{one['p99']:.1f}", f"{one['refused']:.1%}" if one["refused"] else "none"]
+            cells += [_ms(one["p50"]), _ms(one["p99"]), f"{one['refused']:.1%}" if one["refused"] else "none"]
         lines.append(cells)
     return [*(f"| {' | '.join(cells)} |" for cells in lines), ""]
+
+
+def _ms(value: float | None) -> str:
+    return UNANSWERED if value is None else f"{value:.1f}"
 
 
 def _peers(found: dict[str, Any]) -> list[str]:
@@ -160,7 +168,7 @@ def _peers(found: dict[str, Any]) -> list[str]:
         cells = [found["connections"][count][name] for count in counts]
         failed = sum(cell["failed"] for cell in cells)
         title = f"{name} {found['versions'].get(name, '')}".strip() + (f", {failed} failed" if failed else "")
-        lines.append([title, *(f"{cell['rate']:.1f} ({cell['p99']:.1f})" for cell in cells)])
+        lines.append([title, *(f"{cell['rate']:.1f} ({_ms(cell['p99'])})" for cell in cells)])
     return [*(f"| {' | '.join(cells)} |" for cells in lines), ""]
 
 

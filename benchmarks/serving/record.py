@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import platform
 import sys
 from importlib.metadata import version
@@ -25,7 +26,8 @@ def machine() -> str:
 
 
 def keep(task: str, command: str, found: dict[str, Any], way: Way, measured: Path = MEASURED) -> Path:
-    """Put what a command has found in the place of what it found before."""
+    """Put what a command has found in the place of what it found before. What is no number, such as the latency of a
+    load under which nothing was answered, becomes null: JSON has no other word for it."""
     path = measured / f"{task}.json"
     held = read(task, measured) or {}
     held[command] = {
@@ -34,10 +36,10 @@ def keep(task: str, command: str, found: dict[str, Any], way: Way, measured: Pat
         "command": f"python -m benchmarks.serving {' '.join(_words())}",
         "instances": way.instances,
         "threads": way.threads,
-        **found,
+        **_plain(found),
     }
     measured.mkdir(exist_ok=True)
-    path.write_text(json.dumps(held, indent=1) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(held, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     return path
 
 
@@ -45,6 +47,14 @@ def read(task: str, measured: Path = MEASURED) -> dict[str, Any] | None:
     """Sections by command; None: nothing was measured."""
     path = measured / f"{task}.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _words() -> list[str]:

@@ -16,9 +16,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from core import kinds
 from core.devices import Kernel, Profile
-from core.errors import ModelError
-from evaluation.device import kinds
 
 POWER = 3
 """Of the distance."""
@@ -30,11 +29,8 @@ def milliseconds(timed: Mapping[str, Any], host_ms: float, there: Profile) -> fl
     """Of one call at batch 1 on one thread.
 
     timed: what `timing.json` has of a candidate: `kernels` (`operators.kernels`) and `parts`. host_ms: `micro.host` of
-    this machine. Raises: ModelError for a profile that lacks a kind of kernels.
+    this machine. there: see `devices.whole`.
     """
-    if lacking := set(kinds.ALL) - set(there.kernels):
-        told = f"the profile of {there.name} lacks kernels of kind {', '.join(sorted(lacking))}"
-        raise ModelError(f"{told}; `python -m evaluation.device {there.name}` on that device measures them")
     parts, other = timed["parts"], 0.0
     total = sum(parts["runs"].values()) * there.call_us
     for each in timed["kernels"]:

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from core import kinds
 from core.onnx_session import IR_VERSION
 from core.protobuf import message, number, real
-from evaluation.device import kinds
 
 OPSET = 18
 MICROSOFT = "com.microsoft"

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from core import onnx_session
+from core import kinds, onnx_session
 from core.devices import Kernel
 from evaluation import timing
-from evaluation.device import graphs, kinds
+from evaluation.device import graphs
 from evaluation.device.estimate import kernel_us
 from evaluation.device.graphs import Size
 

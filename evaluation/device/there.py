@@ -34,7 +34,6 @@ def mark(
     `speed` against the first row (`timing.Ratio`), all at batch 1 on one thread.
 
     timed: `timing.json`. files: candidate -> `devices.files`. Returns: what is told of the device and its estimates.
-    Raises: ModelError.
     """
     names = [f"{row['variant']}-{row['precision']}" for row in rows]
     measured = {name: found for name in names if (found := there.models.get(devices.key(files[name])))}

@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from core.family import ends_with
 from ops.warm import Warm
 from pipelines.dvc import private
 from pipelines.flow.slots import visible_gpus
@@ -49,18 +50,23 @@ class Forked:
 class Stages:
     """Starts what DVC starts."""
 
-    def __init__(self) -> None:
+    def __init__(self, forks: bool = True) -> None:
+        self.forks = forks
         self.warm: Warm | None = None
         """The server, from the first stage on."""
 
     def popen(self, command: Sequence[str], **how: Any) -> Forked | subprocess.Popen[Any]:
-        """DVC's `subprocess.Popen`: by a fork for a stage, as soon as the server is ready."""
-        if words := stage_words(command, how["env"]):
+        """DVC's `subprocess.Popen`: by a fork for a stage, as soon as the server is ready. It ends with this process
+        from its first moment on: a stage sees to that itself only when it has imported what it needs."""
+        words = stage_words(command, how["env"])
+        if words and self.forks:
             with suppress(OSError):  # the server has ended, perhaps for want of memory
                 self.warm = self.warm or self._started(how["env"])
                 if self.warm.ready():
-                    return Forked(self.warm.fork(words, how["cwd"], how["env"], (0, 1, 2)))
-        return subprocess.Popen(command, **how)
+                    return Forked(self.warm.fork(words, how["cwd"], how["env"], (0, 1, 2), bound=True))
+        # A stage without its shell, which would end first and leave it.
+        guard = ends_with(os.getpid())
+        return subprocess.Popen(words or command, preexec_fn=guard, **how)  # noqa: PLW1509 - only a system call
 
     def _started(self, environment: Mapping[str, str]) -> Warm:
         warm = Warm(*filter(installed, MODULES), environment=environment).__enter__()
@@ -71,10 +77,9 @@ class Stages:
 def install() -> None:
     """Have this process's DVC start its stages so.
 
-    Not where there is a GPU: a library that looks for one as it is imported would leave every fork without it.
+    Without forks where there is a GPU: a library that looks for one as it is imported would leave each without it.
     """
-    if os.environ.get(SWITCH) != "0" and not visible_gpus():
-        private.start_commands_by(Stages().popen)
+    private.start_commands_by(Stages(os.environ.get(SWITCH) != "0" and not visible_gpus()).popen)
 
 
 def installed(module: str) -> bool:

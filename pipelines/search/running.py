@@ -63,7 +63,7 @@ class Running:
             return trial.number, why
         wanted = trial.user_attrs.get(studies.PLACE)
         place = next((each for each in self._free if each.number == wanted), place)
-        if wanted is None:
+        if wanted != place.number:  # new, or its own is taken: there its trainings begin anew, and go on after a kill
             trial.set_user_attr(studies.PLACE, place.number)
         self._free.remove(place)
         place.write(made)

@@ -21,13 +21,9 @@ from core.params import TaskParams
 from ops import repair
 from ops.tracking.sender import uri
 from pipelines.flow.slots import Share
-from pipelines.search.room import Room
+from pipelines.search.room import Room, StoppedError
 
 FOLDER = paths.STATE / "search"
-
-
-class StoppedError(Exception):
-    """The search ends, and with it the trial; the next search goes on with it."""
 
 
 class Workspace:
@@ -38,9 +34,9 @@ class Workspace:
         search that trials run in at once; share: what its stages have of the machine while others run, None: all."""
         self.task, self.params, self.jobs, self.number, self.share = task, params, jobs, number, share
         self.folder = (FOLDER / task / (f"checkout-{number}" if number else "checkout")).resolve()
-        self.room = Room(FOLDER)
         self._process: subprocess.Popen[bytes] | None = None
-        self._stopped, self._guard = False, threading.Lock()
+        self._stopped, self._guard = threading.Event(), threading.Lock()
+        self.room = Room(FOLDER, self._stopped)
 
     def refresh(self) -> None:
         """Make it, or bring it up to date.
@@ -78,7 +74,7 @@ class Workspace:
         """Run the pipeline up to `targets` as execution `name` in MLflow; returns whether it ended well.
 
         log: what it says is added to it. alone: no other trial of any search here runs meanwhile, and all of the
-        machine is its own. Raises: StoppedError after `stop`.
+        machine is its own. Raises: StoppedError after `stop`, also while it waits for that.
         """
         way = ["pipelines.repro"] if self.jobs == 1 else ["pipelines.flow", "--jobs", str(self.jobs)]
         environment = {**os.environ, "MLFLOW_TRACKING_URI": uri(), "STILLHOUSE_PIPELINE_NAME": name}
@@ -87,7 +83,7 @@ class Workspace:
         held: AbstractContextManager[None] = self.room.alone() if alone else self.room.shared()
         with held, log.open("a", encoding="utf-8") as told:
             with self._guard:
-                if self._stopped:
+                if self._stopped.is_set():
                     raise StoppedError
                 self._process = subprocess.Popen(
                     [sys.executable, "-m", "pipelines.search.child", str(os.getpid()), *way, *targets],
@@ -101,7 +97,7 @@ class Workspace:
     def stop(self) -> None:
         """End what runs, and begin nothing more."""
         with self._guard:
-            self._stopped = True
+            self._stopped.set()
             if self._process is not None and self._process.poll() is None:
                 self._process.terminate()
 

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
@@ -18,9 +19,10 @@ import grpc
 
 from serving import logs, tracing
 from serving.access import Access, Headers, unknown
+from serving.admission import Admission
 from serving.answers import Answer
 from serving.budget import Lease
-from serving.errors import RefusalError
+from serving.errors import RefusalError, busy
 from serving.metrics import Metrics
 from serving.models import Models
 from serving.rpc.gate import Gate
@@ -65,10 +67,13 @@ Method = Callable[[Call], Awaitable[Answer]]
 
 
 class Entrance:
-    def __init__(self, models: Models, metrics: Metrics):
+    """most: calls at once, of which one client has half: whose queue they wait in, only their messages tell."""
+
+    def __init__(self, models: Models, metrics: Metrics, most: int):
         settings = models.settings
         self._models, self._metrics, self._settings = models, metrics, settings
         self._access, self._most = Access(settings), message_bytes(settings)
+        self._admission = Admission("gRPC", max(1, most // 2), lambda: 1.0)
         self._gate = Gate(max(1, int(settings.requests_mb * 1e6) // 2 // self._most))
 
     def handler(self, name: str, method: Method, public: bool) -> Any:
@@ -123,16 +128,28 @@ class Entrance:
             raise unknown()
         left = context.time_remaining()
         limit_s = min(self._settings.deadline_s, left) if left is not None else self._settings.deadline_s
-        answer = await method(Call(client, lease, limit_s, lambda: self._read(client, lease, stream)))
+        call = Call(client, lease, limit_s, lambda: self._read(client, lease, stream))
+        if public:
+            answer = await method(call)  # however many calls there are
+        else:
+            with self._admission.enter(client):
+                answer = await method(call)
         return b"".join(answer.pieces)
 
     async def _read(self, client: str, lease: Lease, stream: AsyncIterator[bytes]) -> bytes:
-        try:
-            async with asyncio.timeout(self._settings.read_s), self._gate.enter(client):
-                lease.resize(self._most)
-                content = await anext(aiter(stream), b"")
-        except TimeoutError:
-            raise RefusalError(408, f"the message did not come within {self._settings.read_s:g} s") from None
+        seconds = self._settings.read_s
+        async with AsyncExitStack() as place:
+            try:
+                async with asyncio.timeout(seconds):
+                    await place.enter_async_context(self._gate.enter(client))
+            except TimeoutError:
+                raise busy(f"other messages came for {seconds:g} s, and this one had no turn; retry later") from None
+            lease.resize(self._most)
+            try:
+                async with asyncio.timeout(seconds):
+                    content = await anext(aiter(stream), b"")
+            except TimeoutError:
+                raise RefusalError(408, f"the message did not come within {seconds:g} s") from None
         lease.resize(len(content))
         return content
 

@@ -32,7 +32,7 @@ def options(settings: Settings, connections: int) -> list[tuple[str, int]]:
     ends the call alone. So a connection ends after a while: clients are told to take another for their next calls,
     those under way have the time that a call may take, and what is left then is cut off.
     """
-    call_s = settings.read_s + settings.deadline_s + settings.read_s
+    call_s = 2 * settings.read_s + settings.deadline_s + settings.read_s  # its turn, its message, the work, the answer
     return [
         ("grpc.max_receive_message_length", message_bytes(settings)),
         ("grpc.max_send_message_length", -1),
@@ -61,7 +61,7 @@ class Listener:
         assert settings.grpc_port is not None
         self._where = address(settings.host, settings.grpc_port)
         self._server = grpc.aio.server(options=options(settings, most), maximum_concurrent_rpcs=most)
-        entrance = Entrance(models, metrics)
+        entrance = Entrance(models, metrics, most)
         known = methods(models)
         handlers: dict[str, Any] = {name: entrance.handler(name, known[name], name in PUBLIC) for name in known}
         self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))

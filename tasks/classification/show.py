@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw
 from modalities.images.inputs.decode import decode
 from modalities.images.predict.cam import heat
 from modalities.images.show import labels
-from modalities.images.show.drawing import DARK, LIGHT, LINE, enlarged, font, framed, heated
+from modalities.images.show.drawing import DARK, LIGHT, LINE, enlarged, font, framed, heated, png
 
 WIDTH = 360
 """Of each of the two pictures side by side, pixels."""
@@ -29,7 +29,7 @@ def show(inputs: Iterable[Any], predictions: Iterable[Any], references: Iterable
     folder.mkdir(parents=True, exist_ok=True)
     for i, (source, prediction, reference) in enumerate(zip(inputs, predictions, references, strict=True)):
         pixels = source if isinstance(source, np.ndarray) else decode(source)
-        picture(pixels, prediction, reference).save(folder / f"sample_{i:02d}.png")
+        png(picture(pixels, prediction, reference), folder / f"sample_{i:02d}.png")
 
 
 def picture(pixels: Any, prediction: Any, reference: Any) -> Image.Image:

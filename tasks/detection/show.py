@@ -14,7 +14,19 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from modalities.images.inputs.decode import decode
-from modalities.images.show.drawing import COLOURS, LIGHT, LINE, confusion, enlarged, figure, font, framed, ink, save
+from modalities.images.show.drawing import (
+    COLOURS,
+    LIGHT,
+    LINE,
+    confusion,
+    enlarged,
+    figure,
+    font,
+    framed,
+    ink,
+    png,
+    save,
+)
 
 SHOWN_SCORE = 0.4
 """Weaker boxes are left out of the pictures, not out of the score."""
@@ -25,7 +37,7 @@ def show(inputs: Iterable[Any], predictions: Iterable[Any], references: Iterable
     folder.mkdir(parents=True, exist_ok=True)
     for i, (source, boxes, reference) in enumerate(zip(inputs, predictions, references, strict=True)):
         pixels = source if isinstance(source, np.ndarray) else decode(source)
-        picture(pixels, boxes, reference).save(folder / f"sample_{i:02d}.png")
+        png(picture(pixels, boxes, reference), folder / f"sample_{i:02d}.png")
 
 
 def picture(pixels: Any, boxes: Sequence[Any], reference: Any) -> Image.Image:

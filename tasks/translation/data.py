@@ -75,7 +75,8 @@ def relabelled(loaders: Loaders, teacher: Any, settings: Any, params: Any, seed:
     coder, table = sampler.coder, sampler.table
     pairs = list(zip(table["source"], table["target"], strict=True))
     pair = languages.parse(loaders.assets[languages.ASSET])
-    taught = table.assign(target=sequences.taught(teacher, coder, pairs, settings.sequences, pair))
+    said = sequences.taught(teacher, coder, pairs, settings.sequences, settings.teacher_search, pair)
+    taught = table.assign(target=said)
     train = Batches(coder, taught[fitting(coder, taught, params)], params, seed)
     workers = params.train.workers
     return replace(loaders, train=DataLoader(Padded(), sampler=train, batch_size=None, num_workers=workers))

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from core import compression
+from core import chains, compression
 from core.params import (
     DataParams,
     ExportParams,
@@ -160,18 +160,29 @@ Sequences = Annotated[Literal["greedy", "beam", "interpolated"] | None, BeforeVa
 beam search; `interpolated`: that one of its beam which is closest to the data's. null: the data's."""
 
 
+class TeacherSearch(Section):
+    """Of `beam` and `interpolated`; not that of `export.decode`, which may change and nothing is learnt again."""
+
+    beam: Positive = 5
+    """Hypotheses kept."""
+    length_penalty: float = Field(default=1.0, ge=0, le=10)
+    """Exponent of the length, EOS counted, by which a hypothesis' log-probability is divided."""
+
+
 class Prune(compression.Prune):
     """`ratio` is of feed-forward units and heads."""
 
     importance: Literal["magnitude", "taylor"]
     """There is no BatchNorm."""
     sequences: Sequences = None
+    teacher_search: TeacherSearch = TeacherSearch()
     dropout: Dropout = None
     train: Train
 
 
 class Distill(compression.Distill):
     sequences: Sequences
+    teacher_search: TeacherSearch = TeacherSearch()
     dropout: Dropout = None
     embedding: Positive | None
     """As in `model`, and so are the next."""
@@ -224,6 +235,21 @@ class Params(TaskParams):
             if self.model.arch == "transformer" and (told := _undivided(student)):
                 raise ValueError(f"distill.{name}.{told}")
         return self
+
+    @model_validator(mode="after")
+    def _passes_that_differ(self) -> Self:
+        """What is pruned learns by the labels alone as the base does; with a teacher there is one pass."""
+        for name, each in self.prune.items():
+            if self.model.r_drop and not each.soft_weight and not self._dropout(name):
+                told = f"expected some: with model.r_drop {self.model.r_drop} two passes would be the same"
+                raise ValueError(f"prune.{name}.dropout: found 0.0 ({told})")
+        return self
+
+    def _dropout(self, variant: str) -> float:
+        """Its own, or that of the nearest variant that it is made of which has one."""
+        made: dict[str, Prune | Distill] = {**self.prune, **self.distill}
+        own = [made[each].dropout for each in chains.ancestry(self, variant) if each != chains.ROOT]
+        return next((each for each in reversed(own) if each is not None), self.model.dropout)
 
     @model_validator(mode="after")
     def _attention_there_is(self) -> Self:

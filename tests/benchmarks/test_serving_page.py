@@ -48,6 +48,18 @@ def test_the_page_in_docs_is_what_is_made_of_the_measurements() -> None:
     assert page.PAGE.read_text(encoding="utf-8") == page.page(), "run `python -m benchmarks.serving table`"
 
 
+def test_a_load_under_which_nothing_is_answered_is_told(tmp_path: Path) -> None:
+    nothing = {"p50": float("nan"), "p99": float("nan"), "refused": 1.0}
+    points = [{"share": 1.2, "rate": 120.0, "even": nothing, "poisson": POINT}]
+    path = record.keep("detection", "load", LOAD | {"points": points}, Way(2, 1), tmp_path)
+
+    def refuse(word: str) -> None:
+        raise AssertionError(f"{word} is no JSON")
+
+    json.loads(path.read_text(), parse_constant=refuse)
+    assert "| 120% | 120.0 | no answer | no answer | 100.0% | 10.0 | 31.2 | none |" in page.page(tmp_path)
+
+
 def test_what_was_asked_and_missed_is_told(measured: Path) -> None:
     text = page.page(measured)
     assert "| over LitServe, 1 connection | 0.97 **missed** | not measured | not measured | 1 |" in text

@@ -260,6 +260,20 @@ def test_passes_that_must_agree_need_dropout(values: dict[str, Any]) -> None:
     assert "r_drop: found 5.0 with dropout 0" in problems(values)[0]
 
 
+def test_what_is_pruned_learns_by_passes_that_differ(values: dict[str, Any]) -> None:
+    """Also where it has its dropout from what it is made of; with a teacher there is one pass."""
+    translation = values["translation"]
+    translation["model"]["r_drop"] = 5.0
+    pruned, distilled = translation["prune"]["pruned"], translation["distill"]["distilled"]
+    pruned |= {"soft_weight": 0.0, "dropout": 0.0}
+    assert "prune.pruned.dropout: found 0.0 (expected some: with model.r_drop 5.0" in problems(values)[0]
+    params.check(values | {"translation": translation | {"prune": {"pruned": pruned | {"soft_weight": 0.5}}}})
+    params.check(values | {"translation": translation | {"prune": {"pruned": pruned | {"dropout": None}}}})
+    pruned |= {"dropout": None, "of": "distilled"}
+    distilled["dropout"] = 0.0
+    assert "prune.pruned.dropout: found 0.0" in problems(values)[0]
+
+
 def test_a_missing_seed_is_refused(values: dict[str, Any]) -> None:
     """docs/faults.md 73."""
     del values["seed"]

@@ -12,14 +12,14 @@ import pytest
 import toy_package
 from candidate_rows import EXACT, row
 
-from core import devices, matrix, onnx_session
+from core import devices, kinds, matrix, onnx_session
 from core import params as params_module
 from core.devices import Kernel, Measured, Profile
 from core.errors import ModelError, ParamsError
 from core.files import write_json
 from core.params import BudgetParams
 from evaluation import candidates, gate, judged, operators, parts, tables, timing
-from evaluation.device import estimate, graphs, kinds, micro, models, there
+from evaluation.device import estimate, graphs, micro, models, there
 from evaluation.device.__main__ import measure
 from tasks.detection.predict import Predictor
 
@@ -67,6 +67,7 @@ def few(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(micro, "BUSY_S", 0.0)
     monkeypatch.setattr(micro, "SWEPT_BYTES", 1000)
     monkeypatch.setattr(micro, "HOST_CALLS", 20)
+    monkeypatch.setattr(models, "PATIENCE_S", 0.0)
     monkeypatch.chdir(tmp_path)
 
 
@@ -148,8 +149,6 @@ def test_an_estimate_adds_up() -> None:
     assert estimate.milliseconds(decoder, 1.0, profile()) == pytest.approx(20 * 1.1 + 2.0), "each run of its graph"
     decoder["kernels"].append({"kind": kinds.UNKNOWN, "runs": 1.0, "macs": 0, "bytes": 10, "ms": 0.5})
     assert estimate.milliseconds(decoder, 1.0, profile()) == pytest.approx(20 * 1.1 + 2 * 1.5), "as Python is slower"
-    with pytest.raises(ModelError, match=r"lacks kernels of kind .*`python -m evaluation\.device board`"):
-        estimate.milliseconds(decoder, 1.0, profile(kernels={"conv": [{"macs": 1.0, "bytes": 1.0, "us": 1.0}]}))
 
 
 def was_there(ms: float, session: str = "one", wide: float = 1.1) -> Measured:
@@ -242,6 +241,14 @@ def test_a_budget_names_a_profile_that_is_there(tmp_path: Path, monkeypatch: pyt
     assert "devices/board.json is no profile of this version: call_us: found 'long'" in problem("board")
     with pytest.raises(ModelError, match=r"remove it, and `python -m evaluation.device board` on that device writes"):
         measure("board", [])  # it would keep what the file has of models
+    lacking = profile().model_dump()
+    del lacking["kernels"][kinds.BATCHED], lacking["kernels"]["conv-int8"]
+    write_json(devices.path("board"), lacking)
+    assert problem("board") == (
+        "detection.compare.budget.device: the profile devices/board.json lacks kernels of kind conv-int8, batched; "
+        "`python -m evaluation.device board` on that device measures them"
+    )
+    assert devices.read("board").models == {}, "there it is measured again, and keeps what it has of models"
     write_json(devices.path("other"), profile().model_dump())
     assert "name: found 'board', expected 'other'" in problem("other")
     write_json(devices.path("board"), profile().model_dump())

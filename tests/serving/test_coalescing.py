@@ -23,7 +23,7 @@ class Work:
     """Counts how often it is done; ends when it may, as it is told."""
 
     def __init__(self) -> None:
-        self.begun, self.may, self.fails = 0, asyncio.Event(), 0
+        self.begun, self.may, self.fails, self.status = 0, asyncio.Event(), 0, 429
 
     async def __call__(self) -> str:
         self.begun += 1
@@ -31,7 +31,7 @@ class Work:
         await self.may.wait()
         await asyncio.sleep(0.01)  # so that the next to compute is found by the others
         if mine <= self.fails:
-            raise RefusalError(400, f"{mine}")
+            raise RefusalError(self.status, f"{mine}")
         return f"answer {mine}"
 
 
@@ -75,6 +75,20 @@ def test_who_waits_is_not_hurt_by_one_that_fails_or_leaves() -> None:
         answers = await asyncio.gather(*others, staying)
         assert answers[0] == answers[1] and set(answers) == {"answer 3", "answer 4"}
         assert work.begun == 4 and len(shared) == 1
+
+    run(scenario)
+
+
+def test_what_is_wrong_with_all_of_them_is_found_once() -> None:
+    async def scenario(one: Coalescing[str], work: Work, shared: list[None]) -> None:
+        work.fails, work.status = 5, 400
+        tasks = [asked(one, work) for _ in range(5)]
+        await asyncio.sleep(0)
+        work.may.set()
+        found = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [str(each) for each in found] == ["1"] * 5 and work.begun == 1 and not shared
+        work.fails = 0
+        assert await asked(one, work) == "answer 2"
 
     run(scenario)
 

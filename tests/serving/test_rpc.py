@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import grpc
@@ -18,9 +19,15 @@ from tritonclient.grpc import service_pb2
 from waiting import until
 
 from core import task
+from serving.answers import Answer
+from serving.budget import Budget, Lease
+from serving.errors import RefusalError
+from serving.metrics import Metrics
 from serving.rpc import wire
+from serving.rpc.entrance import CODES, Call, Entrance
 from serving.rpc.gate import Gate
 from serving.rpc.messages import CLASSES, SERVICE
+from serving.settings import Settings
 from tasks.detection.predict import Predictor as Detector
 from tasks.translation.predict import Predictor as Translator
 
@@ -232,6 +239,59 @@ def test_a_client_that_sends_slowly_keeps_no_other_out() -> None:
         leave.set()
         await asyncio.gather(*tasks, return_exceptions=True)
         assert len(inside) == 7 and not gate._clients
+
+    asyncio.run(scenario())
+
+
+def entrance(**changed: Any) -> Entrance:
+    """Of a server that takes few calls, and waits for a message for a moment."""
+    settings = Settings({}, read_s=0.05, requests_mb=64.0, **changed)
+    return Entrance(SimpleNamespace(settings=settings, budget=Budget(10**8)), Metrics(), most=4)  # type: ignore[arg-type]
+
+
+def test_who_had_no_turn_is_told_to_come_again_and_who_sends_nothing_is_not() -> None:
+    """As REST's 429 and 408."""
+
+    async def scenario() -> None:
+        made, lease = entrance(), Lease(Budget(10**8), "a")
+
+        async def silent() -> Any:
+            await asyncio.sleep(60)
+            yield b""
+
+        async def refused() -> int:
+            with pytest.raises(RefusalError) as found:
+                await made._read("a", lease, silent())
+            return found.value.status
+
+        async with made._gate.enter("a"):
+            assert await refused() == 429 and CODES[429] is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert await refused() == 408
+
+    asyncio.run(scenario())
+
+
+def test_one_client_has_half_of_the_calls_at_once() -> None:
+    async def scenario() -> None:
+        made, leave = entrance(), asyncio.Event()
+        context = SimpleNamespace(time_remaining=lambda: None)
+
+        async def method(call: Call) -> Answer:
+            await leave.wait()
+            return Answer([b"done"], "")
+
+        async def ask(client: str, public: bool = False) -> bytes:
+            return await made._answered(method, public, [], Lease(Budget(1), client), client, None, context)  # type: ignore[arg-type]
+
+        tasks = [asyncio.create_task(ask(client)) for client in "aab"]
+        await asyncio.sleep(0)
+        health = asyncio.create_task(ask("a", public=True))
+        with pytest.raises(RefusalError) as refused:
+            await ask("a")
+        assert refused.value.status == 429 and "2 requests for gRPC are waiting" in refused.value.reason
+        leave.set()
+        assert await asyncio.gather(*tasks, health) == [b"done"] * 4
+        assert await ask("a") == b"done"
 
     asyncio.run(scenario())
 

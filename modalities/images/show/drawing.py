@@ -12,6 +12,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 WIDTH = 800
 """Pixels of a sample's picture; smaller ones are enlarged to be read with ease."""
+PACKED = 1
+"""Of zlib's levels."""
 LINE = 30
 """Height of the line of text below a picture."""
 DARK, LIGHT = "#1b1b1e", "#e8e8e8"
@@ -53,22 +55,27 @@ def ink(colour: str) -> str:
 
 
 def figure(width: float, height: float) -> tuple[Any, Any]:
-    """A figure of so many inches and its axes."""
-    import matplotlib as mpl
+    """A figure of so many inches and its axes. Without pyplot, which imports what windows need."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
 
-    mpl.use("Agg")
-    import matplotlib.pyplot as plt
-
-    made, axes = plt.subplots(figsize=(width, height), dpi=120, layout="constrained")
+    made = Figure(figsize=(width, height), dpi=120, layout="constrained")
+    FigureCanvasAgg(made)
+    axes = made.add_subplot()
     axes.spines[["top", "right"]].set_visible(False)
     return made, axes
 
 
 def save(made: Any, path: Path) -> None:
-    import matplotlib.pyplot as plt
+    """Of a figure. Drawn once: `savefig` would lay it out and draw it twice."""
+    made.canvas.draw()
+    png(Image.fromarray(np.asarray(made.canvas.buffer_rgba())), path, made.dpi)
 
-    made.savefig(path, metadata={"Software": None})  # the same bytes whatever wrote them
-    plt.close(made)
+
+def png(image: Image.Image, path: Path, dpi: float | None = None) -> None:
+    """Packed quickly: a third of the time for a few more bytes."""
+    more = {} if dpi is None else {"dpi": (dpi, dpi)}
+    image.save(path, format="PNG", compress_level=PACKED, **more)
 
 
 def confusion(names: Sequence[str], counts: NDArray[np.int64], path: Path, labels: dict[str, str]) -> None:

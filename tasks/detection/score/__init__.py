@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from modalities.images.inputs.boxes import overlaps
 from modalities.images.score import references as truth
@@ -40,8 +39,19 @@ def score(predictions: Sequence[Any], references: Sequence[Any], params: Any) ->
 
     Sizes: small below 32 x 32, medium below 96 x 96 pixels of the image. No predictions at all score 0.
     """
+    return judge(predictions, references, params)[0]
+
+
+def judge(
+    predictions: Sequence[Any], references: Sequence[Any], params: Any
+) -> tuple[dict[str, Any], resample.Resampled]:
+    """See `core.task.Score`: boxes are matched once for both."""
     entries = truth.categories(references)
     evaluation = coco.evaluate(predictions, references, [entry["id"] for entry in entries])
+    return _scores(evaluation, entries, predictions, references), _resampled(evaluation)
+
+
+def _scores(evaluation: Any, entries: Sequence[Any], predictions: Sequence[Any], references: Sequence[Any]) -> Any:
     precision = coco.accumulate(evaluation)
     with contextlib.redirect_stdout(io.StringIO()):
         evaluation.summarize()
@@ -82,13 +92,13 @@ def parts(
     return [row for row in rows if row["count"]]
 
 
-def weighted(
-    predictions: Sequence[Any], references: Sequence[Any], params: Any
-) -> Callable[[NDArray[np.float64]], dict[str, float]]:
+def weighted(predictions: Sequence[Any], references: Sequence[Any], params: Any) -> resample.Resampled:
     """`map`, `map50` and `map75` when each image counts so many times; boxes are matched once."""
-    evaluation = coco.evaluate(predictions, references, [entry["id"] for entry in truth.categories(references)])
-    found, recalls = resample.matches(evaluation), evaluation.params.recThrs
-    return lambda weights: resample.metrics(found, weights, recalls)
+    return _resampled(coco.evaluate(predictions, references, [entry["id"] for entry in truth.categories(references)]))
+
+
+def _resampled(evaluation: Any) -> resample.Resampled:
+    return resample.Resampled(resample.matches(evaluation), evaluation.params.recThrs)
 
 
 def signature(settings: Any) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from core.errors import ModelError
 from modalities.text.backbones.greedy import greedy
 from modalities.text.backbones.recurrent import Recurrent
 from modalities.text.backbones.transformer import Transformer
@@ -20,6 +21,7 @@ from tasks.translation.model.distillation import soft_targets
 from tasks.translation.model.losses import consistent, hard_targets, teacher_forced
 from tasks.translation.model.pruning import prune
 
+NETWORKS: dict[str, type[Transformer] | type[Recurrent]] = {"transformer": Transformer, "recurrent": Recurrent}
 CELLS = ("cell", "bidirectional", "attention")
 """What a student of a recurrent network has as its teacher has it."""
 
@@ -53,8 +55,13 @@ def student(teacher: dict[str, Any], settings: Any) -> dict[str, Any]:
 
 
 def build(arch: dict[str, Any], initial: bool = False) -> nn.Module:
-    """There are no packaged weights: `initial` changes nothing."""
-    return Transformer(arch) if arch["arch"] == "transformer" else Recurrent(arch)
+    """There are no packaged weights: `initial` changes nothing. Raises: ModelError for what an earlier version made."""
+    if (kind := arch.get("arch")) not in NETWORKS:
+        raise ModelError(
+            f"the checkpoint's architecture.json has arch {kind!r}, expected one of {', '.join(NETWORKS)}: an earlier "
+            "version made it; train it again (`make repro`), a `gru` as `arch: recurrent`"
+        )
+    return NETWORKS[kind](arch)
 
 
 def parameter_groups(model: nn.Module, train: Any) -> list[dict[str, Any]]:

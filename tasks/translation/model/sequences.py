@@ -22,27 +22,24 @@ from modalities.text.inputs.tokenizer import EOS, PAD
 from tasks.translation.score import bleu
 
 Sequences = Literal["greedy", "beam", "interpolated"]
-BEAM, PENALTY = 5, 1.0
-"""Hypotheses and the exponent of their length, of a teacher's search. They are not those of `export.decode`, which may
-change without anything being learnt again."""
 TOGETHER = 128
 """Sentences that a teacher translates side by side."""
 
 
 def taught(
-    teacher: Any, coder: Coder, pairs: Sequence[tuple[str, str]], how: Sequences, languages: Languages
+    teacher: Any, coder: Coder, pairs: Sequence[tuple[str, str]], how: Sequences, search: Any, languages: Languages
 ) -> list[str]:
     """A target for each pair (source, target): what the teacher says to the source, or the target itself where the
-    teacher comes to no end.
+    teacher comes to no end, or says nothing.
 
     how: `greedy`; the best of its `beam`; or `interpolated`, the one of its beam that is closest to the pair's target.
-    Prints how long it took.
+    search: `beam` and `length_penalty`, of the settings of who is taught. Prints how long it took.
     """
     start = time.perf_counter()
     texts = sorted({source for source, _ in pairs}, key=lambda text: (len(text), text))  # of like length side by side
     said: dict[str, list[str]] = {}
     for first in range(0, len(texts), TOGETHER):
-        said |= _said(teacher, coder, texts[first : first + TOGETHER], how)
+        said |= _said(teacher, coder, texts[first : first + TOGETHER], how, search)
     seconds = time.perf_counter() - start
     print(
         f"the teacher has translated {len(said):,} of {len(texts):,} sentences for its student ({how}) "
@@ -53,16 +50,18 @@ def taught(
     return [said[source][0] if source in said else target for source, target in pairs]
 
 
-def _said(teacher: Any, coder: Coder, texts: Sequence[str], how: Sequences) -> dict[str, list[str]]:
-    """What the teacher says to each text, best first; texts to which it says the same again and again are left out."""
+def _said(teacher: Any, coder: Coder, texts: Sequence[str], how: Sequences, search: Any) -> dict[str, list[str]]:
+    """What the teacher says to each text, best first; texts to which it says nothing, or the same again and again, are
+    left out."""
     most, device = teacher.arch["max_tokens"], next(teacher.parameters()).device
     source = pad([[*ids[: most - 1], EOS] for ids in coder.encode(texts)]).to(device)
     limit = min(most, 2 * source.shape[1] + 20)
     if how == "greedy":
         found = [[ids] if len(ids) < limit else [] for ids in greedy(teacher, source, limit)]
     else:
-        found = beam(teacher, source, BEAM, PENALTY, limit)
-    return {text: coder.decode(several) for text, several in zip(texts, found, strict=True) if several}
+        found = beam(teacher, source, search.beam, search.length_penalty, limit)
+    told = {text: coder.decode(several) for text, several in zip(texts, found, strict=True) if several}
+    return {text: [each for each in said if each.strip()] for text, said in told.items() if said[0].strip()}
 
 
 def _closest(said: Mapping[str, Sequence[str]], pairs: Sequence[tuple[str, str]], languages: Languages) -> list[str]:

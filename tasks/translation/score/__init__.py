@@ -21,6 +21,7 @@ from modalities.text.inputs.languages import Languages, spaced
 from tasks.translation.score import bleu
 
 MAIN, TITLE, BETTER = "bleu", "BLEU", "higher"
+Weighted = Callable[[np.ndarray], dict[str, float]]
 LENGTHS = (5, 10, 15, 20, 30)
 """Upper ends of the bins of `bleu_by_length`, in tokens of the reference; the last bin is open."""
 
@@ -37,7 +38,16 @@ def score(predictions: Sequence[str], references: Sequence[Any], params: Any) ->
 
     Without a sentence, or with nothing but empty predictions, BLEU and chrF are 0 and TER is 100.
     """
+    return judge(predictions, references, params)[0]
+
+
+def judge(predictions: Sequence[str], references: Sequence[Any], params: Any) -> tuple[dict[str, Any], Weighted]:
+    """See `core.task.Score`: words are counted once for both."""
     parts = _measures(predictions, references)
+    return _scores(parts), _resampled(parts)
+
+
+def _scores(parts: dict[str, _Measure]) -> dict[str, Any]:
     metrics = {name: part.total(part.statistics.sum(0)) for name, part in parts.items()}
     lengths = _by_length(parts["bleu"])
     return {
@@ -47,11 +57,12 @@ def score(predictions: Sequence[str], references: Sequence[Any], params: Any) ->
     }
 
 
-def weighted(
-    predictions: Sequence[str], references: Sequence[Any], params: Any
-) -> Callable[[np.ndarray], dict[str, float]]:
+def weighted(predictions: Sequence[str], references: Sequence[Any], params: Any) -> Weighted:
     """The metrics of `score` when each sentence counts so many times (Koehn 2004): its statistics add up."""
-    parts = _measures(predictions, references)
+    return _resampled(_measures(predictions, references))
+
+
+def _resampled(parts: dict[str, _Measure]) -> Weighted:
     return lambda weights: {name: part.total(weights @ part.statistics) for name, part in parts.items()}
 
 

@@ -21,7 +21,7 @@ from pipelines.search import studies, trials, view
 from pipelines.search.__main__ import search
 from pipelines.search.room import Room
 from pipelines.search.running import Running
-from pipelines.search.workspace import StoppedError, Workspace
+from pipelines.search.workspace import FOLDER, StoppedError, Workspace
 
 ROOT = Path(__file__).resolve().parents[3]
 SOON_S = 10.0
@@ -199,6 +199,47 @@ def test_a_search_that_is_stopped_ends_what_runs_and_begins_nothing(places: list
     assert found == [False] and log.read_text() == ""
     with pytest.raises(StoppedError):
         place.repro(["x"], "one", log)
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_a_search_that_waits_for_its_turn_can_be_stopped(places: list[Workspace], tmp_path: Path, alone: bool) -> None:
+    timed = Guest(Room(FOLDER).alone())
+    assert timed.here.wait(SOON_S)
+    found: list[BaseException] = []
+
+    def waits() -> None:
+        try:
+            places[0].repro(["x"], "one", tmp_path / "log", alone=alone)
+        except StoppedError as stopped:
+            found.append(stopped)
+
+    thread = threading.Thread(target=waits, daemon=True)
+    thread.start()
+    thread.join(LATER_S)
+    assert thread.is_alive(), "another search is timed"
+    places[0].stop()
+    thread.join(SOON_S / 2)
+    assert len(found) == 1 and timed.here.is_set() and not timed.go.is_set()
+    timed.leaves()
+
+
+def test_of_two_trials_of_one_checkout_one_has_another_and_the_study_knows(
+    places: list[Workspace],
+    study: optuna.Study,
+    values: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(trials, "run", lambda *given: rows(1.0))
+    running = Running(places, values, study, tmp_path)
+    for _ in range(2):
+        fixed = {"variant": "pruned", "pruned.ratio": 0.3, "pruned.of": '"base"'}
+        study.enqueue_trial(fixed, user_attrs={studies.PLACE: 0})
+        assert running.begin() is None
+    while running.busy:
+        list(running.ended())
+    running.stop()
+    assert [trial.user_attrs[studies.PLACE] for trial in study.trials] == [0, 1]
 
 
 def test_stages_of_one_trial_or_trials_are_side_by_side() -> None:

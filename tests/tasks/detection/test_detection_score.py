@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evaluation import bootstrap
+from evaluation import bootstrap, quality
 from tasks.detection import score
 from tasks.detection.score import coco, resample
 
@@ -81,20 +81,26 @@ def test_golden_numbers_of_pycocotools() -> None:
 def test_unresampled_accumulation_equals_pycocotools(seed: int) -> None:
     predictions, references = noisy(40, seed)
     evaluation = coco.evaluate(predictions, references, [1, 2, 5])
-    ours = resample.average_precision(resample.matches(evaluation), np.ones(40), evaluation.params.recThrs)
+    ours = resample.average_precision(resample.matches(evaluation), np.ones((1, 40)), evaluation.params.recThrs)[0]
     theirs = coco.accumulate(evaluation)[:, :, :, 0, -1].mean(1)
     assert np.isnan(ours[:, 2]).all() and (theirs[:, 2] == -1).all()
     np.testing.assert_allclose(ours[:, :2], theirs[:, :2], rtol=0, atol=1e-12)
 
 
-def test_weights_equal_repeated_images() -> None:
+def test_weights_equal_repeated_images(monkeypatch: pytest.MonkeyPatch) -> None:
     predictions, references = noisy(12, 9)
     weights = np.array([2, 0, 1, 3, 1, 0, 1, 1, 2, 0, 1, 0])
     rows = np.repeat(np.arange(12), weights)
     repeated = coco.evaluate([predictions[i] for i in rows], [references[i] for i in rows], [1, 2])
     theirs = coco.accumulate(repeated)[:, :, :, 0, -1].mean(1)
     evaluation = coco.evaluate(predictions, references, [1, 2])
-    ours = resample.average_precision(resample.matches(evaluation), weights.astype(float), evaluation.params.recThrs)
+    found, recalls = resample.matches(evaluation), evaluation.params.recThrs
+    several = np.stack([weights, np.ones(12), np.zeros(12), weights]).astype(float)
+    together = resample.average_precision(found, several, recalls)
+    monkeypatch.setattr(resample, "TOGETHER", 1)  # one after the other
+    np.testing.assert_array_equal(resample.average_precision(found, several, recalls), together)
+    assert np.isnan(together[2]).all()
+    ours = together[0]
     # Equal scores of different images may stand in another order: a difference in a rank or two, no more.
     np.testing.assert_allclose(ours, theirs, atol=0.02)
 
@@ -108,6 +114,15 @@ def test_intervals_hold_the_value_and_repeat() -> None:
     assert first == bootstrap.intervals(bootstrap.draw(weighted, 60, 100, 7))
     assert first["map"][0] < value < first["map"][1]
     assert first["map"][1] - first["map"][0] < 0.3
+
+
+def test_boxes_are_matched_once_for_a_score_and_its_interval(monkeypatch: pytest.MonkeyPatch) -> None:
+    predictions, references = noisy(8, 3)
+    apart = score.score(predictions, references, None), score.weighted(predictions, references, None)
+    evaluate, calls = coco.evaluate, []
+    monkeypatch.setattr(coco, "evaluate", lambda *given: calls.append(given) or evaluate(*given))
+    scores, weighted = quality.judged(score, predictions, references, None)
+    assert len(calls) == 1 and scores == apart[0] and weighted(np.ones(8)) == apart[1](np.ones(8))
 
 
 def test_no_predictions_are_defined() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from modalities.text.backbones.greedy import greedy
 from modalities.text.inputs import coders
 from modalities.text.inputs.tokenizer import BOS, EOS, PAD, Tokenizer
 from tasks.translation import data, model
+from tasks.translation.params import TeacherSearch
 
 
 def test_an_epoch_holds_every_pair_once(tmp_path: Path) -> None:
@@ -89,7 +91,7 @@ def test_targets_of_a_student_are_what_its_teacher_says(
     how: str, taught: tuple[Path, Any, Loaders], capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder, teacher, loaders = taught
-    said = relabelled(loaders, teacher, how)
+    said = relabelled(loaders, teacher, how, TeacherSearch(beam=3, length_penalty=0.5))
     assert said.val is loaders.val and said.assets is loaders.assets
     assert re.search(rf"translated 60 of 60 sentences for its student \({how}\) in [\d.]+ s, ", capsys.readouterr().out)
     coder = Tokenizer(said.assets["tokenizer.model"])
@@ -99,7 +101,7 @@ def test_targets_of_a_student_are_what_its_teacher_says(
         for source, target in zip(sources, targets, strict=True):
             alone = torch.tensor([[*coder.encode([source])[0], EOS]])
             limit = 2 * alone.shape[1] + 20
-            ids = greedy(teacher, alone, limit)[0] if how == "greedy" else beam(teacher, alone, 5, 1.0, limit)[0][0]
+            ids = greedy(teacher, alone, limit)[0] if how == "greedy" else beam(teacher, alone, 3, 0.5, limit)[0][0]
             assert target == coder.decode([ids])[0]
             seen += 1
     assert seen == len(pd.read_parquet(folder / "train.parquet"))
@@ -126,13 +128,16 @@ def test_interpolated_targets_are_those_of_the_beam_that_are_closest_to_the_data
     assert all(closer >= best for closer, best in pairs) and any(closer > best for closer, best in pairs)
 
 
+@pytest.mark.parametrize("score", [-1e4, 1e4], ids=["ends never", "says nothing"])
 @pytest.mark.parametrize("how", ["greedy", "beam"])
-def test_what_a_teacher_does_not_end_is_no_target(how: str, tmp_path: Path) -> None:
+def test_what_a_teacher_does_not_end_or_begin_is_no_target(
+    how: str, score: float, taught: tuple[Path, Any, Loaders]
+) -> None:
     """One that gives EOS no chance says the same again and again, up to the limit."""
-    folder = tiny.dataset(tmp_path / "data")
-    teacher, _, loaders = tiny.trained(folder, tiny.settings())
-    teacher.project = lambda hidden: type(teacher).project(teacher, hidden).index_fill(-1, torch.tensor(EOS), -1e4)
-    said = relabelled(loaders, teacher.eval(), how)
+    _, teacher, loaders = taught
+    teacher = copy.deepcopy(teacher)
+    teacher.project = lambda hidden: type(teacher).project(teacher, hidden).index_fill(-1, torch.tensor(EOS), score)
+    said = relabelled(loaders, teacher, how)
     batches, own = (
         sorted(tuple(row) for batch in each.train for row in without_marks(batch["target"])) for each in (said, loaders)
     )
@@ -148,9 +153,10 @@ def test_sampled_subwords_make_no_pair_too_long(tmp_path: Path) -> None:
     assert longest <= 12
 
 
-def relabelled(loaders: Loaders, teacher: Any, how: str | None) -> Loaders:
+def relabelled(loaders: Loaders, teacher: Any, how: str | None, search: TeacherSearch | None = None) -> Loaders:
     params = tiny.settings()
-    student = params.distill["distilled"].model_copy(update={"sequences": how})
+    own = {"sequences": how, "teacher_search": search or TeacherSearch()}
+    student = params.distill["distilled"].model_copy(update=own)
     return data.relabelled(loaders, teacher, student, params, 7)
 
 

@@ -11,7 +11,7 @@ import torch
 import translation_tiny as tiny
 from torch.nn import functional as F
 
-from core.errors import TrainingError
+from core.errors import ModelError, TrainingError
 from modalities.text.backbones.dropout import Dropout
 from modalities.text.inputs.tokenizer import BOS, EOS, PAD
 from tasks.translation import model
@@ -139,6 +139,11 @@ def test_padding_of_a_neighbour_changes_nothing(made: tuple[Any, ...]) -> None:
         alone = net(torch.tensor([[8, 9, EOS]]), target)
         padded = net(torch.tensor([[8, 9, EOS, PAD, PAD]]), target)
     torch.testing.assert_close(alone, padded, atol=1e-5, rtol=1e-4)
+
+
+def test_an_architecture_of_an_earlier_version_is_told() -> None:
+    with pytest.raises(ModelError, match=r"has arch 'gru', expected one of transformer, recurrent: .*train it again"):
+        model.build({"arch": "gru", "width": 8})
 
 
 def test_the_architecture_rebuilds_the_same_shapes(made: tuple[Any, ...]) -> None:
