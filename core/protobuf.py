@@ -33,7 +33,12 @@ def tag(field: int, wire: int) -> bytes:
 def message(field: int, content: bytes | memoryview | str) -> bytes:
     """A field of bytes, of text, or of another message."""
     content = content.encode() if isinstance(content, str) else content
-    return tag(field, BYTES) + varint(len(content)) + content
+    return begun(field, len(content)) + content
+
+
+def begun(field: int, size: int) -> bytes:
+    """What stands before a field of so many bytes."""
+    return tag(field, BYTES) + varint(size)
 
 
 def number(field: int, value: int) -> bytes:

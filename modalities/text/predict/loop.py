@@ -42,7 +42,7 @@ from core.onnx_wire import (
     tensor,
     value,
 )
-from core.protobuf import message, number
+from core.protobuf import begun, message, number
 from modalities.text.inputs.tokenizer import EOS
 from modalities.text.predict.search import NONE
 
@@ -101,7 +101,15 @@ def compose(step: bytes, greedy: bool) -> bytes:
     outer += [each.named(name) for name, each in given.items() if name not in carried]
     whole = _graph(
         "loop",
-        [node("Loop", [MOST, "", *begin], [*end, *(f"loop.{name}" for name in GIVEN)], "", {"body": Graph(body)})],
+        [
+            node(
+                "Loop",
+                [MOST, "", *begin],
+                [*end, *(f"loop.{name}" for name in GIVEN)],
+                "",
+                {"body": Graph(b"".join(body))},
+            )
+        ],
         outer,
         [
             *(each.opened(name) for each, name in zip(values, end, strict=True)),
@@ -110,15 +118,16 @@ def compose(step: bytes, greedy: bool) -> bytes:
         [*parts.get(INITIALIZER, []), *(tensor(name, array) for name, array in constants.items())],
     )
     rest = [number(IR, part) if field == IR else message(field, part) for field, part in model if field in KEPT]
-    return b"".join([*rest, message(MODEL_GRAPH, whole)])
+    return b"".join([*rest, begun(MODEL_GRAPH, sum(map(len, whole))), *whole])
 
 
 def _graph(
     name: str, nodes: Sequence[Content], inputs: list[bytes], outputs: list[bytes], weights: Sequence[Content] = ()
-) -> bytes:
-    """GraphProto."""
+) -> list[Content]:
+    """GraphProto, in pieces: its weights are copied once."""
     lists = ((NODE, nodes), (INITIALIZER, weights), (INPUT, inputs), (OUTPUT, outputs))
-    return b"".join([message(NAME, name), *(message(field, part) for field, several in lists for part in several)])
+    parts = ((begun(field, len(part)), part) for field, several in lists for part in several)
+    return [message(NAME, name), *(piece for pair in parts for piece in pair)]
 
 
 Node = tuple[str, list[str], list[str], str, dict[str, int]]
