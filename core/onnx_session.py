@@ -77,7 +77,13 @@ def seal(folder: Path) -> None:
 
 
 def session(
-    path: Path, threads: int = 0, provider: str = CPU, fixed: Mapping[str, int] | None = None
+    path: Path,
+    threads: int = 0,
+    provider: str = CPU,
+    fixed: Mapping[str, int] | None = None,
+    rewritten: Callable[[bytes], bytes] | None = None,
+    name: str | None = None,
+    arena: bool = True,
 ) -> ort.InferenceSession:
     """Open a graph.
 
@@ -86,6 +92,8 @@ def session(
     strict mode of `core.gpu`, which decides what a caller asks for (`gpu.provider`).
     fixed: sizes of free dimensions of its inputs by their names; none is left free then, and ONNX Runtime plans for
     these shapes alone (its free dimension overrides).
+    rewritten: makes of the file's content the graph that is opened; name: what profiles call it then. arena: whether
+    ONNX Runtime keeps memory that it has used.
     Raises: ModelError when the file is missing, changed or damaged, the provider is not there, or a dimension stays
     free beside those that are fixed.
     """
@@ -96,14 +104,16 @@ def session(
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    for name, size in (fixed or {}).items():
-        options.add_free_dimension_override_by_name(name, size)
+    options.enable_cpu_mem_arena = arena
+    for dimension, size in (fixed or {}).items():
+        options.add_free_dimension_override_by_name(dimension, size)
     if profiles := _PROFILES.get():
         options.enable_profiling = True
-        options.profile_file_prefix = str(profiles / path.stem)
-        options.optimized_model_filepath = str(profiles / path.name)
+        options.profile_file_prefix = str(profiles / Path(name or path).stem)
+        options.optimized_model_filepath = str(profiles / Path(name or path).name)
     try:
-        opened = ort.InferenceSession(str(path), options, providers=list(dict.fromkeys([provider, CPU])))
+        content = rewritten(path.read_bytes()) if rewritten else str(path)
+        opened = ort.InferenceSession(content, options, providers=list(dict.fromkeys([provider, CPU])))
     except Exception as error:  # ONNX Runtime's own exceptions share no base class but this
         cause = str(error).splitlines()[0]
         raise ModelError(
@@ -121,7 +131,7 @@ def session(
     if provider == gpu.CUDA and (lacking := gpu.of_libraries(getattr(ort, "cuda_version", None))):
         raise ModelError(f"{path}: {provider} is active but not whole: {'; '.join(map(str, lacking))}")
     if tell := _TELL.get():
-        _watch(opened, path.name, tell)
+        _watch(opened, Path(name or path).name, tell)
     return opened
 
 

@@ -15,7 +15,7 @@ def varint(number: int) -> bytes:
     return bytes([low | 0x80]) + varint(rest) if rest else bytes([low])
 
 
-def read_varint(content: bytes, at: int) -> tuple[int, int]:
+def read_varint(content: bytes | memoryview, at: int) -> tuple[int, int]:
     """The number at offset `at`, and the offset behind it."""
     number = 0
     for place in range(10):  # protobuf's numbers have 64 bits
@@ -30,10 +30,15 @@ def tag(field: int, wire: int) -> bytes:
     return varint(field << 3 | wire)
 
 
-def message(field: int, content: bytes | str) -> bytes:
+def message(field: int, content: bytes | memoryview | str) -> bytes:
     """A field of bytes, of text, or of another message."""
     content = content.encode() if isinstance(content, str) else content
-    return tag(field, BYTES) + varint(len(content)) + content
+    return begun(field, len(content)) + content
+
+
+def begun(field: int, size: int) -> bytes:
+    """What stands before a field of so many bytes."""
+    return tag(field, BYTES) + varint(size)
 
 
 def number(field: int, value: int) -> bytes:

@@ -23,6 +23,8 @@ CALLS = 20
 OUTSIDE = "outside of the graph"
 """Reading and scaling of inputs, search, tables: what is neither in a kernel nor in a graph."""
 KERNEL = "_kernel_time"
+LOOP = "Loop"
+"""Its time is that of the kernels in it, which are told as well."""
 HALVES = 2
 """Sizes of kernels that are told apart, in an octave."""
 NOTHING = {"ms": 0.0, "macs": 0.0, "bytes": 0.0}
@@ -102,6 +104,8 @@ def _kernels(path: Path) -> Iterable[Run]:
         if event.get("cat") != "Node" or not event["name"].endswith(KERNEL):
             continue
         arguments, node = event["args"], event["name"].removesuffix(KERNEL)
+        if arguments["op_name"] == LOOP:
+            continue
         given, made = (
             [shape for tensor in arguments[side] for shape in tensor.values()]
             for side in ("input_type_shape", "output_type_shape")

@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,12 +37,21 @@ class Weight(NamedTuple):
 
 def weights(graph: Path) -> dict[str, list[Weight]]:
     """Constants that each node of an optimised graph reads, by its name."""
-    model = onnx.load(graph)
+    graphs = list(_graphs(onnx.load(graph).graph))
     sizes = {}
-    for tensor in model.graph.initializer:
+    for tensor in (tensor for each in graphs for tensor in each.initializer):
         each = helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
         sizes[tensor.name] = Weight(tuple(tensor.dims), math.prod(tensor.dims) * each)
-    return {node.name: [sizes[name] for name in node.input if name in sizes] for node in model.graph.node}
+    nodes = (node for each in graphs for node in each.node)
+    return {node.name: [sizes[name] for name in node.input if name in sizes] for node in nodes}
+
+
+def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+    """It, and those that its nodes hold: what a loop repeats."""
+    yield graph
+    for attribute in (attribute for node in graph.node for attribute in node.attribute):
+        if attribute.type == onnx.AttributeProto.GRAPH:
+            yield from _graphs(attribute.g)
 
 
 def macs(operator: str, given: Sequence[Sequence[int]], made: Sequence[Sequence[int]], own: Sequence[Weight]) -> int:

@@ -18,12 +18,13 @@ not edit it.
 
 The weights of one checkpoint, as our model folder and as a model of
 [CTranslate2](https://github.com/OpenNMT/CTranslate2), both from text to text on one thread with the same subwords, beam
-and length penalty, in the same rounds on sentences of `test`. *Ratio* is how many times as fast ours is, with its 95 %
-interval ([how](choice.md)). *Equal* counts translations that are the same to the letter; in int8 the two round
-activations otherwise (CTranslate2 with a scale for each row, ours with fixed ones from calibration), so near ties fall
-either way.
+and length penalty, in the same rounds on sentences of `test`, by seconds of the processor. *Ratio* is how many times as
+fast ours is, with its 95 % interval ([how](choice.md)). *Equal* counts translations that are the same to the letter; in
+int8 the two round activations otherwise (CTranslate2 with a scale for each row, ours with fixed ones from calibration),
+so near ties fall either way.
 
-What makes a step short: `modalities/text/export/step.py` and `transformer.py`; what was tried:
+What makes a step short: `modalities/text/export/step.py` and `transformer.py`; what leaves nothing to Python between
+steps: `modalities/text/predict/loop.py`; what was tried:
 [`benchmarks/LOG.md`](../benchmarks/LOG.md), Decoding. What else the search does, and what there would be to
 gain if sentences could enter a batch while it is decoded: [`search.md`](search.md).
 """

@@ -1,6 +1,5 @@
 """Small graphs of one kind of kernel, some of it in a row: what two lengths differ by is what a kernel takes, without
-the call, the copies in and out, and the change of layout at both ends. Written byte by byte (fields of onnx.proto,
-https://github.com/onnx/onnx/blob/v1.19.0/onnx/onnx.proto): a device has no onnx.
+the call, the copies in and out, and the change of layout at both ends. Written byte by byte: a device has no onnx.
 """
 
 from __future__ import annotations
@@ -13,12 +12,23 @@ import numpy as np
 
 from core import kinds
 from core.onnx_session import IR_VERSION
-from core.protobuf import message, number, real
+from core.onnx_wire import (
+    INITIALIZER,
+    INPUT,
+    IR,
+    MICROSOFT,
+    MODEL_GRAPH,
+    NAME,
+    NODE,
+    OPSETS,
+    OUTPUT,
+    node,
+    tensor,
+    value,
+)
+from core.protobuf import message, number
 
 OPSET = 18
-MICROSOFT = "com.microsoft"
-TYPES = {"float32": 1, "uint8": 2, "int8": 3, "int32": 6, "int64": 7}
-"""TensorProto.DataType."""
 SCALE, ZERO = np.float32(0.05), np.uint8(128)
 
 
@@ -51,39 +61,25 @@ class Graph:
     def constant(self, name: str, value: np.ndarray | np.generic) -> str:
         if name not in self.known:
             self.known.add(name)
-            dims = b"".join(number(1, size) for size in value.shape)
-            tensor = dims + number(2, TYPES[value.dtype.name]) + message(8, name) + message(9, value.tobytes())
-            self.constants += message(5, tensor)
+            self.constants += message(INITIALIZER, tensor(name, value))
         return name
 
     def node(self, operator: str, inputs: list[str], domain: str = "", **attributes: Any) -> None:
         """inputs: names; "" is what the node before gave."""
         output = f"y{len(self.nodes)}"
-        body = b"".join(message(1, name or self.last) for name in inputs) + message(2, output)
-        body += message(3, output) + message(4, operator)
-        body += b"".join(message(5, _attribute(key, value)) for key, value in attributes.items())
-        self.nodes += message(1, body + (message(7, domain) if domain else b""))
+        self.nodes += message(
+            NODE, node(operator, [name or self.last for name in inputs], [output], domain, attributes)
+        )
         self.last = output
 
     def content(self) -> bytes:
-        graph = self.nodes + message(2, "row") + self.constants
-        graph += message(11, _value("x", self.shape, self.kind)) + message(12, _value(self.last, self.shape, self.kind))
-        imports = message(8, message(1, "") + number(2, OPSET)) + message(8, message(1, MICROSOFT) + number(2, 1))
-        return number(1, IR_VERSION) + message(7, graph) + imports
-
-
-def _value(name: str, shape: tuple[int, ...], kind: str) -> bytes:
-    """The first size is open, as in what is exported: where it is known, memory is planned ahead."""
-    sizes = message(1, message(2, "n")) + b"".join(message(1, number(1, size)) for size in shape[1:])
-    return message(1, name) + message(2, message(1, number(1, TYPES[kind]) + message(2, sizes)))
-
-
-def _attribute(name: str, value: Any) -> bytes:
-    if isinstance(value, float):
-        return message(1, name) + real(2, value) + number(20, 1)
-    if isinstance(value, int):
-        return message(1, name) + number(3, value) + number(20, 2)
-    return message(1, name) + b"".join(number(8, each) for each in value) + number(20, 7)
+        # The first size is open, as in what is exported: where it is known, memory is planned ahead.
+        shape: list[int | str] = ["n", *self.shape[1:]]
+        graph = self.nodes + message(NAME, "row") + self.constants
+        graph += message(INPUT, value("x", self.kind, shape)) + message(OUTPUT, value(self.last, self.kind, shape))
+        imports = message(OPSETS, message(1, "") + number(2, OPSET))
+        imports += message(OPSETS, message(1, MICROSOFT) + number(2, 1))
+        return number(IR, IR_VERSION) + message(MODEL_GRAPH, graph) + imports
 
 
 def make(kind: str, size: Size, length: int) -> tuple[bytes, np.ndarray, Cost]:
@@ -109,14 +105,14 @@ def mixed(rows: int, width: int) -> tuple[bytes, np.ndarray, list[tuple[str, Cos
     rng = np.random.default_rng(0)
     x = rng.standard_normal((rows, width)).astype(np.float32)
     graph = Graph(x.shape, "float32")
-    for name, value in (
+    for name, numbers in (
         ("first", [0]),
         ("last", [width]),
         ("axis", [1]),
         ("folded", [1, -1, width]),
         ("flat", [-1, width]),
     ):
-        graph.constant(name, np.array(value, np.int64))
+        graph.constant(name, np.array(numbers, np.int64))
     graph.constant("two", np.float32(2))
     graph.constant("rows", np.arange(rows, dtype=np.int64))
     graph.constant("other", x[::-1].copy())

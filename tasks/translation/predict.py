@@ -68,7 +68,7 @@ class Predictor(Network):
         self.decode = {**stored, **{name: value for name, value in options.items() if value is not None}}
         self.decode["max_tokens"] = min(self.decode["max_tokens"], self.info["limits"]["max_tokens"])
         self.sampling = None if sample is None else Sampling.of(sample)
-        super().__init__(folder, self.info["memory"], threads, provider)
+        super().__init__(folder, self.info["memory"], threads, provider, self.decode["beam"])
 
     def __call__(self, inputs: Sequence[str]) -> list[str]:
         """Translations of `inputs`, in their order; "" for a text without subwords."""

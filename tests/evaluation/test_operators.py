@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
 import toy_package
 
@@ -45,6 +48,38 @@ def test_the_first_run_of_a_kernel_does_not_count_for_more_than_the_others() -> 
         "Conv": pytest.approx({"ms": 0.2, "macs": 10, "bytes": 24}),
         "Exp": pytest.approx({"ms": 0.0004, "macs": 0, "bytes": 0}),
     }
+
+
+def test_of_a_loop_its_kernels_count_with_their_weights_and_not_it(tmp_path: Path) -> None:
+    """A decoder's steps are the body of one; its weights stand outside of that."""
+    tensor, kinds = onnx.helper.make_tensor_value_info, onnx.TensorProto
+    body = onnx.helper.make_graph(
+        [
+            onnx.helper.make_node("MatMul", ["x", "w"], ["y"], name="product"),
+            onnx.helper.make_node("Identity", ["on"], ["still"]),
+        ],
+        "body",
+        [tensor("i", kinds.INT64, []), tensor("on", kinds.BOOL, []), tensor("x", kinds.FLOAT, [1, 8])],
+        [tensor("still", kinds.BOOL, []), tensor("y", kinds.FLOAT, [1, 8])],
+    )
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("Loop", ["most", "", "first"], ["last"], body=body)],
+        "loop",
+        [tensor("most", kinds.INT64, []), tensor("first", kinds.FLOAT, [1, 8])],
+        [tensor("last", kinds.FLOAT, [1, 8])],
+        [onnx.numpy_helper.from_array(np.eye(8, dtype=np.float32), "w")],
+    )
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=10)
+    onnx.save(model, tmp_path / "loop.onnx")
+    fed = {"most": np.array(5), "first": np.ones((1, 8), np.float32)}
+
+    def load() -> Callable[[object], object]:
+        opened = onnx_session.session(tmp_path / "loop.onnx", 1)
+        return lambda _: opened.run(None, fed)
+
+    found = operators.profile(load, ["x"])
+    assert "Loop" not in found and found["MatMul"]["macs"] == 5 * 64
+    assert found["MatMul"]["bytes"] == 5 * 4 * (64 + 8 + 8)
 
 
 def cost(ms: float, macs: float = 0, moved: float = 0) -> operators.Cost:

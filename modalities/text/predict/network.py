@@ -13,6 +13,7 @@ import numpy as np
 from core.onnx_session import CPU, session
 from modalities.text.inputs.tokenizer import PAD
 from modalities.text.predict.coverage import coverage
+from modalities.text.predict.looper import Looper
 from modalities.text.predict.sampling import Sampling, sample
 from modalities.text.predict.search import Arrays, Hypothesis, search
 
@@ -21,29 +22,32 @@ STATE = ("tokens", "origin", "seen", "position", "scores", "banned", "count")
 
 
 class Network:
-    """Of the graphs `encoder.onnx` and `step.onnx`. memory: encoder outputs that every step reads."""
+    """Of the graphs `encoder.onnx` and `step.onnx`. memory: encoder outputs that every step reads.
+    beam: that of most searches."""
 
-    def __init__(self, folder: Path, memory: list[str], threads: int = 0, provider: str = CPU):
+    def __init__(self, folder: Path, memory: list[str], threads: int = 0, provider: str = CPU, beam: int = 1):
         self.memory = memory
         self.encoder = session(folder / "encoder.onnx", threads, provider)
         self.stepper = session(folder / "step.onnx", threads, provider)
+        # On other devices each number that says whether a loop goes on would come from there to the processor.
+        self.looper = Looper(folder / "step.onnx", threads, beam) if provider == CPU else None
         given = {node.name: node.shape for node in self.stepper.get_inputs()}
-        self.empty = {name: shape for name, shape in given.items() if name.startswith("past_")}
-        self.results = ["values", "index", *(name.replace("past_", "present_") for name in self.empty)]
+        self.encoded = [output.name for output in self.encoder.get_outputs()]
+        past = [name for name in given if name.startswith("past_")]
+        self.empty = {name: [size if isinstance(size, int) else 0 for size in given[name][1:]] for name in past}
+        self.begun = any(name.startswith("initial_") for name in self.encoded)
+        self.results = ["values", "index", *(name.replace("past_", "present_") for name in past)]
         self.needed = [name for name in given if name in STATE]
         (self.vocabulary,) = given["banned"]
         self.attention = next(node.name for node in self.stepper.get_outputs() if node.name.startswith("attention"))
 
     def encode(self, source: np.ndarray) -> tuple[Arrays, Arrays]:
         """source: int64 [B, S]. Returns: memory and the first cache."""
-        names = [output.name for output in self.encoder.get_outputs()]
-        outputs = dict(zip(names, self.encoder.run(names, {"source": source}), strict=True))
-        cache = {}
-        for name, shape in self.empty.items():
-            initial = outputs.get(name.replace("past_", "initial_"))
-            sizes = [len(source), *(size if isinstance(size, int) else 0 for size in shape[1:])]
-            cache[name] = np.zeros(sizes, np.float32) if initial is None else initial
-        return {name: outputs[name] for name in self.memory}, cache
+        outputs = dict(zip(self.encoded, self.encoder.run(self.encoded, {"source": source}), strict=True))
+        memory = {name: outputs[name] for name in self.memory}
+        if not self.begun:
+            return memory, {name: np.zeros((len(source), *sizes), np.float32) for name, sizes in self.empty.items()}
+        return memory, {name: outputs[name.replace("past_", "initial_")] for name in self.empty}
 
     def step(
         self, state: Arrays, memory: Arrays, cache: Arrays, attention: bool = False
@@ -88,11 +92,15 @@ class Network:
             return float(weight * coverage(self.weights(given)[:, : len(sources[number])]))
 
         step, bonus = partial(self.step, attention=attention or weight > 0), covered if weight > 0 else None
-        return search(step, memory, cache, self.vocabulary, decode["beam"], penalty, limit, prefixes, bonus)
+        beam = decode["beam"]
+        ahead = self.looper.ahead(beam, len(sources)) if self.looper and not (bonus or attention) else None
+        return search(step, memory, cache, self.vocabulary, beam, penalty, limit, prefixes, bonus, ahead)
 
 
 def pad(rows: Sequence[Sequence[int]]) -> np.ndarray:
     """int64 [len(rows), longest row], filled with PAD at the end."""
+    if len(rows) == 1:
+        return np.array(rows)
     result = np.full((len(rows), max(map(len, rows))), PAD, dtype=np.int64)
     for row, ids in zip(result, rows, strict=True):
         row[: len(ids)] = ids

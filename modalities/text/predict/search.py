@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +25,9 @@ Arrays = dict[str, np.ndarray]
 Step = Callable[[Arrays, Arrays, Arrays], tuple[np.ndarray, np.ndarray, np.ndarray | None, Arrays]]
 """(where the search stands, memory, cache) -> values and index [N, count], attention [N, ..., Q, S] if it is wanted,
 the next cache; first axis always N. What each is says `modalities.text.export.step`."""
+Ahead = Callable[[Arrays, Arrays, Arrays, int, int], tuple[np.ndarray, np.ndarray, Arrays, Arrays]]
+"""(where the search stands, memory, cache, K, most steps) -> values and index of each of the T steps that it took
+[T, N, count], where the search stands after them, the next cache. It stops where sentences may have ended."""
 Bonus = Callable[[int, np.ndarray], float]
 """(number of a sentence, attention [t, ..., S] of a hypothesis that ends) -> what is added to its score."""
 
@@ -103,6 +107,23 @@ class _Sentence:
         self.tokens.append(tokens)
         return scores
 
+    def follow(
+        self, values: list[list[float]], index: list[list[int]], vocabulary: int, beam: int, before: int, penalty: float
+    ) -> None:
+        """`advance` by several steps, until K hypotheses have ended. before: steps that were taken."""
+        own = before - len(self.prefix)
+        for best, ways in zip(values, index, strict=True):
+            own += 1
+            if beam > 1:
+                self.advance(best, ways, vocabulary, beam, own**penalty)
+            elif ways[0] == EOS and best[0] > IMPOSSIBLE:
+                self._end(0, best[0] / own**penalty, None)
+            else:
+                self.parents.append([0])
+                self.tokens.append(ways)
+            if len(self.ended) >= beam:
+                break
+
     def force(self, token: int, beam: int) -> list[float]:
         """A step of one hypothesis, which goes on by `token`. Returns: as `advance`."""
         self.parents.append([0] * beam)
@@ -151,6 +172,7 @@ def search(
     limit: int,
     prefixes: Sequence[Sequence[int]] | None = None,
     bonus: Bonus | None = None,
+    ahead: Ahead | None = None,
 ) -> list[Hypothesis]:
     """The best hypothesis of each sentence; beam 1 is greedy decoding.
 
@@ -159,6 +181,7 @@ def search(
     short output).
     prefixes: subwords that each translation begins with, `limit` at most, of any ids but EOS.
     bonus: of hypotheses that end; `step` has to give attention for it.
+    ahead: takes several steps at once, without attention, where all prefixes have been said and not all has to end.
     <pad>, <unk> and BOS are banned behind a prefix. A sentence ends when K of its hypotheses have ended, each when it
     was among the K best: so that there are K, unless there are not so many.
     """
@@ -167,52 +190,81 @@ def search(
     forced = max(len(sentence.prefix) for sentence in sentences)
     found = [Hypothesis([], -math.inf, None)] * count
     banned, only_end = allowances(vocabulary)
-    tokens, origin = (np.full((len(sentences), 1), first) for first in (BOS, 0))
-    scores = np.zeros((len(sentences), 1, 1), np.float32)
-    seen, itself = np.ones((len(sentences), 1, 1), np.int32), np.eye(beam, dtype=np.int32)
-    for length in range(1, limit + 2):
-        last = length > limit  # what is still open ends here
-        state = {
-            "tokens": tokens,
-            "origin": origin,
-            "seen": seen,
-            "position": np.array([length - 1]),
-            "scores": scores,
-            "banned": only_end if last else banned,
-            "count": np.array([min(2 * beam, tokens.shape[1] * vocabulary)]),
-        }
-        values, index, weights, cache = step(state, memory, cache)
+    state = _first(count)
+    ways = 2 * beam if beam > 1 else 1  # K of them may end; alone, the best goes on or ends
+    steps = 0
+    while sentences:
+        last = steps == limit  # what is still open ends here
+        most = min(ways, state["tokens"].shape[1] * vocabulary)
+        given = {**state, "banned": only_end if last else banned, "count": np.array([most])}
         onward: list[list[float]] = []
-        for row, (sentence, best, ways) in enumerate(zip(sentences, values.tolist(), index.tolist(), strict=True)):
-            if weights is not None:
-                sentence.attention.append(weights[row])
-            if length <= forced and length <= len(sentence.prefix):
-                onward.append(sentence.force(sentence.prefix[length - 1], beam))
-                continue
-            own = length - len(sentence.prefix)
-            onward.append(sentence.advance(best, ways, vocabulary, beam, own**penalty, bonus))
-            if last or len(sentence.ended) >= beam:
-                found[sentence.number] = sentence.found()
+        if ahead is None or last or steps < forced or most < ways:
+            values, index, weights, cache = step(given, memory, cache)
+            steps += 1
+            for row, (sentence, best, which) in enumerate(zip(sentences, values.tolist(), index.tolist(), strict=True)):
+                if weights is not None:
+                    sentence.attention.append(weights[row])
+                if steps <= len(sentence.prefix):
+                    onward.append(sentence.force(sentence.prefix[steps - 1], beam))
+                    continue
+                own = steps - len(sentence.prefix)
+                onward.append(sentence.advance(best, which, vocabulary, beam, own**penalty, bonus))
+        else:
+            values, index, after, cache = ahead(given, memory, cache, beam, limit - steps)
+            state = {**state, **after}
+            taken = (x.swapaxes(0, 1).tolist() for x in (values, index))
+            for sentence, best, which in zip(sentences, *taken, strict=True):
+                sentence.follow(best, which, vocabulary, beam, steps, penalty)
+            steps += len(values)
         open_ = [not last and len(sentence.ended) < beam for sentence in sentences]
-        if not any(open_):
-            break
         if not all(open_):
+            for sentence, goes_on in zip(sentences, open_, strict=True):
+                if not goes_on:
+                    found[sentence.number] = sentence.found()
             rows = kept(open_)
-            sentences, onward = [sentences[row] for row in rows], [onward[row] for row in rows]
-            seen = seen[rows]
-            memory, cache = ({name: moved(x, rows) for name, x in state.items()} for state in (memory, cache))
-        tokens = np.array([sentence.tokens[-1] for sentence in sentences])
-        origin = np.array([sentence.parents[-1] for sentence in sentences])
-        scores = np.array(onward, np.float32)[:, :, None]
-        seen = _grown(seen, origin, itself)
+            if not rows:
+                break
+            sentences, onward = [sentences[row] for row in rows], [onward[row] for row in rows if onward]
+            memory, cache = ({name: moved(x, rows) for name, x in part.items()} for part in (memory, cache))
+            state = {name: x if name == "position" else x[rows] for name, x in state.items()}
+        if onward:
+            state = _next(state, sentences, onward)
     return found
 
 
+@lru_cache(8)
+def _first(count: int) -> Arrays:
+    """Where the search of so many sentences begins."""
+    return {
+        "tokens": np.full((count, 1), BOS),
+        "origin": np.zeros((count, 1), np.int64),
+        "seen": np.ones((count, 1, 1), np.int32),
+        "position": np.array([0]),
+        "scores": np.zeros((count, 1, 1), np.float32),
+        "ended": np.zeros((count, 1), np.int64),
+    }
+
+
+def _next(state: Arrays, sentences: Sequence[_Sentence], scores: list[list[float]]) -> Arrays:
+    """Where it stands after a step. scores: [N, K]."""
+    origin = np.array([sentence.parents[-1] for sentence in sentences])
+    return {
+        "tokens": np.array([sentence.tokens[-1] for sentence in sentences]),
+        "origin": origin,
+        "seen": _grown(state["seen"], origin, np.eye(origin.shape[1], dtype=np.int32)),
+        "position": state["position"] + 1,
+        "scores": np.array(scores, np.float32)[:, :, None],
+        "ended": np.array([[len(sentence.ended)] for sentence in sentences]),
+    }
+
+
+@lru_cache(8)
 def allowances(vocabulary: int) -> tuple[np.ndarray, np.ndarray]:
     """What is added to log-probabilities in all steps but the last, and in that one, which ends what is open."""
     banned, only_end = (np.full(vocabulary, each, np.float32) for each in (0, NONE))
     banned[[PAD, UNK, BOS]] = NONE
     only_end[EOS] = 0
+    banned.flags.writeable = only_end.flags.writeable = False
     return banned, only_end
 
 
