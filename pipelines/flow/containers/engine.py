@@ -24,7 +24,7 @@ from docker.client import DockerClient
 from docker.errors import APIError, DockerException, NotFound
 
 from core.errors import StillhouseError
-from core.family import ends_with_parent
+from core.family import ends_with
 
 UNIX = "unix://"
 DOCKER = "unix:///var/run/docker.sock"
@@ -185,7 +185,7 @@ class _Service:
                     stdout=log,
                     stderr=log,
                     start_new_session=True,
-                    preexec_fn=ends_with_parent,  # noqa: PLW1509 - only a system call
+                    preexec_fn=ends_with(os.getpid()),  # noqa: PLW1509 - only a system call
                 )
             while process.poll() is None and not self._ending.wait(0.2):
                 pass
