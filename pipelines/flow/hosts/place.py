@@ -265,7 +265,8 @@ class Pool:
     def _copy_rest(self, stage: RemoteStage, back: Handback) -> None:
         """The handed back log goes on where what was copied ends; where pieces were lost or doubled, it stands there
         as a whole: how the stage ended is read from it."""
-        known, here = stage.characters, stage.log.read_text(encoding="utf-8")
+        with stage.log.open(encoding="utf-8", newline="") as file:
+            known, here = stage.characters, file.read()
         copied = here[len(here) - known :]
         if back.log_from == 0 and back.log.startswith(copied):
             stage.append(back.log[known:])
