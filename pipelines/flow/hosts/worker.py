@@ -34,7 +34,7 @@ from pipelines.flow.process import StageProcess
 from pipelines.flow.slots import Slots
 from pipelines.repro import QUIET
 
-POLL_S = 0.5
+POLL_S, MOST_S = 0.5, 4.0
 BEAT_S = 5.0
 STATES_S = 1.5
 LOG_S = 1.0
@@ -142,7 +142,8 @@ class Worker:
         self.api.beat(self.name, BEAT_S)
 
     def _turn(self) -> None:
-        """All that there is to do now, then a wait for what comes next."""
+        """All that there is to do now, then a wait for what comes next: the longer, the slower the server is."""
+        began = time.monotonic()
         if self._is_due("beat", BEAT_S):
             self.api.beat(self.name, BEAT_S)
         if self._unsure:
@@ -162,7 +163,7 @@ class Worker:
                 one.process.stop()
         if not self._stops and len(self._attempts) < self.slots.jobs:
             self._take()
-        self._sleep(POLL_S)
+        self._sleep(min(MOST_S, max(POLL_S, 2 * (time.monotonic() - began))))
 
     def _take(self) -> None:
         """Start what is due, in its order; what there is no room for holds up what comes after it."""
