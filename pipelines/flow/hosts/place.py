@@ -152,6 +152,10 @@ class Pool:
 
     def _follow(self) -> None:
         """In a thread: until the end, whatever happens; a stage is never left without one."""
+        with self._api.once():
+            self._follow_all()
+
+    def _follow_all(self) -> None:
         while not self._over.is_set():
             began = time.monotonic()
             try:

@@ -108,6 +108,10 @@ class Worker:
         """Raises: StillhouseError where another host of this name is at work."""
         process.PRELOAD[:] = [*process.PRELOAD, "pipelines.flow.hosts.preload"]
         process.warm()
+        with self.api.once():
+            self._work()
+
+    def _work(self) -> None:
         self._patiently(self._begin)
         self._say(f"host {self.name} of pool {self.api.pool}: {self.offer.slots} stages at once")
         while self._attempts or not self._stops:
