@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -48,7 +49,6 @@ def connect() -> str:
         )
     os.environ.update({"PREFECT_API_URL": url, **server.QUIET, **access.client(url)})
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
-    os.environ.setdefault("PREFECT_CLIENT_MAX_RETRIES", "0")  # whoever asks here asks again by itself
     if not server.answers(url):
         raise StillhouseError(f"the Prefect server at {public(url)} does not answer; is it running?")
     return url
@@ -69,6 +69,14 @@ class Api:
 
     def close(self) -> None:
         self._client.__exit__(None, None, None)
+
+    @contextmanager
+    def once(self) -> Iterator[None]:
+        """Within the block, in this thread, Prefect's client does not ask again by itself, which takes it a minute."""
+        from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings  # noqa: PLC0415
+
+        with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
+            yield
 
     # The pool
 

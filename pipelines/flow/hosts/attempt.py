@@ -124,9 +124,11 @@ def _layout(clones: Clones, commit: str) -> dict[str, StageFiles]:
     path = clones.home / "layouts" / f"{commit}.json"
     if not path.exists():
         write_text(path, json.dumps([asdict(stage) for stage in private.layout().values()]))
-    read: list[dict[str, Any]] = read_json(path)
-    known = [StageFiles(**{key: tuple(v) if isinstance(v, list) else v for key, v in one.items()}) for one in read]
-    return {stage.name: stage for stage in known}
+    found = {}
+    for one in read_json(path):
+        values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in one.items()}
+        found[str(values["name"])] = StageFiles(**values)
+    return found
 
 
 def _lock(order: Order) -> None:

@@ -25,7 +25,7 @@ from pipelines.flow.place import LOST
 from pipelines.flow.plan import Plan
 from pipelines.flow.process import GRACE_S
 
-POLL_S = 0.3
+POLL_S, MOST_S = 0.3, 4.0
 HOSTS_S = 2.0
 LOG_S = 1.0
 OVER = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
@@ -152,7 +152,12 @@ class Pool:
 
     def _follow(self) -> None:
         """In a thread: until the end, whatever happens; a stage is never left without one."""
+        with self._api.once():
+            self._follow_all()
+
+    def _follow_all(self) -> None:
         while not self._over.is_set():
+            began = time.monotonic()
             try:
                 self._turn()
                 if self._away:
@@ -165,7 +170,7 @@ class Pool:
                 self._over.wait(2.0)
             except Exception as error:  # a bug, or an answer that nobody knows: whoever waits must hear of it
                 self._give_up(f"{type(error).__name__}: {error}")
-            self._over.wait(POLL_S)
+            self._over.wait(min(MOST_S, max(POLL_S, time.monotonic() - began)))  # a slow server is asked less often
 
     def _turn(self) -> None:
         while self._new:
@@ -265,7 +270,8 @@ class Pool:
     def _copy_rest(self, stage: RemoteStage, back: Handback) -> None:
         """The handed back log goes on where what was copied ends; where pieces were lost or doubled, it stands there
         as a whole: how the stage ended is read from it."""
-        known, here = stage.characters, stage.log.read_text(encoding="utf-8")
+        with stage.log.open(encoding="utf-8", newline="") as file:
+            known, here = stage.characters, file.read()
         copied = here[len(here) - known :]
         if back.log_from == 0 and back.log.startswith(copied):
             stage.append(back.log[known:])

@@ -34,7 +34,7 @@ from pipelines.flow.process import StageProcess
 from pipelines.flow.slots import Slots
 from pipelines.repro import QUIET
 
-POLL_S = 0.5
+POLL_S, MOST_S = 0.5, 4.0
 BEAT_S = 5.0
 STATES_S = 1.5
 LOG_S = 1.0
@@ -108,6 +108,10 @@ class Worker:
         """Raises: StillhouseError where another host of this name is at work."""
         process.PRELOAD[:] = [*process.PRELOAD, "pipelines.flow.hosts.preload"]
         process.warm()
+        with self.api.once():
+            self._work()
+
+    def _work(self) -> None:
         self._patiently(self._begin)
         self._say(f"host {self.name} of pool {self.api.pool}: {self.offer.slots} stages at once")
         while self._attempts or not self._stops:
@@ -142,7 +146,8 @@ class Worker:
         self.api.beat(self.name, BEAT_S)
 
     def _turn(self) -> None:
-        """All that there is to do now, then a wait for what comes next."""
+        """All that there is to do now, then a wait for what comes next: the longer, the slower the server is."""
+        began = time.monotonic()
         if self._is_due("beat", BEAT_S):
             self.api.beat(self.name, BEAT_S)
         if self._unsure:
@@ -162,7 +167,7 @@ class Worker:
                 one.process.stop()
         if not self._stops and len(self._attempts) < self.slots.jobs:
             self._take()
-        self._sleep(POLL_S)
+        self._sleep(min(MOST_S, max(POLL_S, 2 * (time.monotonic() - began))))
 
     def _take(self) -> None:
         """Start what is due, in its order; what there is no room for holds up what comes after it."""

@@ -13,7 +13,7 @@ import pytest
 from repository import Repository, wait_for
 from site_of_hosts import Host, Site
 
-pytestmark = pytest.mark.servers
+pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(900)]
 
 CHAIN = {"a": [], "b": {"deps": ["a"], "options": "--sleep 1"}, "c": ["a"], "d": ["b", "c"]}
 
