@@ -36,8 +36,10 @@ def fingerprint(path: Path) -> dict[str, Any]:
     known: dict[str, Any] = read_json(memory) if memory.exists() else {}
     found: dict[str, Any] = {}
     total = hashlib.sha256()
+    below = f"{root}{os.sep}"
     for file in files:
-        name, stat = os.path.relpath(file, root), file.stat()
+        path, stat = str(file), file.stat()
+        name = path[len(below) :] if path.startswith(below) else os.path.relpath(path, root)
         mark = [stat.st_size, stat.st_mtime_ns]
         old = known.get(name)
         try:
