@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(3000)]
 SAME = (
     *("models/*/*/checkpoint/*.safetensors", "models/*/*/*/*.onnx", "evaluations/*/*/metrics.json"),
     *("evaluations/*/*/predictions.jsonl", "evaluations/*/*/samples/*", "data/*/augmented/contact_sheet.png"),
-    *("data/*/validated/validation.json", "data/*/validated/quarantine.jsonl"),
+    *("data/*/validated/validation.json", "packages/*/golden/[0-9]*", "packages/*/statistics.json"),
 )
 
 
@@ -33,7 +33,7 @@ def finished(folder: Path, task: str, sharded: bool) -> Copy:
     copy.only(task)
     copy.params({f"{task}.prune": {}, f"{task}.distill": {}, f"{task}.precisions": ["fp32", "int8"]})
     copy.plan()
-    copy.dvc("repro")
+    copy.run("dvc", "repro", timeout=2400)
     return copy
 
 
@@ -51,7 +51,3 @@ def test_shards_make_what_files_make(task: str, tmp_path: Path) -> None:
     for folder in ("prepared", "validated/dataset", "augmented/dataset"):
         pictures = list((packed.folder / "data" / task / folder / "images").rglob("*"))
         assert len(pictures) > 2 and {path.suffix for path in pictures} == {".tar"}, folder
-    golden = [sorted((copy.folder / "packages" / task / "golden").iterdir()) for copy in (files, packed)]
-    assert [path.name for path in golden[0]] == [path.name for path in golden[1]] and len(golden[0]) > 3
-    changed = packed.run("python", "-m", "ops.passport", "verify", f"packages/{task}", check=False)
-    assert not changed.returncode, changed.stdout + changed.stderr

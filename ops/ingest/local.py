@@ -38,8 +38,8 @@ def fingerprint(path: Path) -> dict[str, Any]:
     total = hashlib.sha256()
     below = f"{root}{os.sep}"
     for file in files:
-        path, stat = str(file), file.stat()
-        name = path[len(below) :] if path.startswith(below) else os.path.relpath(path, root)
+        whole, stat = str(file), file.stat()
+        name = whole[len(below) :] if whole.startswith(below) else os.path.relpath(whole, root)
         mark = [stat.st_size, stat.st_mtime_ns]
         old = known.get(name)
         try:
