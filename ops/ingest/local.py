@@ -36,8 +36,10 @@ def fingerprint(path: Path) -> dict[str, Any]:
     known: dict[str, Any] = read_json(memory) if memory.exists() else {}
     found: dict[str, Any] = {}
     total = hashlib.sha256()
+    below = f"{root}{os.sep}"
     for file in files:
-        name, stat = os.path.relpath(file, root), file.stat()
+        whole, stat = str(file), file.stat()
+        name = whole[len(below) :] if whole.startswith(below) else os.path.relpath(whole, root)
         mark = [stat.st_size, stat.st_mtime_ns]
         old = known.get(name)
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import time
@@ -76,3 +77,9 @@ def test_what_ends_this_process_ends_the_others_at_once(cores: int) -> None:
     with pytest.raises(SystemExit):
         found.throw(SystemExit(143))  # as the handler of SIGTERM raises it
     assert time.monotonic() - began < 30 and not active_children()
+
+
+def test_what_was_there_is_not_looked_at_by_the_garbage_collector_of_each(cores: int) -> None:
+    """It would write into every page of it, and so copy all."""
+    counts = set(parallel.mapped(lambda item: gc.get_freeze_count(), range(4)))
+    assert all((count > gc.get_freeze_count()) == (cores > 1) for count in counts)
