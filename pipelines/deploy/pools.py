@@ -80,12 +80,13 @@ def _docker(pool: DockerPool, env: dict[str, str]) -> dict[str, Any]:
     if pool.shared_memory:
         create["shm_size"] = pool.shared_memory
     host = pool.network in HOST_MODES
+    # Not `auto_remove`: of a container that was killed and is gone at once the worker takes 0 for its exit code, and
+    # its run stays "running" for ever, in the way of the next one.
     values: dict[str, Any] = {
         "image": pool.image,
         "image_pull_policy": pool.pull,
         "network_mode": pool.network if host else None,
         "networks": [pool.network] if pool.network and not host else [],
-        "auto_remove": True,
         "volumes": pool.volumes,
         "mem_limit": pool.memory,
         "container_create_kwargs": create,

@@ -31,6 +31,7 @@ PRIVATE = Path("pipelines/dvc/private.py")
 ONLY_IN = {
     "mlflow": ("ops/tracking",),
     "prefect": ("pipelines",),
+    "docker": ("pipelines",),
     "great_expectations": ("validation",),
     "lightning": ("training",),
     **dict.fromkeys(("dvc", "dvc_data", "dvc_objects", "scmrepo"), (str(PRIVATE),)),  # elsewhere a subprocess

@@ -76,8 +76,9 @@ def note(plan: Plan, images: Mapping[str, Image]) -> list[str]:
 
 
 def unnoted(plan: Plan, images: Mapping[str, Image]) -> list[str]:
-    """A sentence where another image would run nothing again."""
-    names = sorted({images[name].name for name, step in plan.steps.items() if not notes(step)})
+    """A sentence where another image would run nothing again. (`plan` depends on no environment, and need not.)"""
+    seen = {images[name].name for name, step in plan.steps.items() if notes(step)}
+    names = sorted({each.name for each in images.values()} - seen)
     files = ", ".join(dict.fromkeys(image.note(name) for name in names))
     said = (
         f"DVC does not see the image ({', '.join(names)}): another one runs nothing again, unless `environment` in "

@@ -61,7 +61,8 @@ def test_a_docker_pool_asks_for_image_gpus_and_environment(client: SyncPrefectCl
         "device_requests": [{"count": 2, "capabilities": [["gpu"]]}],
         "shm_size": "8g",
     }
-    assert (container.mem_limit, container.volumes, container.auto_remove) == ("32g", ["cache:/cache"], True)
+    assert (container.mem_limit, container.volumes) == ("32g", ["cache:/cache"])
+    assert not hasattr(container, "auto_remove")  # the worker could not tell how it ended
     assert container.networks == ["lab"]
     assert not hasattr(container, "network_mode")
     assert container.env["MLFLOW_TRACKING_URI"] == "http://mlflow:5000"

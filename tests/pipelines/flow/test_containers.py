@@ -76,14 +76,14 @@ def test_which_image_a_stage_runs_in() -> None:
 def test_the_digest_is_noted_where_a_stage_depends_on_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     note = "requirements/image-trainer.lock"
-    plan = Plan({"a": step("a", ("core", note)), "b": step("b")})
-    its = {"a": Image("trainer:2", DIGEST), "b": Image("other:1", DIGEST)}
+    plan = Plan({"a": step("a", ("core", note)), "b": step("b"), "plan": step("plan")})
+    its = {"a": Image("trainer:2", DIGEST), "b": Image("other:1", DIGEST), "plan": Image("trainer:2", DIGEST)}
     assert [note in said for said in images.note(plan, its)] == [True]
     assert Path(note).read_text().splitlines()[-1] == f"trainer:2 {DIGEST}"
     assert not images.note(plan, its)
     (warning,) = images.unnoted(plan, its)
     assert "(other:1)" in warning and "requirements/image-other.lock" in warning
-    its["a"] = Image("trainer:2", DIGEST.replace("a", "b"))
+    its["a"] = its["plan"] = Image("trainer:2", DIGEST.replace("a", "b"))
     assert images.note(plan, its)
     its["a"] = Image("another:2", DIGEST)
     with pytest.raises(StillhouseError, match=r"a depends on requirements/image-trainer.lock and runs in another:2"):
