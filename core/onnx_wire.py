@@ -15,7 +15,7 @@ IR, MODEL_GRAPH, OPSETS, FUNCTIONS = 1, 7, 8, 25
 """Of ModelProto."""
 NODE, NAME, INITIALIZER, INPUT, OUTPUT = 1, 2, 5, 11, 12
 """Of GraphProto."""
-NODE_OUTPUT = 2
+NODE_INPUT, NODE_OUTPUT, NODE_DOMAIN = 1, 2, 7
 """Of NodeProto, whose fields are all texts or messages."""
 MICROSOFT = "com.microsoft"
 TYPES = {"float32": 1, "uint8": 2, "int8": 3, "int32": 6, "int64": 7, "bool": 9}

@@ -17,6 +17,7 @@ and what it gives, with `LAST` before their names: what the next step reads, and
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -26,9 +27,12 @@ from core.onnx_wire import (
     INITIALIZER,
     INPUT,
     IR,
+    MICROSOFT,
     MODEL_GRAPH,
     NAME,
     NODE,
+    NODE_DOMAIN,
+    NODE_INPUT,
     NODE_OUTPUT,
     OPSETS,
     OUTPUT,
@@ -76,7 +80,7 @@ def compose(step: bytes, greedy: bool) -> bytes:
     constants = _constants(_vocabulary(given["banned"]))
     unread = {name.encode() for name in made if name.startswith("attention")}
     nodes = [
-        *(_without(each, unread) for each in parts[NODE]),
+        *_read(parts[NODE], unread, {name.encode() for name in made} - unread),
         *(node(*each) for each in (_greedy if greedy else _best)(changed)),
     ]
     body = _graph(
@@ -202,14 +206,41 @@ def _node(operator: str, inputs: str, outputs: str, **attributes: int) -> Node:
     return operator, inputs.split(), outputs.split(), "", attributes
 
 
-def _without(step_node: Content, unread: set[bytes]) -> Content:
-    """A node without the last of its outputs where nobody reads that: ONNX Runtime's own operators may leave it out."""
-    outputs = [bytes(part) for field, part in fields(step_node) if field == NODE_OUTPUT]
-    if len(outputs) < 2 or outputs[-1] not in unread:
-        return step_node
-    return b"".join(
-        message(field, part) for field, part in fields(step_node) if (field, part) != (NODE_OUTPUT, outputs[-1])
-    )
+def _read(nodes: Sequence[Content], unread: set[bytes], kept: set[bytes]) -> list[Content]:
+    """Without what is computed for `unread` alone; `kept`: what is read outside. Of ONNX Runtime's own operators the
+    last outputs are left out then, which are computed if they have names."""
+    readers = Counter(name for each in nodes for name in _names(each, NODE_INPUT))
+    found: list[Content] = []
+    for each in reversed(_in_order(nodes)):
+        outputs = _names(each, NODE_OUTPUT)
+        if unread.issuperset(outputs):
+            inputs = _names(each, NODE_INPUT)
+            readers.subtract(inputs)
+            unread = unread.union(name for name in inputs if not readers[name] and name not in kept)
+            continue
+        left_out = outputs[-1] if (NODE_DOMAIN, MICROSOFT.encode()) in fields(each) and outputs[-1] in unread else None
+        parts = (part for part in fields(each) if part != (NODE_OUTPUT, left_out))
+        found.append(each if left_out is None else b"".join(message(field, part) for field, part in parts))
+    return found[::-1]
+
+
+def _in_order(nodes: Sequence[Content]) -> list[Content]:
+    """Each behind those whose outputs it reads. ONNX Runtime asks it of a graph within a graph alone: what makes fp16
+    of a model writes casts anywhere."""
+    given = [set(_names(each, NODE_INPUT)) for each in nodes]
+    waiting = list(range(len(nodes)))
+    missing = {name for each in nodes for name in _names(each, NODE_OUTPUT)} - {b""}
+    ordered: list[Content] = []
+    while ready := [i for i in waiting if not given[i] & missing]:
+        ordered += [nodes[i] for i in ready]
+        missing -= {name for i in ready for name in _names(nodes[i], NODE_OUTPUT)}
+        waiting = [i for i in waiting if i not in ready]
+    return ordered
+
+
+def _names(of: Content, side: int) -> list[bytes]:
+    """Inputs or outputs of a node."""
+    return [bytes(part) for field, part in fields(of) if field == side]
 
 
 def _vocabulary(banned: Value) -> int:
