@@ -43,7 +43,11 @@ def page(measured: Path = MEASURED) -> str:
 def _section(found: dict[str, Any]) -> list[str]:
     rows = [_cells(row, found) for row in found["rows"]]
     lines = [f"| {' | '.join(cells)} |" for cells in (COLUMNS, ["---"] * len(COLUMNS), *rows)]
-    limits = ", ".join(f"{name} {value:g}" for name, value in found["budget"].items())
+    limits = ", ".join(
+        f"{name} {value if isinstance(value, str) else format(value, 'g')}"
+        for name, value in found["budget"].items()
+        if value is not None  # no other device's milliseconds
+    )
     chosen = " ".join(found["chosen"]) + " was chosen" if found["chosen"] else "nothing was chosen"
     return [
         f"{found['title']} on {found['test_inputs']:,} test inputs, {found['val_inputs']:,} for validation. Within the "
