@@ -97,7 +97,7 @@ class Podman(Engine):
         engine = replace(self, folder=folder, environment=self.environment | more)
         with log.open("wb") as output:
             command = ["podman", "system", "service", "--time=0", address]
-            process = subprocess.Popen(command, env=engine.environment, stdout=output, stderr=output)
+            process = subprocess.Popen(command, cwd=folder, env=engine.environment, stdout=output, stderr=output)
             try:
                 end = time.monotonic() + 30
                 while not socket.exists():

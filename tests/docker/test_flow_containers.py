@@ -112,6 +112,7 @@ def test_out_of_memory_is_told_and_tried_with_smaller_batches(make: Make) -> Non
     assert done.returncode == 0, done.stdout + done.stderr + flows.log("a")
     assert flows.attempts("a") == ["out of memory", None]
     assert "the 0.1 GB of needs.memory are not enough" in flows.log("a")
+    assert not any((folder / "oom").exists() for folder in (flows.path, Path.cwd()))  # of podman's conmon
 
 
 def test_a_killed_container_is_no_failed_stage(make: Make) -> None:

@@ -180,6 +180,7 @@ class _Service:
             with self._log.open("ab") as log:
                 process = subprocess.Popen(
                     command,
+                    cwd=self._socket.parent,  # conmon leaves a file `oom` where it was started, when memory runs out
                     env=environment,  # one that is named, if by nothing, makes podman a client
                     stdin=subprocess.DEVNULL,
                     stdout=log,
