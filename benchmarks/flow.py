@@ -70,7 +70,13 @@ def write(folder: Path, jobs: Mapping[str, Job]) -> Path:
     (folder / ".dvc" / "config").write_text("[core]\nno_scm = true\nanalytics = false\ncheck_update = false\n")
     (folder / "work.py").write_text(WORK)
     (folder / ".dvcignore").write_text("*.times\n")
-    stages = {
+    (folder / "dvc.yaml").write_text(stages(jobs))
+    return folder
+
+
+def stages(jobs: Mapping[str, Job]) -> str:
+    """dvc.yaml of stages that run `work.py`."""
+    declared = {
         name: {
             "cmd": " ".join([sys.executable, "work.py", str(job.seconds), name, *job.parents]),
             "deps": ["work.py", *job.parents],
@@ -78,8 +84,8 @@ def write(folder: Path, jobs: Mapping[str, Job]) -> Path:
         }
         for name, job in jobs.items()
     }
-    (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}, sort_keys=False))
-    return folder
+    text: str = yaml.safe_dump({"stages": declared}, sort_keys=False)
+    return text
 
 
 def critical(jobs: Mapping[str, Job], seconds: Mapping[str, float]) -> float:

@@ -27,11 +27,8 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import yaml
-
-from benchmarks.flow import LAYERS, ROOT, SEED, WIDTH, Job, critical
+from benchmarks.flow import LAYERS, ROOT, SEED, WIDTH, Job, critical, stages
 from pipelines.flow.server import QUIET, answers
 
 SHORTEST_S, LONGEST_S = 5.0, 30.0
@@ -107,15 +104,7 @@ def repository(folder: Path, jobs: Mapping[str, Job], remote: str) -> Path:
     (folder / ".dvc" / ".gitignore").write_text("/config.local\n/tmp\n/cache\n")
     (folder / "work.py").write_text(WORK)
     (folder / ".gitignore").write_text("".join(f"/{name}\n" for name in ["dvc.lock", ".stillhouse", *jobs]))
-    stages: dict[str, Any] = {
-        name: {
-            "cmd": " ".join([sys.executable, "work.py", str(job.seconds), name, *job.parents]),
-            "deps": ["work.py", *job.parents],
-            "outs": [name],
-        }
-        for name, job in jobs.items()
-    }
-    (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}, sort_keys=False))
+    (folder / "dvc.yaml").write_text(stages(jobs))
     identity = ["-c", "user.name=benchmark", "-c", "user.email=benchmark@example.com"]
     for words in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "-m", "stages"]):
         subprocess.run(["git", *identity, *words], cwd=folder, check=True)

@@ -31,10 +31,11 @@ def main() -> None:
         file.write(json.dumps(seen(given.out)) + "\n")
     print(f"{given.out} at work", flush=True)
     held = b"x" * (given.take * 10**6 // int(os.environ.get("STILLHOUSE_BATCH_PARTS", "1")))
-    content = given.out.name + "".join(dep.read_text(encoding="utf-8") for dep in given.deps) + str(len(held))[:0]
+    content = given.out.name + "".join(dep.read_text(encoding="utf-8") for dep in given.deps)
     time.sleep(given.sleep)
     while given.until is not None and not given.until.exists():
         time.sleep(0.05)
+    del held
     if given.fail:
         print("error: as it was told", file=sys.stderr)
         sys.exit(given.fail)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -34,6 +34,30 @@ CLOSED = {"type": "object", "properties": {}, "additionalProperties": False}
 
 class LostError(Exception):
     """The server does not answer."""
+
+
+class Contact:
+    """Says once that the server does not answer, and once that it does again."""
+
+    def __init__(self, say: Callable[[str], None], meanwhile: str):
+        """say: takes a sentence for the user; meanwhile: what goes on, the end of the first of the two."""
+        self._say, self._meanwhile = say, meanwhile
+        self.lost = False
+        """Whether the last block ended since the server did not answer."""
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """The block ends where the server does not answer."""
+        try:
+            yield
+        except LostError as error:
+            if not self.lost:
+                self._say(f"the Prefect server does not answer ({error}); {self._meanwhile}")
+            self.lost = True
+        else:
+            if self.lost:
+                self._say("the Prefect server answers again")
+            self.lost = False
 
 
 def connect() -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from core.errors import MISTAKE, StillhouseError
 from ops.tracking import ledger
-from pipelines.flow.hosts.api import Api, LostError
+from pipelines.flow.hosts.api import Api, Contact
 from pipelines.flow.hosts.choice import Hosts, HostShare
 from pipelines.flow.hosts.order import KEY, Handback, Order, Space
 from pipelines.flow.hosts.record import Record
@@ -107,7 +107,7 @@ class Pool:
         self._new: deque[RemoteStage] = deque()
         self._running: list[RemoteStage] = []
         self._due: dict[str, float] = {}
-        self._away = False
+        self._contact = Contact(warn, "the hosts go on, asking again")
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="pool", daemon=True)
 
@@ -159,15 +159,10 @@ class Pool:
         while not self._over.is_set():
             began = time.monotonic()
             try:
-                self._turn()
-                if self._away:
-                    self._warn("the Prefect server answers again")
-                    self._away = False
-            except LostError as error:
-                if not self._away:
-                    self._warn(f"the Prefect server does not answer ({error}); the hosts go on, asking again")
-                    self._away = True
-                self._over.wait(2.0)
+                with self._contact.kept():
+                    self._turn()
+                if self._contact.lost:
+                    self._over.wait(2.0)
             except Exception as error:  # a bug, or an answer that nobody knows: whoever waits must hear of it
                 self._give_up(f"{type(error).__name__}: {error}")
             self._over.wait(min(MOST_S, max(POLL_S, time.monotonic() - began)))  # a slow server is asked less often

@@ -26,7 +26,7 @@ from core.errors import MISTAKE, StillhouseError
 from core.files import read_json, write_json
 from pipelines.flow import process
 from pipelines.flow.hosts import attempt
-from pipelines.flow.hosts.api import Api, LostError
+from pipelines.flow.hosts.api import Api, Contact, LostError
 from pipelines.flow.hosts.attempt import Work
 from pipelines.flow.hosts.clones import Clones
 from pipelines.flow.hosts.order import Handback, Offer, Order
@@ -98,7 +98,7 @@ class Worker:
         self._unsure: set[str] = set()
         """Runs that were claimed when the server was lost."""
         self._stops = 0
-        self._away = False
+        self._contact = Contact(say, "asking again")
 
     def stop(self) -> None:
         """Take nothing more, let what runs save and end; the second time too."""
@@ -115,15 +115,9 @@ class Worker:
         self._patiently(self._begin)
         self._say(f"host {self.name} of pool {self.api.pool}: {self.offer.slots} stages at once")
         while self._attempts or not self._stops:
-            try:
+            with self._contact.kept():
                 self._turn()
-                if self._away:
-                    self._say("the Prefect server answers again")
-                    self._away = False
-            except LostError as error:
-                if not self._away:
-                    self._say(f"the Prefect server does not answer ({error}); asking again")
-                    self._away = True
+            if self._contact.lost:
                 self._sleep(LOST_S)
 
     def _begin(self) -> None:
