@@ -16,8 +16,8 @@ from serving.settings import parse
 
 def main() -> None:
     arguments = sys.argv[1:]
-    settings, descriptor = parse(arguments)
-    if descriptor is None:
+    settings, inherited = parse(arguments)
+    if inherited is None:
         from serving import logs
         from serving.supervisor import Supervisor
 
@@ -25,7 +25,7 @@ def main() -> None:
         sys.exit(Supervisor(settings, arguments).run())
     from serving.worker import serve
 
-    serve(settings, descriptor)
+    serve(settings, inherited)
 
 
 if __name__ == "__main__":

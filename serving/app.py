@@ -16,6 +16,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from serving import inference, pages, plain, schemas
+from serving.board import Seat
 from serving.direct import Direct, Route, fault, gone
 from serving.entrance import Entrance
 from serving.errors import ClientGoneError, RefusalError, answer
@@ -34,14 +35,15 @@ INFER = re.compile(r"/v2/models/([^/]+)/infer")
 class Application:
     """ASGI. `models` is what it serves; it starts to load when the server starts, which answers meanwhile."""
 
-    def __init__(self, settings: Settings):
-        self.settings, self.metrics = settings, Metrics()
+    def __init__(self, settings: Settings, seat: Seat | None = None):
+        """seat: of this process among several workers."""
+        self.settings, self.metrics = settings, Metrics(seat)
         self.roles: dict[str, Any] = {}
         """Roles `serve` by task: of every package that there is, or was since the start."""
         self.routes = self._fastapi()
         self._direct: dict[str, Route] = {}
         """By path."""
-        self.models = Models(settings, self.metrics, self.mount)
+        self.models = Models(settings, self.metrics, self.mount, seat)
         self._infer = inference.endpoint(self.models)
         self.metrics.watch(self.models)
         self._add_routes()
@@ -54,9 +56,10 @@ class Application:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Load the models, and look for new versions; at the end, compute what waits."""
-        watching = asyncio.create_task(self.models.watch())
+        working = [asyncio.create_task(self.models.watch()), asyncio.create_task(self.metrics.publish(self.models))]
         yield
-        watching.cancel()
+        for task in working:
+            task.cancel()
         await self.models.close()
 
     def mount(self, task: str, role: Any) -> None:

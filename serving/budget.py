@@ -9,14 +9,15 @@ from collections import Counter
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 
+from serving.board import Seat
 from serving.errors import busy
 
 
 class Budget:
-    """total: bytes. To be used in one event loop."""
+    """total: bytes; seat: among workers that share them. To be used in one event loop."""
 
-    def __init__(self, total: int):
-        self.total, self.used = total, 0
+    def __init__(self, total: int, seat: Seat | None = None):
+        self.total, self.used, self._seat = total, 0, seat
         self._clients: Counter[Hashable] = Counter()
 
     @contextmanager
@@ -30,9 +31,13 @@ class Budget:
 
     def take(self, client: Hashable, count: int) -> None:
         """count: bytes, below 0 gives them back. Raises: RefusalError 429."""
-        if count > 0 and (self.used + count > self.total or self._clients[client] + count > self.total // 2):
-            raise busy(f"requests hold {self.used} bytes of memory already, of {self.total}; retry later")
+        if count > 0:
+            used = self.used + (self._seat.held_by_others() if self._seat else 0)
+            if used + count > self.total or self._clients[client] + count > self.total // 2:
+                raise busy(f"requests hold {used} bytes of memory already, of {self.total}; retry later")
         self.used += count
+        if self._seat:
+            self._seat.tell("held", self.used)
         self._clients[client] += count
         if not self._clients[client]:
             del self._clients[client]

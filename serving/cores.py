@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 
 CGROUP = Path("/sys/fs/cgroup")
@@ -19,6 +20,19 @@ def available(cgroup: Path = CGROUP) -> int:
         if quota > 0 and period > 0:
             cores = min(cores, quota // period)
     return max(1, cores)
+
+
+def shares(count: int, cgroup: Path = CGROUP) -> list[set[int]]:
+    """The cores of this process, in `count` parts that are as equal as may be; none where they cannot be told apart.
+
+    That is where there are fewer than parts, and where a container has a share of the time of all cores: other
+    containers would choose the same ones.
+    """
+    mine = sorted(os.sched_getaffinity(0))
+    if len(mine) < count or available(cgroup) < len(mine):
+        return []
+    bounds = [len(mine) * i // count for i in range(count + 1)]
+    return [set(mine[low:high]) for low, high in pairwise(bounds)]
 
 
 def _two(cgroup: Path) -> tuple[int, int]:

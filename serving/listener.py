@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import resource
 import socket
 from collections import OrderedDict
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any
 
 from starlette.types import ASGIApp
 
 from serving import logs
+from serving.board import Seat
 from serving.connection import Connection
 
 MOST = 4096
@@ -20,6 +23,8 @@ SPARE = 128
 """Files that are for others: models, logs, threads."""
 AT_ONCE = 64
 """Connections that are taken before others are served."""
+PATIENCE, PATIENCE_S = 5, 0.001
+"""How often, and how long each time, a worker leaves a connection to another that has fewer."""
 
 
 def descriptors() -> int:
@@ -34,30 +39,64 @@ def descriptors() -> int:
 
 class Listener:
     """app: ASGI; listening: a socket that others may share; read_s: see `serving.settings`; most: connections, None: as
-    many as the system allows, within reason."""
+    many as the system allows, within reason; seat: of this process among workers that share the connections."""
 
-    def __init__(self, app: ASGIApp, listening: socket.socket, read_s: float, most: int | None = None):
-        self._app, self._socket, self._read_s = app, listening, read_s
+    def __init__(
+        self,
+        app: ASGIApp,
+        listening: socket.socket,
+        read_s: float,
+        most: int | None = None,
+        seat: Seat | None = None,
+    ):
+        self._app, self._socket, self._read_s, self._seat = app, listening, read_s, seat
         self._most = most or max(SPARE, min(MOST, descriptors() - SPARE))
         self._connections: OrderedDict[Connection, None] = OrderedDict()
         """Those that had a request last stand last."""
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closing = False
+        self._connected = 0
+        self._patience = PATIENCE
         self._empty = asyncio.Event()
         self._empty.set()
 
     def open(self) -> None:
         self._socket.setblocking(False)
-        asyncio.get_running_loop().add_reader(self._socket, self._accept)
+        if self._seat is not None:
+            self._seat.open()
+        self._listen()
+
+    def _listen(self) -> None:
+        if not self._closing:
+            asyncio.get_running_loop().add_reader(self._socket, self._come)
+
+    def _come(self) -> None:
+        """Somebody connects. Where several workers could take him, the one with the fewest connections does: requests
+        come by connection, and one who took all that come at once would work alone. If it has not come to that within
+        a moment, whoever looks next takes him."""
+        if self._seat is None:
+            self._accept()
+            return
+        if self._seat.turn() or not self._patience:
+            self._patience = PATIENCE
+            self._accept(1)
+        else:
+            self._patience -= 1
+            loop = asyncio.get_running_loop()
+            loop.remove_reader(self._socket)
+            loop.call_later(PATIENCE_S, self._listen)
 
     async def close(self, drain_s: float) -> None:
         """Take what has connected already, and no more; answer what is under way, for `drain_s` at most."""
+        self._closing = True
         asyncio.get_running_loop().remove_reader(self._socket)
+        if self._seat is not None:
+            self._seat.close()
         while self._accept():
             pass
-        self._socket.shutdown(socket.SHUT_RD)  # for every process that has it: else clients wait for nobody
+        with suppress(OSError):  # another worker was first
+            self._socket.shutdown(socket.SHUT_RD)  # for every process that has it: else clients wait for nobody
         self._socket.close()
-        self._closing = True
         for connection in list(self._connections):
             connection.leave()
         try:
@@ -71,14 +110,17 @@ class Listener:
         for connection in list(self._connections):
             connection.transport.close()
 
-    def _accept(self) -> bool:
+    def _accept(self, most: int = AT_ONCE) -> bool:
         """Whether there may be more."""
-        for _ in range(AT_ONCE):
+        for _ in range(most):
             try:
                 connected, _ = self._socket.accept()
             except (BlockingIOError, InterruptedError):
                 return False
             except OSError as error:  # too many files, or a client that has left already
+                if error.errno == errno.EINVAL:  # another worker ends, and this one is about to
+                    asyncio.get_running_loop().remove_reader(self._socket)
+                    return False
                 logs.event("no connection", 40, reason=str(error))
                 self._make_room()
                 return False
@@ -86,6 +128,7 @@ class Listener:
             if connected.family != socket.AF_UNIX:
                 connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._empty.clear()
+            self._count(1)
             self.start(self._connect(connected))
         return True
 
@@ -94,6 +137,7 @@ class Listener:
             await asyncio.get_running_loop().connect_accepted_socket(self._connection, connected)
         except OSError:
             connected.close()
+            self._count(-1)
 
     def _connection(self) -> Connection:
         return Connection(self._app, self, self._read_s)
@@ -126,7 +170,13 @@ class Listener:
 
     def closed(self, connection: Connection) -> None:
         self._connections.pop(connection, None)
+        self._count(-1)
         self._look()
+
+    def _count(self, more: int) -> None:
+        self._connected += more
+        if self._seat is not None:
+            self._seat.tell("connections", self._connected)
 
     def _make_room(self) -> None:
         """End the connection that has been without a request for longest."""

@@ -19,6 +19,7 @@ from serving import kept, logs, tracing
 from serving.admission import Admission
 from serving.answers import Answer
 from serving.batching import Batcher, Done, Each
+from serving.board import Seat
 from serving.budget import Budget
 from serving.coalescing import Coalescing
 from serving.errors import RefusalError, busy
@@ -45,7 +46,7 @@ Prepare = Callable[[Package], tuple[Job, Any]]
 """Makes a request's job for a model, and what its answer needs; called in a thread."""
 NEVER: Fingerprint = frozenset()
 THREADS = 2
-"""That read requests and write answers: each may hold an image at its full size."""
+"""That read requests and write answers: each may hold an image at its full size. One in each of several workers."""
 TRIES = 5
 """How often a package is read that is replaced meanwhile."""
 
@@ -169,19 +170,25 @@ class Place:
 
 
 class Models:
-    """mount: is called with a task's name and its role `serve` when a package of it is there."""
+    """mount: is called with a task's name and its role `serve` when a package of it is there; seat: of this process
+    among several workers."""
 
     def __init__(
-        self, settings: Settings, metrics: Metrics, mount: Callable[[str, Any], None] = lambda task, role: None
+        self,
+        settings: Settings,
+        metrics: Metrics,
+        mount: Callable[[str, Any], None] = lambda task, role: None,
+        seat: Seat | None = None,
     ):
         self.settings, self.metrics = settings, metrics
         self.places: dict[str, Place] = {}
         self.draining = False
-        self.budget = Budget(int(settings.requests_mb * 1e6))
+        self.budget = Budget(int(settings.requests_mb * 1e6), seat)
         self.coalescing: Coalescing[Answer] | None = Coalescing(metrics.shared.inc) if settings.coalesce else None
-        self.pool = ThreadPoolExecutor(THREADS, thread_name_prefix="prepare")
-        self._turns = Turns(self.pool, THREADS)
-        self._mount = mount
+        threads = THREADS if seat is None else 1
+        self.pool = ThreadPoolExecutor(threads, thread_name_prefix="prepare")
+        self._turns = Turns(self.pool, threads)
+        self._mount, self._seat = mount, seat
         self._loading = asyncio.Lock()
         self._tuned: dict[str, Settings] = {}
         """With what was measured, by the model's name."""
@@ -223,12 +230,17 @@ class Models:
 
     def of_verb(self, verb: str) -> Model:
         """The first ready model that answers at `/v1/VERB`. Raises: RefusalError 404."""
-        ready = (place.current for place in self.places.values() if place.current)
-        found = next((model for model in ready if verb == model.package.role.VERB), None)
+        found = next((model for _, model in self.served() if verb == model.package.role.VERB), None)
         if found is None:
             reasons = "; ".join(f"{place.name}: {place.reason}" for place in self.places.values() if not place.current)
             raise RefusalError(404, f"no model to {verb} is ready" + (f" ({reasons})" if reasons else ""))
         return found
+
+    def served(self) -> Iterator[tuple[str, Model]]:
+        """By name."""
+        for place in self.places.values():
+            if place.current is not None:
+                yield place.name, place.current
 
     def unready(self) -> dict[str, str]:
         """Why the server is not ready; empty when it is."""
@@ -248,6 +260,8 @@ class Models:
                         break  # between the removal of the old package and the coming of the new one
                     force, place.seen = False, found
                     await self._load(place)
+                    if self._seat is not None:
+                        self._seat.tell("ready", not self.unready())
 
     async def _load(self, place: Place) -> None:
         began = time.monotonic()
@@ -265,7 +279,8 @@ class Models:
             return  # replaced while it was read
         self._serve(place, package, began)
         place.reason = None
-        await asyncio.to_thread(kept.keep, self.settings.keep, place.name, place.folder)
+        if self._seat is None or not self._seat.worker:  # the others would copy the same to the same place
+            await asyncio.to_thread(kept.keep, self.settings.keep, place.name, place.folder)
 
     def _proven(self, name: str, folder: Path) -> Package:
         with own_copy(folder, self.settings) as place:
@@ -319,6 +334,6 @@ class Models:
 
     async def close(self) -> None:
         self._ending.set()
-        closing = [place.current.close() for place in self.places.values() if place.current]
+        closing = [model.close() for _, model in self.served()]
         await asyncio.gather(*closing, *self._closing)
         self.pool.shutdown(wait=False)

@@ -14,6 +14,7 @@ from core.errors import StillhouseError
 from core.task import Limits
 from ops.passport import keys
 from serving import cores, limits
+from serving.board import Board, Seat
 from serving.ways import MOST, Way, choose
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -22,6 +23,8 @@ SIGNATURE = "STILLHOUSE_REQUIRE_SIGNATURE"
 """Variable that names files of trusted keys, as PATH does folders: joined by ':'."""
 RESTARTS = "STILLHOUSE_RESTARTS"
 """Variable in which the supervisor tells a worker how many came before it."""
+METRICS = "PROMETHEUS_MULTIPROC_DIR"
+"""Variable of prometheus_client: the folder in which several workers share their figures."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class Settings:
     threads: int | None = None
     """ONNX Runtime's threads for one batch; 0: all cores; None: what `instances` leave to each, see `serving.ways`."""
     instances: int | None = None
-    """Batches of one model computed side by side; None: as many as there are cores for their `threads`."""
+    """Batches of one model that a worker computes side by side; None: one, or what its cores allow a lone worker."""
     provider: str = gpu.CPU
     """Of ONNX Runtime, which is not imported here: the supervisor stays small and is there at once."""
     max_batch: int | None = None
@@ -45,7 +48,7 @@ class Settings:
     """How long a batch that is not full waits for more, at most. 0: it leaves when an instance is free."""
     queue: int = 128
     """Requests, and items, of one client that wait for one model at most; more are refused with 429. Of all clients
-    together it is twice as many."""
+    together it is twice as many. Several workers have equal parts of it."""
     deadline_s: float = 30.0
     """What is not answered by then is refused with 429; a request may ask for less (`X-Deadline-Ms`)."""
     body_mb: float = 16.0
@@ -78,18 +81,33 @@ class Settings:
     coalesce: bool = False
     """Whether equal requests that come while one of them is computed get its answer."""
     measure: bool = False
-    """Whether to find out at the start by what `instances` and `threads` each model is fastest."""
+    """Whether to find out at the start by what `instances` and `threads` each model is fastest in one worker."""
+    workers: int | None = None
+    """Processes that serve; None: as many as there are cores for their `threads`, see `serving.ways`."""
+    pin: bool = True
+    """Whether each of several workers stays on its own cores, where it can tell them apart, see `serving.cores`."""
 
     @property
     def way(self) -> Way:
-        """How a model uses the cores. A GPU computes one batch after another, by itself on all of it."""
+        """How the server uses the cores. A GPU computes one batch after another, by itself on all of it; and what is
+        measured is how one worker is fastest."""
         if self.provider != gpu.CPU:
-            return Way(self.instances or 1, self.threads or 0)
-        return choose(self.instances, self.threads, cores.available())
+            return Way(self.instances or 1, self.threads or 0, self.workers or 1)
+        return choose(self.instances, self.threads, cores.available(), 1 if self.measure else self.workers)
 
 
-def parse(arguments: Sequence[str]) -> tuple[Settings, int | None]:
-    """Settings, and the file descriptor of a socket that is open already. Raises: SystemExit with what is wrong."""
+@dataclass(frozen=True)
+class Inherited:
+    """What a worker has of its supervisor."""
+
+    listening: int
+    """Descriptor of a socket that is open already."""
+    seat: Seat | None
+    """Among other workers; None: it is alone."""
+
+
+def parse(arguments: Sequence[str]) -> tuple[Settings, Inherited | None]:
+    """Settings, and what a worker inherits; None: this is no worker. Raises: SystemExit with what is wrong."""
     parser = _parser()
     given = parser.parse_args(arguments)
     if not given.host:
@@ -108,14 +126,22 @@ def parse(arguments: Sequence[str]) -> tuple[Settings, int | None]:
     if given.grpc_port and given.grpc_port == given.port:
         parser.error(f"--grpc-port is {given.port}, which --port is already; expected another one")
     given.provider = _provider(parser, given.provider)
-    if given.measure and (given.instances is not None or given.threads is not None or given.provider != gpu.CPU):
-        parser.error("--measure chooses --instances and --threads, on a CPU; give it or them")
+    chosen = (given.instances, given.threads, given.workers if given.workers != 1 else None)
+    if given.measure and (chosen != (None, None, None) or given.provider != gpu.CPU):
+        parser.error("--measure chooses --instances and --threads of one worker, on a CPU; give it or them")
     given.allowed_hosts = tuple(given.allowed_host)
     options = {name: value for name, value in vars(given).items() if name in Settings.__dataclass_fields__}
     most = {limit.name: getattr(given, f"max_{limit.name}") for limit in limits.known()}
     options |= {"packages": packages, "limits": most}
     options |= {"token": _token(parser, given), "require_signature": _trusted(parser, given)}
-    return Settings(**options), given.fd
+    return Settings(**options), _inherited(given)
+
+
+def _inherited(given: argparse.Namespace) -> Inherited | None:
+    if given.fd is None:
+        return None
+    seat = None if given.board is None else Seat(Board(given.board, given.workers), given.worker)
+    return Inherited(given.fd, seat)
 
 
 def _provider(parser: argparse.ArgumentParser, given: str | None) -> str:
@@ -173,9 +199,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--port", type=_integer(0, 65535), default=default.port, help="%(default)s; 0: any free one")
     add("--grpc-port", type=_integer(0, 65535), help="for the Open Inference Protocol over gRPC, too; default: none")
     add("--threads", type=_integer(0, 1024), help="of one batch; 0: all cores; default: cores over --instances")
-    side = f"batches of a model side by side; default: one for each core, {MOST} at most"
-    add("--instances", type=_integer(1, 64), help=side)
-    add("--measure", action="store_true", help="choose --instances and --threads by a measurement at the start")
+    add("--workers", type=_integer(1, 64), help=f"processes that serve; default: one for each core, {MOST} at most")
+    add(
+        "--instances", type=_integer(1, 64), help="batches of a model that a worker computes side by side; default: one"
+    )
+    add("--no-pin", dest="pin", action="store_false", help="let several workers move between cores")
+    add("--measure", action="store_true", help="choose --instances and --threads of one worker by a measurement")
     add("--provider", help=f"of ONNX Runtime; {gpu.CPU}, with {gpu.VARIABLE}=1 {gpu.CUDA}")
     add("--max-batch", type=_integer(1, 4096), help="items computed together; default: the task's")
     add("--max-wait-ms", type=_number(0, 10_000), default=default.max_wait_ms, help="for a fuller batch; %(default)s")
@@ -199,7 +228,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--require-signature", action="append", default=[], metavar="KEY", help=key)
     add("--token-file", help=f"file with a bearer token that requests must carry; or ${TOKEN}")
     add("--text-log", action="store_true", help="lines for people instead of JSON")
-    add("--fd", type=int, help=argparse.SUPPRESS)
+    for name in ("--fd", "--board", "--worker"):  # what a worker inherits
+        add(name, type=int, help=argparse.SUPPRESS)
     return parser
 
 

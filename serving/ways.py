@@ -1,7 +1,9 @@
-"""How a model uses the cores: so many batches side by side, each with so many of ONNX Runtime's threads.
+"""How a server uses the cores: so many processes, in each so many batches side by side, each with so many of ONNX
+Runtime's threads.
 
-By itself each core computes a batch of its own: threads that share one wait for each other at every operator, and a
-second batch computes while Python works on the first. Where that is not the best, a measurement tells.
+By itself each core has a process of its own that computes a batch on it. Threads that share a batch wait for each other
+at every operator; batches that are computed side by side in one process share Python's lock and its objects, which then
+travel from one core's cache to the other's and back for every request. Where that is not the best, a measurement tells.
 """
 
 from __future__ import annotations
@@ -13,8 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 
 MOST = 8
-"""Instances that are chosen: what Python does in each of them is done one at a time, and each needs memory for what the
-network has between its layers; cores beyond become threads of theirs."""
+"""Workers, or instances, that are chosen: each needs memory for what the network has between its layers, a worker for
+the model, too; cores beyond become threads of theirs."""
 SECONDS = 0.5
 """Of one round of a measurement, of which each way has `ROUNDS` in turn."""
 ROUNDS = 2
@@ -23,17 +25,32 @@ ROUNDS = 2
 @dataclass(frozen=True)
 class Way:
     instances: int
+    """Batches of a model that one worker computes side by side."""
     threads: int
     """Of ONNX Runtime, for one batch; 0: as many as it finds cores."""
+    workers: int = 1
+    """Processes, each of which serves every model."""
+
+    @property
+    def together(self) -> int:
+        """Batches of a model side by side, in all workers."""
+        return self.workers * self.instances
 
 
-def choose(instances: int | None, threads: int | None, cores: int) -> Way:
-    """What is not given follows from what is, so that as many threads compute as there are cores."""
-    if instances is None and threads is not None:
-        return Way(1 if threads == 0 else max(1, min(MOST, cores // threads)), threads)
+def choose(instances: int | None, threads: int | None, cores: int, workers: int | None = None) -> Way:
+    """What is not given follows from what is, so that as many threads compute as there are cores. Who asks for
+    `instances`, or for all cores for one batch, gets them in one process."""
+    if workers is None:
+        workers = 1 if instances is not None or threads == 0 else most(cores, threads)
+    own = max(1, cores // workers)
     if instances is None:
-        instances = min(MOST, cores)
-    return Way(instances, max(1, cores // instances) if threads is None else threads)
+        instances = 1 if workers > 1 or threads == 0 else most(own, threads)
+    return Way(instances, max(1, own // instances) if threads is None else threads, workers)
+
+
+def most(cores: int, threads: int | None) -> int:
+    """How many go side by side of which each computes with so many threads; None: one."""
+    return max(1, min(MOST, cores // (threads or 1)))
 
 
 def candidates(cores: int) -> list[Way]:

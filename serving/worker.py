@@ -13,28 +13,29 @@ import uvloop
 
 from serving import logs, tracing
 from serving.app import Application
+from serving.board import Seat
 from serving.listener import Listener
-from serving.settings import Settings
+from serving.settings import Inherited, Settings
 
 SWITCH_S = 0.0005
 """How long a thread may keep Python from another that waits, instead of 5 ms: the one that computes batches needs it
 for moments only, and must not wait behind requests that are read (0.87 of a bare loop became 1.0)."""
 
 
-def serve(settings: Settings, descriptor: int) -> None:
-    """Until SIGTERM. descriptor: of a listening socket."""
+def serve(settings: Settings, inherited: Inherited) -> None:
+    """Until SIGTERM."""
     logs.configure(settings.text_log)
     tracing.configure()
     sys.setswitchinterval(SWITCH_S)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(settings, socket.socket(fileno=descriptor)))
+        runner.run(_serve(settings, socket.socket(fileno=inherited.listening), inherited.seat))
     tracing.finish()
     logs.event("stopped")
 
 
-async def _serve(settings: Settings, listening: socket.socket) -> None:
+async def _serve(settings: Settings, listening: socket.socket, seat: Seat | None) -> None:
     loop, stopping = asyncio.get_running_loop(), asyncio.Event()
-    app = Application(settings)
+    app = Application(settings, seat)
     refreshing: set[asyncio.Task[None]] = set()
 
     def stop() -> None:
@@ -54,7 +55,7 @@ async def _serve(settings: Settings, listening: socket.socket) -> None:
         loop.add_signal_handler(number, stop)
     loop.add_signal_handler(signal.SIGHUP, reload)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})  # see `supervisor`
-    listener, calls = Listener(app, listening, settings.read_s), _calls(app)
+    listener, calls = Listener(app, listening, settings.read_s, seat=seat), _calls(app)
     async with app.running():
         listener.open()
         if calls is not None:

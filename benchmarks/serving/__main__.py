@@ -57,7 +57,7 @@ def main() -> None:
     if options.command == "table":
         page.write()
         return
-    way = choose(options.instances, options.threads, cores.available())
+    way = choose(options.instances, options.threads, cores.available(), options.workers)
     print(record.machine(), *flags(way))
     names = {package.name: subject(package).task for package in options.packages}
     if options.command == "start":
@@ -113,6 +113,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("command", choices=COMMANDS)
     parser.add_argument("packages", nargs="*", type=lambda text: Path(text).absolute())
     parser.add_argument("--threads", type=int, help="of ONNX Runtime for a batch; default: the server's")
+    parser.add_argument("--workers", type=int, help="processes that serve; default: the server's")
     parser.add_argument("--instances", type=int, help="batches side by side; default: the server's")
     parser.add_argument("--seconds", type=float, help="of each load; default: the command's")
     parser.add_argument("--rounds", type=int, help="default: the command's")

@@ -42,12 +42,12 @@ def _answer(process: subprocess.Popen[str]) -> float:
 
 @contextmanager
 def loops(given: Subject, way: Way) -> Iterator[Loops]:
-    """As many processes as the server has instances, each with their threads."""
+    """As many processes as the server computes batches side by side, each with their threads."""
     command = [sys.executable, "-m", "benchmarks.serving.bare", str(given.package), str(way.threads)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     processes = [
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, cwd=ROOT)
-        for _ in range(way.instances)
+        for _ in range(way.together)
     ]
     try:
         made = Loops(processes)

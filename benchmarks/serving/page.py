@@ -25,7 +25,7 @@ latency over load.
 Client and server share the machine; the client keeps its connections and does little more than the clock needs.
 *Capacity* is what 16 connections get that each ask again as soon as they are answered. Latency counts from the moment
 when a request was due, so that a server that falls behind does not look fast. *A bare loop* is the same Predictor in a
-loop without a server, in as many processes as the server has instances. The others serve the same Predictor, with as
+loop without a server, in as many processes as the server computes batches side by side. The others serve the same Predictor, with as
 many workers (LitServe) or with their own threads (MLflow), and are asked the same inputs in rounds that take turns.
 """
 TRITON = """\
@@ -189,8 +189,8 @@ def _origins(sections: dict[str, Any]) -> list[str]:
     for name, found in sections.items():
         quiet = f"; {found['quiet']} of {found['tried']} rounds were quiet" if "quiet" in found else ""
         words = (
-            f"`{found['command']}` on {found['machine']}, {found['instances']} instance(s) of {found['threads']} "
-            f"thread(s), at commit `{found['commit'][:12]}`"
+            f"`{found['command']}` on {found['machine']}, {found['workers']} worker(s), each {found['instances']} "
+            f"instance(s) of {found['threads']} thread(s), at commit `{found['commit'][:12]}`"
         )
         told.setdefault(words, []).append(name + quiet)
     return [line for words, names in told.items() for line in (f"Measured ({', '.join(names)}): {words}.", "")]

@@ -1,8 +1,8 @@
 """Other servers with the same model under the same load: `mlflow models serve` and LitServe.
 
-Each is started as its documentation says, with the same Predictor and as many threads for one prediction. MLflow
-computes requests side by side in a pool of threads; so the others get instances (workers, in LitServe) to use as many
-cores, and the same batches. All get the same inputs as JSON (images in base64) over kept connections.
+Each is started as its documentation says, with the same Predictor and as many threads for one prediction, and with as
+many processes that compute (`--workers` of MLflow, `workers_per_device` of LitServe) as the server computes batches
+side by side. All get the same inputs as JSON (images in base64) over kept connections.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def peers(given: Subject, way: Way, seconds: float, rounds: int, connections: Se
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         ours = stack.enter_context(serving(str(given.package), *flags(way))).port
-        mlflow = stack.enter_context(_mlflow(given, way.threads, scratch))
+        mlflow = stack.enter_context(_mlflow(given, way, scratch))
         litserve = stack.enter_context(_litserve(given, way, scratch))
         ports = {
             OURS: (ours, _requests(given, f"/v1/{given.verb}", _plain)),
@@ -100,15 +100,15 @@ def _invocation(field: str, value: str) -> dict[str, Any]:
 
 
 @contextmanager
-def _mlflow(given: Subject, threads: int, scratch: Path) -> Iterator[int]:
+def _mlflow(given: Subject, way: Way, scratch: Path) -> Iterator[int]:
     folder = scratch / "mlflow"
     first = given.inputs[0]
     example = first.read_bytes() if isinstance(first, Path) else first
     model.save(given.package, folder, given.task, example, task.load(given.task, "serve").MAX_BATCH)
     described = folder / "MLmodel"
-    described.write_text(described.read_text().replace("threads: 0", f"threads: {threads}"))
+    described.write_text(described.read_text().replace("threads: 0", f"threads: {way.threads}"))
     port = _free()
-    options = ["-m", str(folder), "--env-manager", "local", "--port", str(port), "--workers", "1"]
+    options = ["-m", str(folder), "--env-manager", "local", "--port", str(port), "--workers", str(way.together)]
     with _process([sys.executable, "-m", "mlflow", "models", "serve", *options], scratch, f"{port}/ping"):
         yield port
 
@@ -116,7 +116,7 @@ def _mlflow(given: Subject, threads: int, scratch: Path) -> Iterator[int]:
 @contextmanager
 def _litserve(given: Subject, way: Way, scratch: Path) -> Iterator[int]:
     port = _free()
-    numbers = map(str, (port, way.threads, way.instances))
+    numbers = map(str, (port, way.threads, way.together))
     command = [sys.executable, "-m", "benchmarks.serving.litserve_app", str(given.package), *numbers]
     with _process(command, scratch, f"{port}/health"):
         yield port

@@ -34,6 +34,7 @@ def keep(task: str, command: str, found: dict[str, Any], way: Way, measured: Pat
         "machine": machine(),
         "commit": told("git", "rev-parse", "HEAD", cwd=ROOT),
         "command": f"python -m benchmarks.serving {' '.join(_words())}",
+        "workers": way.workers,
         "instances": way.instances,
         "threads": way.threads,
         **_plain(found),

@@ -82,7 +82,8 @@ class Server:
 
 def flags(way: Way) -> list[str]:
     """Of `python -m serving`."""
-    return ["--instances", str(way.instances), "--threads", str(way.threads)]
+    chosen = {"workers": way.workers, "instances": way.instances, "threads": way.threads}
+    return [word for name, value in chosen.items() for word in (f"--{name}", str(value))]
 
 
 @contextmanager

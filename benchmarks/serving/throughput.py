@@ -28,7 +28,7 @@ def throughput(given: Subject, server: Server, way: Way, seconds: float, rounds:
         "over_batched": _ratios(ours, batched),
     }
     print(
-        f"{given.task}: {found['rate']:.1f} requests/s, {CONNECTIONS} connections; bare loop in {way.instances} "
+        f"{given.task}: {found['rate']:.1f} requests/s, {CONNECTIONS} connections; bare loop in {way.together} "
         f"process(es) {found['bare']:.1f}/s\n  over the bare loop: {_told(found['over_bare'])} (asked 0.95); over "
         f"one in batches of {batch}: {_told(found['over_batched'])}",
         flush=True,

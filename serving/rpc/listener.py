@@ -44,7 +44,7 @@ def options(settings: Settings, connections: int) -> list[tuple[str, int]]:
         ("grpc.max_allowed_incoming_connections", connections),
         ("grpc.compression_enabled_algorithms_bitset", IDENTITY),
         ("grpc.http2.bdp_probe", 0),  # a window does not grow beyond 64 kB by itself, whoever sends
-        ("grpc.so_reuseport", 0),  # a port that another server has is an error
+        ("grpc.so_reuseport", int(settings.way.workers > 1)),  # a port that another server has is an error
     ]
 
 

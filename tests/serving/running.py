@@ -21,14 +21,21 @@ ROOT = Path(__file__).resolve().parents[2]
 class Running:
     """A server on a free port of 127.0.0.1; its log is kept. As a context manager it is started and ended."""
 
-    def __init__(self, *arguments: str, environment: dict[str, str] | None = None, threads: int | None = 1):
+    def __init__(
+        self,
+        *arguments: str,
+        environment: dict[str, str] | None = None,
+        threads: int | None = 1,
+        workers: int | None = 1,
+    ):
         self._arguments, self._environment = arguments, environment or {}
-        self._threads = [] if threads is None else ["--threads", str(threads)]
+        given = {"--threads": threads, "--workers": workers}
+        self._way = [word for name, value in given.items() if value is not None for word in (name, str(value))]
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the server
         self.url = ""
 
     def __enter__(self) -> Running:
-        command = [sys.executable, "-m", "serving", *self._arguments, "--port", "0", *self._threads]
+        command = [sys.executable, "-m", "serving", *self._arguments, "--port", "0", *self._way]
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("OTEL_", "STILLHOUSE_"))}
         environment |= {"PYTHONPATH": str(ROOT), **self._environment}
         self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=self._log)
@@ -52,8 +59,12 @@ class Running:
     @property
     def worker(self) -> psutil.Process:
         """The process that serves."""
-        (worker,) = psutil.Process(self.process.pid).children()
+        (worker,) = self.workers
         return worker
+
+    @property
+    def workers(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children()
 
     def stop(self, number: int = signal.SIGTERM) -> None:
         self.process.send_signal(number)

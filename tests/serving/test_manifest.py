@@ -31,7 +31,7 @@ def test_its_flags_are_the_servers(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     settings, _ = parse(arguments)
     assert settings.packages == {"packages": Path(POD_PACKAGES)}
     assert settings.drain_s + settings.drain_delay_s < POD["terminationGracePeriodSeconds"]
-    assert settings.way.instances * settings.way.threads == limit
+    assert settings.way.workers * settings.way.instances * settings.way.threads == limit
     assert settings.token == "0123456789abcdef"
 
 

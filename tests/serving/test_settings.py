@@ -9,7 +9,7 @@ import pytest
 
 from core.onnx_session import CPU
 from ops.passport import keys
-from serving.settings import SIGNATURE, TOKEN, Settings, parse
+from serving.settings import SIGNATURE, TOKEN, Inherited, Settings, parse
 
 SECRET = "0123456789abcdef"
 
@@ -21,9 +21,9 @@ def no_token(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_defaults_are_the_settings_own() -> None:
-    settings, descriptor = parse(["packages/detection"])
+    settings, inherited = parse(["packages/detection"])
     assert settings == Settings({"detection": Path("packages/detection").absolute()})
-    assert (settings.host, settings.provider, descriptor) == ("127.0.0.1", CPU, None)
+    assert (settings.host, settings.provider, inherited) == ("127.0.0.1", CPU, None)
 
 
 def test_every_knob(tmp_path: Path) -> None:
@@ -33,15 +33,15 @@ def test_every_knob(tmp_path: Path) -> None:
         --queue 7 --deadline-s 8 --body-mb 9 --read-s 10 --requests-mb 10.5
         --max-items 11 --max-pixels 12 --max-characters 13 --drain-s 14
         --drain-delay-s 15 --watch-s 0 --proof-s 16 --proof-mb 170 --keep k --text-log --fd 9
-        --grpc-port 18 --coalesce"""
+        --grpc-port 18 --coalesce --workers 4 --no-pin"""
     words += f" --require-signature {key}"
-    settings, descriptor = parse(words.split())
+    settings, inherited = parse(words.split())
     expected = Settings(
         {"a": Path("x").absolute(), "b": Path("y").absolute()}, "::1", 0, ("h",), 3, 2, "P", 5, 6.5, 7, 8.0, 9.0, 10.0,
         10.5, {"items": 11, "pixels": 12, "characters": 13}, 14.0, 15.0, 0.0, 16.0, 170.0,
-        Path("k").absolute(), None, True, (key,), 18, True,
+        Path("k").absolute(), None, True, (key,), 18, True, False, 4, False,
     )  # fmt: skip
-    assert (settings, descriptor) == (expected, 9)
+    assert (settings, inherited) == (expected, Inherited(9, None))
     same = Settings({})
     elsewhere = ("token", "measure")  # which the others exclude
     names = [field.name for field in dataclasses.fields(Settings) if field.name not in elsewhere]
@@ -59,7 +59,12 @@ WRONG = [
     ("p --threads -1", "argument --threads: expected int from 0 to 1024, found '-1'"),
     ("p --instances 0", "argument --instances: expected int from 1 to 64, found '0'"),
     ("p --grpc-port 8080", "--grpc-port is 8080, which --port is already; expected another one"),
-    ("p --measure --instances 2", "--measure chooses --instances and --threads, on a CPU; give it or them"),
+    (
+        "p --measure --instances 2",
+        "--measure chooses --instances and --threads of one worker, on a CPU",
+    ),
+    ("p --measure --workers 2", "--measure chooses --instances and --threads of one worker, on a CPU"),
+    ("p --workers 0", "argument --workers: expected int from 1 to 64, found '0'"),
     ("p --max-batch 0", "argument --max-batch: expected int from 1 to 4096, found '0'"),
     ("p --max-wait-ms -1", "argument --max-wait-ms: expected float from 0 to 10000, found '-1'"),
     ("p --max-wait-ms nan", "argument --max-wait-ms: expected float from 0 to 10000, found 'nan'"),

@@ -18,24 +18,39 @@ from serving.ways import Way, candidates, choose, measured
 
 
 @pytest.mark.parametrize(
-    "instances, threads, found, expected",
+    "workers, instances, threads, found, expected",
     [
-        (None, None, 2, Way(2, 1)),
-        (None, None, 1, Way(1, 1)),
-        (None, None, 24, Way(8, 3)),
-        (None, 1, 4, Way(4, 1)),
-        (None, 3, 4, Way(1, 3)),
-        (None, 0, 4, Way(1, 0)),
-        (None, 8, 4, Way(1, 8)),
-        (2, None, 8, Way(2, 4)),
-        (4, None, 2, Way(4, 1)),
-        (3, 5, 2, Way(3, 5)),
+        (None, None, None, 2, Way(1, 1, 2)),
+        (None, None, None, 1, Way(1, 1, 1)),
+        (None, None, None, 24, Way(1, 3, 8)),
+        (None, None, 1, 4, Way(1, 1, 4)),
+        (None, None, 3, 4, Way(1, 3, 1)),
+        (None, None, 0, 4, Way(1, 0, 1)),
+        (None, None, 8, 4, Way(1, 8, 1)),
+        (None, 2, None, 8, Way(2, 4, 1)),
+        (None, 4, None, 2, Way(4, 1, 1)),
+        (None, 3, 5, 2, Way(3, 5, 1)),
+        (1, None, None, 2, Way(2, 1, 1)),
+        (1, None, None, 24, Way(8, 3, 1)),
+        (1, None, 1, 4, Way(4, 1, 1)),
+        (2, None, None, 8, Way(1, 4, 2)),
+        (2, 2, None, 8, Way(2, 2, 2)),
+        (4, None, None, 2, Way(1, 1, 4)),
     ],
 )
 def test_what_is_not_given_follows_from_the_cores(
-    instances: int | None, threads: int | None, found: int, expected: Way
+    workers: int | None, instances: int | None, threads: int | None, found: int, expected: Way
 ) -> None:
-    assert choose(instances, threads, found) == expected
+    assert choose(instances, threads, found, workers) == expected
+
+
+def test_workers_share_cores_that_they_can_tell_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {1, 2, 3, 5, 7})
+    assert cores.shares(2, tmp_path) == [{1, 2}, {3, 5, 7}]
+    assert cores.shares(5, tmp_path) == [{1}, {2}, {3}, {5}, {7}]
+    assert cores.shares(6, tmp_path) == []
+    (tmp_path / "cpu.max").write_text("200000 100000\n")  # of all cores, whichever are free
+    assert cores.shares(2, tmp_path) == []
 
 
 def test_a_gpu_computes_one_batch_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
