@@ -11,7 +11,7 @@
                 `measured/`, and docs/serving.md is made of it
     table       docs/serving.md and its picture from what was measured (no package)
 
-The server is started as `python -m serving PACKAGE` with `--workers`, `--instances` and `--threads`, where they are given, and so
-are the others. Inputs are the validation split's, where `make repro` has made it, else the package's golden samples.
+The server is started as `python -m serving PACKAGE` with `--workers`, `--instances` and `--threads`, where they are
+given, and so are the others. Inputs are the validation split's, where `make repro` has made it, else the package's golden samples.
 Client and server share the machine. `--record` keeps what a single command has found, too.
 """

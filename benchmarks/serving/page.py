@@ -25,8 +25,8 @@ latency over load.
 Client and server share the machine; the client keeps its connections and does little more than the clock needs.
 *Capacity* is what 16 connections get that each ask again as soon as they are answered. Latency counts from the moment
 when a request was due, so that a server that falls behind does not look fast. *A bare loop* is the same Predictor in a
-loop without a server, in as many processes as the server computes batches side by side. The others serve the same Predictor, with as
-many workers (LitServe) or with their own threads (MLflow), and are asked the same inputs in rounds that take turns.
+loop without a server, in as many processes as the server computes batches side by side; the others serve the same
+Predictor with as many processes that compute. All are asked the same inputs in rounds that take turns.
 """
 TRITON = """\
 A Triton Inference Server was not compared: it comes as a container image of NVIDIA's, and none could be had. The model
