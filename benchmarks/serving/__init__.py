@@ -12,6 +12,6 @@
     table       docs/serving.md and its picture from what was measured (no package)
 
 The server is started as `python -m serving PACKAGE` with `--workers`, `--instances` and `--threads`, where they are
-given, and so are the others. Inputs are the validation split's, where `make repro` has made it, else the package's golden samples.
-Client and server share the machine. `--record` keeps what a single command has found, too.
+given, and so are the others. Inputs are the validation split's, where `make repro` has made it, else the package's
+golden samples. Client and server share the machine. `--record` keeps what a single command has found, too.
 """
