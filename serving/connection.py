@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import http
 import json
+import time
 from collections.abc import Iterable
 from email.utils import formatdate
+from functools import lru_cache
 from typing import TYPE_CHECKING, cast
 from urllib.parse import unquote
 
@@ -351,5 +353,10 @@ def response(status: int, headers: list[tuple[bytes, bytes]]) -> h11.Response:
         phrase = http.HTTPStatus(status).phrase
     except ValueError:
         phrase = ""
-    date = (b"date", formatdate(usegmt=True).encode())
-    return h11.Response(status_code=status, headers=[date, *headers], reason=phrase)
+    return h11.Response(status_code=status, headers=[(b"date", _date(int(time.time()))), *headers], reason=phrase)
+
+
+@lru_cache(1)
+def _date(seconds: int) -> bytes:
+    """Seconds since 1970 as RFC 9110, 5.6.7 writes them; the same for all answers of a second."""
+    return formatdate(seconds, usegmt=True).encode()

@@ -89,8 +89,7 @@ class Entrance:
 
     def _finish(self, scope: Scope, status: int, seconds: float) -> None:
         route = _route(scope)
-        self._metrics.requests.labels(route, status).inc()
-        self._metrics.latency.labels(route).observe(seconds)
+        self._metrics.answered(route, status, seconds)
         quiet = scope["path"] in OPEN or route == "/metrics"
         client = scope["client"][0] if scope.get("client") else None
         logs.event(

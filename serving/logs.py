@@ -63,6 +63,9 @@ def _values(formatter: logging.Formatter, record: logging.LogRecord) -> dict[str
 
 
 def configure(text: bool) -> None:
+    # what no line tells need not be found out: https://docs.python.org/3/howto/logging.html#optimization
+    logging._srcfile = None
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(Text() if text else Json())
     logging.getLogger().handlers = [handler]  # of every library: a line that is no JSON is lost to who reads them

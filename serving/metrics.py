@@ -40,6 +40,7 @@ class Metrics:
 
     def __init__(self, seat: Seat | None = None) -> None:
         self.registry, self._seat = CollectorRegistry(), seat
+        self._answered: dict[tuple[str, int | str], tuple[Counter, Histogram]] = {}
         own = self.registry
         if seat is not None:
             number = seat.worker
@@ -98,6 +99,13 @@ class Metrics:
                 for feature, value in (model.watch.drift() if model.watch else {}).items():
                     self.drift.labels(name, feature).set(value)
             await asyncio.sleep(PUBLISH_S)
+
+    def answered(self, route: str, status: int | str, seconds: float) -> None:
+        """A request. There are few routes and statuses: the pattern of a route, none that clients make up."""
+        if (known := self._answered.get((route, status))) is None:
+            known = self._answered[route, status] = (self.requests.labels(route, status), self.latency.labels(route))
+        known[0].inc()
+        known[1].observe(seconds)
 
     def batched(self, model: str, done: Done) -> None:
         self.batch.labels(model).observe(done.items)

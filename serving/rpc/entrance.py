@@ -154,8 +154,7 @@ class Entrance:
         return content
 
     def _finish(self, route: str, code: grpc.StatusCode, seconds: float, client: str, public: bool) -> None:
-        self._metrics.requests.labels(route, code.name).inc()
-        self._metrics.latency.labels(route).observe(seconds)
+        self._metrics.answered(route, code.name, seconds)
         level = logging.DEBUG if public and code is grpc.StatusCode.OK else logging.INFO
         logs.event(
             "request", level, method="gRPC", path=route, status=code.name, ms=round(seconds * 1000, 2), client=client
