@@ -39,7 +39,7 @@ def newest(where: Path) -> Path | None:
 
 
 class Local(TorchCheckpointIO):
-    """Writes to this machine's disk: Lightning's own imports clients of remote storage, to ask if the path is theirs."""
+    """Writes to this machine's disk; Lightning's own imports all clients of remote storage, to ask if it is theirs."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         torch.save(checkpoint, path)
