@@ -14,6 +14,8 @@ from xdist.scheduler import LoadScopeScheduling
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so a shell starts what it runs in the background, and all
     signal.signal(signal.SIGINT, signal.default_int_handler)  # processes that are sent Ctrl-C here would inherit it
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):  # hundreds of processes would each compile what they import
+    sys.dont_write_bytecode = False
 gc.disable()  # until all is imported and collected, nothing of which is garbage: a quarter of that time
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
