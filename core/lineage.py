@@ -62,7 +62,7 @@ def inputs_key(name: str) -> str:
 
 def instances() -> dict[str, tuple[dict[str, Any], dict[str, str]]]:
     """Every stage instance of `dvc.yaml` by name: its definition and its item of `matrix.yaml`."""
-    stages = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    stages = yaml.load(Path("dvc.yaml").read_text(encoding="utf-8"), Loader=_LOADER)["stages"]  # noqa: S506
     items = matrix.read()
     return {
         f"{name}@{key}": (stage["do"], item)

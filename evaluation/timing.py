@@ -136,15 +136,17 @@ def _interval(reference: Seconds, other: Seconds) -> tuple[float, float]:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without garbage collection, which would meet whoever is being timed when it is due."""
-    enabled = gc.isenabled()
+    """Without garbage collection, which would meet whoever is being timed when it is due; within another one it is off
+    already, and nothing is collected anew."""
+    if not gc.isenabled():
+        yield
+        return
     gc.collect()
     gc.disable()
     try:
         yield
     finally:
-        if enabled:
-            gc.enable()
+        gc.enable()
 
 
 def summary(seconds: Seconds, size: int) -> dict[str, float]:

@@ -14,11 +14,13 @@ from xdist.scheduler import LoadScopeScheduling
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so a shell starts what it runs in the background, and all
     signal.signal(signal.SIGINT, signal.default_int_handler)  # processes that are sent Ctrl-C here would inherit it
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):  # hundreds of processes would each compile what they import
+    sys.dont_write_bytecode = False
 gc.disable()  # until all is imported and collected, nothing of which is garbage: a quarter of that time
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 sys.path[1:1] = [str(ROOT / "tests"), str(ROOT / "tests" / "structure")]
-pytest_plugins = ["budget", "faults"]
+pytest_plugins = ["budget", "faults", "left_out"]
 
 os.environ.setdefault("DVC_NO_ANALYTICS", "1")
 os.environ.setdefault("DO_NOT_TRACK", "1")
@@ -27,9 +29,8 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 
-CONTRACT = "tests/test_contract.py"
 LONGEST = (
-    CONTRACT,
+    "tests/test_contract.py",
     "tests/pipelines/flow/",
     "tests/pipelines/deploy/",
     "tests/serving/",
@@ -41,6 +42,8 @@ LONGEST = (
 """First to last: minutes to seconds."""
 TOGETHER = ("tests/tasks/", "tests/pipelines/", "tests/ops/repair/", "tests/serving/")
 """Folders whose tests share what their conftest makes for a whole session."""
+FROZEN = {"modules": 0}
+"""How many there were when all objects were last taken for lasting ones."""
 WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // WORKERS)))
 
@@ -49,9 +52,7 @@ class Groups(LoadScopeScheduling):
     """For `make test`, which runs in several processes: what shares a costly fixture stays in one."""
 
     def _split_scope(self, nodeid: str) -> str:
-        file, _, test = nodeid.partition("::")
-        if file == CONTRACT:
-            return file + test.partition("[")[2]  # a pipeline for each task
+        file = nodeid.partition("::")[0]
         return str(Path(file).parent) if file.startswith(TOGETHER) else file
 
 
@@ -68,4 +69,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_collection_finish() -> None:
     """From here on there is garbage; what is there now is not looked through for it again and again."""
     gc.freeze()
+    gc.set_threshold(10 * gc.get_threshold()[0])  # tests import, too, and what they leave is soon gone
     gc.enable()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_logfinish() -> None:
+    """Nor what a test has imported."""
+    if len(sys.modules) > FROZEN["modules"] + 100:
+        gc.collect()
+        gc.freeze()
+        FROZEN["modules"] = len(sys.modules)

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from importlib.util import cache_from_source
 from pathlib import Path
 
 import yaml
@@ -129,6 +130,10 @@ def make(folder: Path, preset: str | None = "tiny", warm: Warm | None = None) ->
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, target)
+            compiled = Path(cache_from_source(name))
+            if source.suffix == ".py" and (ROOT / compiled).is_file():  # it holds for the copy: same size, same time
+                (folder / compiled).parent.mkdir(exist_ok=True)
+                shutil.copyfile(ROOT / compiled, folder / compiled)
     environment = {
         **{key: value for key, value in os.environ.items() if not key.startswith(("MLFLOW_", "STILLHOUSE_", "DVC_"))},
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",

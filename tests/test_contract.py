@@ -65,7 +65,7 @@ def finished(
     """Run all stages of one task in this process, in DVC's order; yields the task, in the copy's folder."""
     name, small = request.param
     reached()
-    copy = pipeline_copy.make(tmp_path_factory.mktemp(name))
+    copy = pipeline_copy.make(tmp_path_factory.mktemp(name), warm=predicting)
     if name == TOY:
         copy.add_toy(only=True)
     else:

@@ -29,6 +29,7 @@ def done(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> Copy:
     """Two tasks and the toy, finished."""
     copy = pipeline_copy.make(tmp_path_factory.mktemp("done"), preset=None, warm=warm)
     copy.only("detection", "translation")
+    copy.params({f"{name}.precisions": ["fp32", "int8"] for name in ("detection", "translation")})
     copy.add_toy()
     copy.pretend()
     copy.run("git", "add", "--all")

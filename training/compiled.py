@@ -29,5 +29,8 @@ def check(device: str) -> None:
 
 def compiled(model: nn.Module, dynamic: bool) -> nn.Module:
     """A network to call in place of `model`, compiled at its first call. dynamic: for inputs of many shapes."""
+    from torch._inductor import config
+
+    config.deterministic = torch.are_deterministic_algorithms_enabled()  # as torch's own switch says it to the compiler
     made: nn.Module = torch.compile(model, dynamic=dynamic)
     return made

@@ -63,7 +63,8 @@ def _without() -> None:
 _without()
 
 import lightning.pytorch as pl  # noqa: E402
+from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO  # noqa: E402
 from lightning.fabric.utilities.apply_func import move_data_to_device  # noqa: E402
 from lightning.pytorch.utilities.exceptions import SIGTERMException  # noqa: E402
 
-__all__ = ["SIGTERMException", "move_data_to_device", "pl"]
+__all__ = ["SIGTERMException", "TorchCheckpointIO", "move_data_to_device", "pl"]

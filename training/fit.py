@@ -87,6 +87,7 @@ def fit(
         check_val_every_n_epoch=every,
         num_sanity_val_steps=0,
         callbacks=[best, curves, resume.Resumable(saved, batches)],
+        plugins=[resume.Local()],
         enable_progress_bar=sys.stderr.isatty(),
         enable_model_summary=False,
         enable_checkpointing=False,

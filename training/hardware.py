@@ -24,7 +24,8 @@ def prepare(threads: int, seed: int) -> None:
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
     # Also on a CPU: the backward of advanced indexing adds atomically from several threads otherwise.
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    # Not `use_deterministic_algorithms`: it imports the compiler, to tell it, too, which training.compiled does.
+    torch.set_deterministic_debug_mode("warn")
     torch.utils.deterministic.fill_uninitialized_memory = False  # a debugging aid that costs a pass over memory
     try:
         libc = ctypes.CDLL("libc.so.6")

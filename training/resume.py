@@ -11,10 +11,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from core import files, paths
 from training import randomness
 from training.batches import Batches
-from training.engine import SIGTERMException, pl
+from training.engine import SIGTERMException, TorchCheckpointIO, pl
 
 KEPT = 2
 EVERY_S = 600.0
@@ -34,6 +36,13 @@ def newest(where: Path) -> Path | None:
             return path
         print(f"{path} is damaged; going back to the checkpoint before it", file=sys.stderr)
     return None
+
+
+class Local(TorchCheckpointIO):
+    """Writes to this machine's disk; Lightning's own imports all clients of remote storage, to ask if it is theirs."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        torch.save(checkpoint, path)
 
 
 class Resumable(pl.Callback):

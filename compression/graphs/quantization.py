@@ -49,8 +49,8 @@ def convolutions_int8(
     samples: calibration data, a whole number of chunks where there are so many (`calibration.sample`); feed: the
     graph's inputs for one of them, made when it is needed; method: one of `METHODS`; quantized: operators; layers:
     those with weights; weight_bits: 7 where processors lack instructions for 8 (`core.cpu`), whose sums would
-    saturate; floats: names of nodes that stay in float; ranges: a folder that keeps what calibration found for the next
-    call that differs in `floats` alone.
+    saturate; floats: names of nodes that stay in float; ranges: a folder that keeps what calibration found, and the
+    graph that was made ready for it, for the next call that differs in `floats` alone.
     Returns: how many samples calibrated; those that lead to numbers that are not finite do not.
     Raises: ModelError when all do.
     """
@@ -58,9 +58,10 @@ def convolutions_int8(
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     with tempfile.TemporaryDirectory() as aside:
-        prepared = Path(aside) / "prepared.onnx"
-        # Symbolic shape inference trips over NonMaxSuppression's free dimension; ONNX's own does well enough.
-        quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
+        prepared = (ranges or Path(aside)) / f"{source.stem}.prepared.onnx"
+        if not prepared.exists():
+            # Symbolic shape inference trips over NonMaxSuppression's free dimension; ONNX's own does well enough.
+            quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
         how: dict[str, Any] = {
             "op_types_to_quantize": list(quantized),
             "nodes_to_exclude": [*after_layers(onnx.load(prepared).graph, layers), *floats],

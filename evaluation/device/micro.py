@@ -64,7 +64,8 @@ STEPS, HOST_CALLS = 300, 200
 
 def kernels() -> dict[str, list[Kernel]]:
     """Kind -> what one kernel of each size takes."""
-    return {kind: [one(kind, size) for size in SIZES[kind.removesuffix(kinds.INT8)]] for kind in kinds.ALL}
+    with timing.quiet():
+        return {kind: [one(kind, size) for size in SIZES[kind.removesuffix(kinds.INT8)]] for kind in kinds.ALL}
 
 
 def one(kind: str, size: Size) -> Kernel:

@@ -13,7 +13,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from prefect.client.schemas.schedules import CronSchedule
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from core import params, task
@@ -101,6 +100,8 @@ class Cron(Section):
 
     @model_validator(mode="after")
     def _known_to_prefect(self) -> Cron:
+        from prefect.client.schemas.schedules import CronSchedule  # noqa: PLC0415 - two seconds, where there is a cron
+
         try:
             CronSchedule(cron=self.cron, timezone=self.timezone)
         except ValidationError as error:

@@ -7,9 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from prefect.flows import load_flow_arguments_from_entrypoint
-from prefect.utilities.callables import parameter_schema_from_entrypoint
-
 from core.errors import StillhouseError
 
 PIPELINE = "pipelines/flow/prefect_flow.py:pipeline"
@@ -30,6 +27,9 @@ class FlowFile:
 
 def read(entrypoint: str) -> FlowFile:
     """The flow behind `FILE:FUNCTION`, relative to the working directory. Raises: StillhouseError without one."""
+    from prefect.flows import load_flow_arguments_from_entrypoint  # noqa: PLC0415 - two seconds, where there is a flow
+    from prefect.utilities.callables import parameter_schema_from_entrypoint  # noqa: PLC0415 - likewise
+
     path, _, function = entrypoint.partition(":")
     try:
         tree = ast.parse(Path(path).read_text(encoding="utf-8"))

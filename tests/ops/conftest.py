@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from mlflow import MlflowClient
 from sources import Server
 from warm import MLFLOW, Warm
 
@@ -20,6 +19,8 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture(scope="session")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty MLflow database: making its tables takes seconds, copying them does not."""
+    from mlflow import MlflowClient
+
     path = tmp_path_factory.mktemp("database") / "mlflow.db"
     MlflowClient(f"sqlite:///{path}").search_experiments()
     return path

@@ -20,7 +20,6 @@ import packages_tiny
 import pytest
 import toy_package
 import yaml
-from mlflow import MlflowClient
 from warm import Warm
 
 from core import params
@@ -157,6 +156,8 @@ def test_the_registered_version_is_a_model_that_loads(run: Run, made: Path, stor
     head, tasks = params.load()
     with tracking.start("publish@detection", head, tasks["detection"]) as started:
         started.register(made / "mlflow", "detection", "champion")
+    from mlflow import MlflowClient
+
     client = MlflowClient(tracking.uri())
     champion = client.get_model_version_by_alias("detection", "champion")
     assert client.get_run(champion.run_id).data.tags["stillhouse.key"] == started.key

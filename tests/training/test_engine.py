@@ -10,11 +10,19 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-HEAVY = ("scipy", "matplotlib", "sympy", "torch._dynamo.eval_frame", "torchmetrics.functional", "pandas")
+HEAVY = (
+    *("scipy", "matplotlib", "sympy", "torch._dynamo.eval_frame", "torch._inductor", "torchmetrics.functional"),
+    *("pandas", "s3fs", "botocore"),
+)
 PROGRAM = """
 import sys
+from pathlib import Path
 import torch
+from training import hardware, resume
 from training.engine import pl
+
+hardware.prepare(1, 7)
+assert torch.are_deterministic_algorithms_enabled() and torch.is_deterministic_algorithms_warn_only_enabled()
 
 class Learner(pl.LightningModule):
     def __init__(self):
@@ -32,8 +40,9 @@ class Learner(pl.LightningModule):
 
 batches = torch.utils.data.DataLoader(torch.ones(4, 3), batch_size=2)
 quiet = {"enable_progress_bar": False, "enable_model_summary": False, "logger": False, "enable_checkpointing": False}
-trainer = pl.Trainer(max_epochs=1, accelerator="cpu", **quiet)
+trainer = pl.Trainer(max_epochs=1, accelerator="cpu", plugins=[resume.Local()], **quiet)
 trainer.fit(Learner(), batches, batches)
+trainer.save_checkpoint(Path(FOLDER) / "last.ckpt")
 assert "val/loss" in trainer.callback_metrics and trainer.global_step == 2
 loaded = [name for name in HEAVY if name in sys.modules]
 assert not loaded, loaded
@@ -56,9 +65,9 @@ assert type(figure).__module__ == "matplotlib.figure"
 
 
 @pytest.mark.parametrize("later", ["", pytest.param(LATER, marks=pytest.mark.slow)], ids=["lean", "later"])
-def test_training_imports_what_it_needs_and_the_rest_is_there_when_it_is_asked_for(later: str) -> None:
+def test_training_imports_what_it_needs_and_the_rest_is_there_when_it_is_asked_for(later: str, tmp_path: Path) -> None:
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "MPLBACKEND": "Agg"}
-    program = PROGRAM.replace("HEAVY", repr(HEAVY)) + later
+    program = PROGRAM.replace("HEAVY", repr(HEAVY)).replace("FOLDER", repr(str(tmp_path))) + later
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )

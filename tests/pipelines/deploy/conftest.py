@@ -6,14 +6,15 @@ import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.events.worker import EventsWorker
-from prefect.settings import PREFECT_API_URL, PREFECT_HOME, PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
 from prefect_server import PrefectServer
 from stand_in import FLOW, ROOT, FileServer, commit, git
 from warm import DVC, PREFECT, Warm
+
+if TYPE_CHECKING:
+    from prefect.client.orchestration import SyncPrefectClient
 
 
 @pytest.fixture(scope="session")
@@ -36,6 +37,9 @@ def prefect(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pr
 @pytest.fixture(scope="session")
 def server(prefect: PrefectServer) -> Iterator[str]:
     """The address of the server, which Prefect in this process uses."""
+    from prefect.events.worker import EventsWorker
+    from prefect.settings import PREFECT_API_URL, PREFECT_HOME, PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
+
     here = {PREFECT_API_URL: prefect.url, PREFECT_HOME: prefect.home, PREFECT_LOGGING_TO_API_ENABLED: False}
     with temporary_settings(here):
         yield prefect.url
@@ -45,6 +49,8 @@ def server(prefect: PrefectServer) -> Iterator[str]:
 @pytest.fixture
 def client(server: str) -> Iterator[SyncPrefectClient]:
     """Of the server, which is left empty."""
+    from prefect.client.orchestration import get_client
+
     with get_client(sync_client=True) as found:
         yield found
         for deployment in found.read_deployments(limit=200):

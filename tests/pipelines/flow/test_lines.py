@@ -5,10 +5,10 @@ from __future__ import annotations
 from itertools import takewhile
 from pathlib import Path
 
-from pipelines.flow.prefect_flow import HINTS, _lines
-
 
 def test_whole_lines_once_the_last_state_of_a_bar_and_none_of_dvcs_hints(tmp_path: Path) -> None:
+    from pipelines.flow.prefect_flow import HINTS, _lines
+
     log = tmp_path / "log"
     reader = _lines(log)
 

@@ -1,0 +1,32 @@
+"""Modules of tiers that `-m` leaves out are not imported: with what they import that takes seconds of each process."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+WHOLE = re.compile(r"^pytestmark = (.*)$", re.MULTILINE)
+"""Marks of a whole module, in one line."""
+FOLDERS = {"docker": "containers"}
+"""Of folders below this one whose conftest marks every case."""
+CHAIN = re.compile(r"(not )?\w+( and (not )?\w+)*")
+
+
+def unwanted(expression: str) -> set[str]:
+    """Marks without which every case is that `-m` chooses; none of an expression with `or` or brackets."""
+    return set(re.findall(r"\bnot (\w+)", expression)) if CHAIN.fullmatch(expression.strip()) else set()
+
+
+def marks(path: Path) -> set[str]:
+    """That each case of a module has, as far as one line of it says so."""
+    said = WHOLE.search(path.read_text(encoding="utf-8"))
+    folder = FOLDERS.get(path.relative_to(Path(__file__).parent).parts[0])
+    return set(re.findall(r"pytest\.mark\.(\w+)", said[1] if said else "")) | ({folder} if folder else set())
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    if not (collection_path.name.startswith("test_") and collection_path.suffix == ".py"):
+        return None
+    return True if marks(collection_path) & unwanted(config.getoption("markexpr")) else None
