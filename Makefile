@@ -14,7 +14,7 @@ export DVC_NO_ANALYTICS := 1
 export DO_NOT_TRACK := 1
 
 .PHONY: help setup repro flow flow-ui host search serve sign deploy repair benchmark image stack-up stack-run stack-logs stack-down \
-	test test-servers test-slow test-containers lint ui preset lock clean
+	test test-models test-servers test-slow test-containers lint ui preset lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -81,6 +81,9 @@ docker/.env:
 
 test: $(STAMP) lint ## format, lint, types, tests (ARGS="--budget quick": and what they cost)
 	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder $(ARGS)
+
+test-models: $(STAMP) ## tests that train, compress and export networks; every task through every stage
+	$(BIN)/python -m pytest -m "models and not slow" -n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder $(ARGS)
 
 test-servers: $(STAMP) ## tests with the servers of Prefect and MLflow and with a browser, for real
 	$(BIN)/python -m pytest -m "servers and not slow" -n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder $(ARGS)

@@ -27,7 +27,7 @@ from evaluation import memory
 from ops import tracking
 from ops.tracking import courier
 
-pytestmark = pytest.mark.timeout(1200)  # the fixture runs a whole pipeline
+pytestmark = [pytest.mark.models, pytest.mark.timeout(1200)]  # the fixture runs a whole pipeline
 SMALL = {"distill": {}, "precisions": ["fp32", "int8"]}
 """Of a task's params: `base` and one variant more. Every variant in every precision is for the tier `slow`, and for
 `make repro` of the preset `tiny`, which `.ci/run` runs."""

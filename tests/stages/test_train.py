@@ -23,6 +23,8 @@ from pipelines.flow.slots import THREAD_VARIABLES, Slots
 from stages import train
 from training import compress, hardware
 
+pytestmark = pytest.mark.models
+
 ROOT = Path(__file__).resolve().parents[2]
 TASK = "classification"
 

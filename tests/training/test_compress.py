@@ -22,6 +22,8 @@ from core import task
 from training import allocate, results
 from training.compress import Base, labelled
 
+pytestmark = pytest.mark.models
+
 DATA: dict[str, Callable[[Path], Path]] = {
     "detection": detection_tiny.squares,
     "classification": classification_tiny.edges,

@@ -27,6 +27,8 @@ from training import hardware, resume
 from training.share import Share
 from training.watch import Watched
 
+pytestmark = pytest.mark.models
+
 ROOT = Path(__file__).resolve().parents[2]
 Process = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -23,6 +23,8 @@ from core.task import Graph
 from modalities.images import backbones
 from stages.export import write_graph
 
+pytestmark = pytest.mark.models
+
 LAYERS = layers.WEIGHTED
 
 

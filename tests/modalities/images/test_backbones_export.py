@@ -16,6 +16,8 @@ from compression.networks.folding import fold
 from core.task import Graph
 from stages.export import write_graph
 
+pytestmark = pytest.mark.models
+
 CASES: list[Any] = [(name, {}) for name in SMALL]
 CASES += [("cnn", {"norm": "group", "activation": "swish"}), ("mlp", {"norm": "batch"})]
 CASES += [

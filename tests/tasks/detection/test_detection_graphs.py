@@ -15,6 +15,8 @@ from core.files import read_json
 from tasks.detection import graphs
 from tasks.detection.model.detect import Detector
 
+pytestmark = pytest.mark.models
+
 
 def test_parity_on_real_samples(tiny: Any, squares: Path, settings: Any) -> None:
     differences = graphs.parity(tiny[0], tiny[1], squares, settings)

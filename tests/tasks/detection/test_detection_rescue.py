@@ -20,6 +20,8 @@ from core.errors import ModelError
 from stages import quantize as stage
 from tasks.detection.predict import inputs
 
+pytestmark = pytest.mark.models
+
 CLOSE = 0.02
 """mAP."""
 

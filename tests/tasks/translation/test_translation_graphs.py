@@ -12,6 +12,8 @@ import translation_tiny as tiny
 from modalities.text.predict.network import STATE
 from tasks.translation import graphs
 
+pytestmark = pytest.mark.models
+
 
 @pytest.fixture(
     params=[

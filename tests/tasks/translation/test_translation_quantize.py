@@ -21,6 +21,8 @@ from stages import quantize as stage
 from tasks.translation.predict import Predictor, inputs
 from tasks.translation.quantize import quantize
 
+pytestmark = pytest.mark.models
+
 
 @pytest.fixture(
     params=["transformer", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("ssru", "gru-attention", "lstm"))]
