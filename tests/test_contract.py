@@ -37,7 +37,7 @@ DEAR: dict[str, dict[str, Any]] = {
     "speech": {
         "prune": {},
         "data.sample": {"clips": 100, "keys": 2},
-        "model.body": {"arch": "crnn", "convolutions": [8], "units": [16], "width": 8, "bidirectional": False},
+        "model.body": {"arch": "crnn", "convolutions": [8], "units": [16], "width": 8, "bidirectional": True},
         "train.epochs": 8,
         "evaluate.bootstrap": 50,
         "compare.budget.worst_quality": 1.5,

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from core.files import write_json
 from core.onnx_session import session
 from core.task import Graph
+from modalities.audio.backbones.operators import exported
 from modalities.audio.inputs import canonical
 from modalities.audio.inputs.said import padded
 
@@ -46,7 +47,9 @@ def graphs(model: nn.Module, arch: dict[str, Any], params: Any) -> list[Graph]:
     length = model.front.length + 50 * model.front.hop + 3
     inputs = {"samples": torch.zeros(BATCH, length), "lengths": torch.tensor([length, length - model.front.hop])}
     dynamic = {"samples": {0: "batch", 1: "time"}, "lengths": {0: "batch"}}
-    return [Graph(arch["graph"], Outputs(copy.deepcopy(model)).eval(), inputs, names(arch), dynamic)]
+    network = copy.deepcopy(model)
+    network.body = exported(network.body)
+    return [Graph(arch["graph"], Outputs(network).eval(), inputs, names(arch), dynamic)]
 
 
 def describe(folder: Path, arch: dict[str, Any], assets: dict[str, bytes], params: Any) -> None:

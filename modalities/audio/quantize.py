@@ -1,8 +1,8 @@
-"""Role `quantize` of tasks on sound: an fp32 model folder becomes an int8 (CPU) or fp16 (GPU) one, without torch.
+"""Role `quantize` of tasks on sound: an fp32 model folder becomes an int8 one, without torch.
 
-int8: convolutions static, per channel, as pairs of quantize and dequantize; weights of recurrent layers stored in int8
-(`compression.graphs.recurrent`); the head and the front end stays
-float, powers of which reach over eight powers of ten. fp16: recurrent layers and products.
+Convolutions are computed in int8, static, per channel, as pairs of quantize and dequantize; weights of recurrent layers
+are stored in int8 (`compression.graphs.recurrent`). The head and the front end stay in float: powers reach over eight
+powers of ten, which is why there is no fp16, either.
 """
 
 from __future__ import annotations
@@ -39,9 +39,6 @@ def quantize(
     (graph,) = model["graphs"]
     shutil.copyfile(source / "model.json", folder / "model.json")
     target, kept = folder / graph, (floats or {}).get(graph, ())
-    if precision == "fp16":
-        quantization.convolutions_fp16(source / graph, target, ("Conv", "GRU", "LSTM", "Gemm"))
-        return {"how": "fp16 from the first to the last layer with weights"}
     how = []
     if any(node.op_type == "Conv" for node in onnx.load(source / graph).graph.node):
         every = _calibration(dataset, settings.calibration, model, seed)

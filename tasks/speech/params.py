@@ -61,3 +61,10 @@ class Params(TaskParams):
     distill: dict[Name, Distill] | None
     export: Export
     quantize: audio.Quantize
+
+    @field_validator("precisions")
+    @classmethod
+    def _no_half(cls, value: list[str]) -> list[str]:
+        if "fp16" in value:
+            raise ValueError("found fp16, which the front end's powers overflow; expected fp32 and int8")
+        return value

@@ -20,6 +20,7 @@ from core.visible import visible
 from modalities.audio.inputs.canonical import GOOD, LONGEST
 from modalities.audio.inputs.decode import Samples, decode, digest, figures, write
 from modalities.audio.inputs.symbols import normal
+from modalities.audio.prepare.joining import joined
 from modalities.audio.prepare.readers import Recording, read
 from modalities.splits import SPLITS, assign
 
@@ -47,6 +48,9 @@ def prepare(source: Path, folder: Path, params: Any, seed: int) -> dict[str, Any
     if removed:
         write_jsonl(folder / "removed.jsonl", removed)
         notes.append(f"{len(removed)} recordings left out, e.g. {removed[0]['source_file']}: a held-out split has them")
+    if settings.join is not None:
+        rows, splits = joined(folder, rows, splits, settings, seed)
+        notes.append(f"{len(rows)} recordings are synthetic: joined of single words")
     for split in SPLITS:
         write_json(folder / f"{split}.json", [row for row, mine in zip(rows, splits, strict=True) if mine == split])
     resampled = Counter(row["source_rate"] for row in rows if row["source_rate"] not in (0, settings.rate))

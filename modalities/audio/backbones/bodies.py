@@ -47,7 +47,7 @@ class Recurrent(nn.Module):
             states = ahead(x)[0]
             if self.both:
                 states = torch.cat([states, _taken(self.back[i](_taken(x, mirror))[0], mirror)], -1)
-            x = states
+            x = states * mask(states, frames)
         return x, frames
 
     def last(self, x: Tensor, frames: Tensor) -> Tensor:
@@ -71,7 +71,7 @@ class Crnn(nn.Module):
             self.norms.append(nn.BatchNorm2d(made))
             bands = (bands + 1) // 2
         self.recurrent = Recurrent("gru", channels[-1] * bands, arch["units"], arch["bidirectional"])
-        self.width, self.last = self.recurrent.width, self.recurrent.last
+        self.width = self.recurrent.width
 
     def forward(self, x: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
         frames = (frames + 1) // 2
@@ -80,6 +80,10 @@ class Crnn(nn.Module):
             x = norm(convolution(x)).relu()
             x = x * mask(x[:, 0], frames)[:, None]
         return self.recurrent(x.permute(0, 2, 1, 3).flatten(2), frames)
+
+    def last(self, x: Tensor, frames: Tensor) -> Tensor:
+        last: Tensor = self.recurrent.last(x, frames)
+        return last
 
 
 class Dilated(nn.Module):

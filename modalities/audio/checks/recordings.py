@@ -26,13 +26,13 @@ def tables(dataset: Path, params: Any) -> dict[str, pd.DataFrame]:
     """`recordings`, one row each: figures are of good files only, since a damaged one is one fault, not five."""
     import pandas as pd
 
-    found, seen = [], dict[str, str]()
+    found, seen = [], dict[str, dict[str, Any]]()
     for split in SPLITS:
         for row in canonical.rows(dataset, split):
             good = row["content"] == GOOD
             told = {name: abs(row[name]) if name == "offset" else row[name] for name in FIGURES}
-            first = seen.setdefault(row["digest"], row["source_file"]) if good else row["source_file"]
-            same = FIRST if (first, row["id"]) in ((row["source_file"], row["id"]),) else f"the sound of {first}"
+            first = seen.setdefault(row["digest"], row) if good else row
+            same = FIRST if first is row else f"the sound of {first['source_file']}, row {first['source_row']}"
             found.append(
                 {"id": row["id"], "file": row["source_file"], "row": row["source_row"], "split": split}
                 | {"content": row["content"], "text": row["text"], "speakable": _speakable(row["text"])}

@@ -64,6 +64,6 @@ def search(log_probs: NDArray[np.float32], beam: int) -> Found:
                 before = blank if prefix and symbol == prefix[-1] else both
                 add((*prefix, symbol), 1, before + row[symbol], (*begins, frame))
         kept = sorted(grown, key=lambda prefix: -np.logaddexp(*grown[prefix][:2]))[:beam]
-        beams = {prefix: tuple(grown[prefix]) for prefix in kept}  # type: ignore[misc]
+        beams = {prefix: tuple(grown[prefix]) for prefix in kept}
     best = max(beams, key=lambda prefix: np.logaddexp(*beams[prefix][:2]))
     return Found(best, beams[best][2], float(np.logaddexp(*beams[best][:2])))

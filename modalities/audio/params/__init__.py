@@ -22,6 +22,13 @@ class Sample(Section):
     """Most keys of a clip; with `target: class` it is always one."""
 
 
+class Join(Section):
+    strings: Positive
+    """How many are made in all."""
+    most: Positive
+    """Words of a string."""
+
+
 class Data(DataParams):
     SAMPLE_LICENSE: ClassVar[str] = "CC0-1.0"
     format: Literal["auto", "folders", "manifest", "kaldi", "names"]
@@ -39,6 +46,8 @@ class Data(DataParams):
     """Where the source gives no splits: whether those of one speaker stay together."""
     held_out: list[str]
     """Speakers of the test split; empty: drawn."""
+    join: Join | None
+    """Synthetic strings that are made of recordings of single words; null: recordings stay as they are."""
     sample: Sample
 
     @field_validator("pattern")

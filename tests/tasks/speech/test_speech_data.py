@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import struct
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,11 @@ import speech_tiny as tiny
 from core.errors import SourceError
 from core.files import read_jsonl
 from modalities.audio import augment
+from modalities.audio.checks import recordings as checks
 from modalities.audio.inputs import canonical
 from modalities.audio.inputs.decode import figures, write
 from modalities.splits import SPLITS
-from tasks.speech import checks, prepare
+from tasks.speech import prepare
 
 CLASSES: dict[str, Any] = {"target": "class", "split_by": "recording"}
 
@@ -97,6 +99,16 @@ def test_each_fault_is_told_and_nothing_else(tmp_path: Path) -> None:
     assert bad.pop("???/mute.wav") == ["speakable"]
     assert set(bad) <= {"yes/copy.wav", "no/3.wav"} and all(columns == ["same"] for columns in bad.values())
     assert "cut off" in table.loc["yes/cut.wav", "content"]
+
+
+def test_the_same_sound_twice_in_a_manifest_is_told(sample: Path, tmp_path: Path) -> None:
+    root = shutil.copytree(sample, tmp_path / "raw")
+    (root / "again.wav").write_bytes((root / "00000.wav").read_bytes())
+    lines = (root / "recordings.csv").read_text().splitlines()
+    (root / "recordings.csv").write_text("\n".join([*lines, lines[1].replace("00000", "again")]) + "\n")
+    dataset, _, made = prepared(tmp_path, root)
+    table = checks.tables(dataset, made)["recordings"]
+    assert table["same"][table["same"] != checks.FIRST].tolist() == ["the sound of recordings.csv, row 2"]
 
 
 def test_what_is_changed_of_a_copy() -> None:
