@@ -65,7 +65,5 @@ def test_raw_samples_pass_as_they_are() -> None:
 def test_bands_cover_everything_between_the_first_and_the_last_middle() -> None:
     bands = filters(20, 256, RATE)
     assert bands.shape == (129, 20)
-    middles = bands.argmax(0)
-    torch.testing.assert_close(
-        bands[middles[0] : middles[-1]].sum(1), torch.ones(int(middles[-1] - middles[0])), atol=0.02, rtol=0
-    )
+    first, last = int(bands[:, 0].argmax()) + 1, int(bands[:, -1].argmax())  # a middle may lie between two bins
+    torch.testing.assert_close(bands[first:last].sum(1), torch.ones(last - first))
