@@ -110,7 +110,8 @@ def _splits(
         told = f"{len(set(speakers) - {''})} speakers are known, too few for splits of their own: recordings are drawn"
         return splits, [*notes, told]
     keys = [speaker or digest for speaker, digest in zip(speakers, digests, strict=True)]
-    smallest = min(Counter(keys).values()) / len(keys)
+    drawn = [key for key, split in zip(keys, given, strict=True) if split != "test"]
+    smallest = min(Counter(drawn).values()) / len(drawn)  # a share below one speaker's would draw nobody
     val, test = (max(share, min(1.02 * smallest, 0.49)) for share in shares)
     return assign(given, keys, (val, test), seed, labels, "recordings")
 

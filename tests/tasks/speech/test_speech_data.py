@@ -51,6 +51,10 @@ def test_no_speaker_is_in_two_splits(sample: Path, tmp_path: Path) -> None:
 def test_a_speaker_can_be_held_out_by_name(sample: Path, tmp_path: Path) -> None:
     dataset, _, _ = prepared(tmp_path, sample, held_out=["phone 3"])
     assert {row["speaker"] for row in canonical.rows(dataset, "test")} == {"phone 3"}
+    few = tiny.settings(data={"held_out": [f"phone {i}" for i in range(7)]})  # each of the others says a third
+    (tmp_path / "few").mkdir()
+    counts = prepare.prepare(sample, tmp_path / "few", few, 7)["recordings"]
+    assert counts == {"train": 12, "val": 6, "test": 42}
     with pytest.raises(SourceError, match="phone 33"):
         prepare.prepare(sample, tmp_path, tiny.settings(data={"held_out": ["phone 33"]}), 7)
 
