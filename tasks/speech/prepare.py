@@ -110,8 +110,8 @@ def _splits(
         told = f"{len(set(speakers) - {''})} speakers are known, too few for splits of their own: recordings are drawn"
         return splits, [*notes, told]
     keys = [speaker or digest for speaker, digest in zip(speakers, digests, strict=True)]
-    drawn = [key for key, split in zip(keys, given, strict=True) if split != "test"]
-    smallest = min(Counter(drawn).values()) / len(drawn)  # a share below one speaker's would draw nobody
+    drawn = Counter(key for key, split in zip(keys, given, strict=True) if split != "test")
+    smallest = min(drawn.values(), default=0) / max(drawn.total(), 1)  # less than a speaker's share draws nobody
     val, test = (max(share, min(1.02 * smallest, 0.49)) for share in shares)
     return assign(given, keys, (val, test), seed, labels, "recordings")
 
