@@ -27,7 +27,9 @@ def joined(
         if split is not None and row["content"] == GOOD:
             groups[split, row["speaker"]].append(row)
     found = [row for row, split in zip(rows, splits, strict=True) if split is not None and row["content"] != GOOD]
-    where = [split for row, split in zip(rows, splits, strict=True) if split is not None and row["content"] != GOOD]
+    where: list[str | None] = [
+        split for row, split in zip(rows, splits, strict=True) if split is not None and row["content"] != GOOD
+    ]
     total, number = sum(map(len, groups.values())), len(rows)
     for (split, _), every in sorted(groups.items()):
         for _ in range(round(settings.join.strings * len(every) / total)):

@@ -211,11 +211,11 @@ def _rows(path: Path, name: str, raw: Raw) -> Iterator[tuple[int, dict[str, Any]
         return
     for row, line in enumerate(text.splitlines(), 1):
         try:
-            values = json.loads(line) if line.strip() else None
+            found = json.loads(line) if line.strip() else None
         except (ValueError, RecursionError) as error:
             raw.reject(name, row, "row", f"no valid JSON: {str(error)[:80]}")
             continue
-        if isinstance(values, dict):
-            yield row, values
-        elif values is not None:
-            raw.reject(name, row, "row", "expected a JSON object", str(values))
+        if isinstance(found, dict):
+            yield row, found
+        elif found is not None:
+            raw.reject(name, row, "row", "expected a JSON object", str(found))
