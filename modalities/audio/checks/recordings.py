@@ -88,9 +88,8 @@ def clean(dataset: Path, bad: Mapping[str, set[Any]], folder: Path, params: Any)
         held, train = ([row["seconds"] for row in kept[name]] for name in (split, "train"))
         warnings += shift.of_figures(split, held, train, "recordings", "length", lambda value: f"{value:.2f}", "s")
         shared = {row["speaker"] for row in kept[split]} & {row["speaker"] for row in kept["train"]} - {""}
-        warnings += [f"{len(shared)} speakers of {split} speak in train, too: new ones may be understood less"] * bool(
-            shared
-        )
+        if shared:
+            warnings.append(f"{len(shared)} speakers of {split} speak in train, too: new ones may be understood less")
     return counts | {"warnings": warnings}
 
 
