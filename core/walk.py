@@ -84,6 +84,15 @@ def there(path: Path) -> bool:
         return False
 
 
+def inside(path: Path, root: Path, trusted: bool) -> bool:
+    """Whether `path` is a file that may be read: below `root`, by its real place unless the source is `trusted`."""
+    if not there(path) or not path.is_file():
+        return False
+    if trusted:  # links of the user's own folder may lead anywhere; `..` in a name of the data may not
+        return Path(os.path.normpath(path)).is_relative_to(os.path.normpath(root))
+    return path.resolve().is_relative_to(root.resolve())
+
+
 def text(path: Path) -> str:
     """A small file of labels or names as text: UTF-8, or UTF-16 by its mark (PowerShell's `>`); marks are no text, and
     bytes that are no text become U+FFFD."""

@@ -1,4 +1,4 @@
-"""Small packages of models that know their toy task: a detector, a translator and a classifier."""
+"""Small packages of models that know their toy task: a detector, a translator, a classifier and one that hears."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 import classification_tiny
 import detection_tiny
+import speech_tiny
 import translation_tiny
 
 from core import onnx_session, task
@@ -89,6 +90,14 @@ def classification(folder: Path) -> Path:
     net, _ = classification_tiny.trained(dataset, params)
     classification_tiny.export(folder / "classification" / "model", net, params)
     return package(folder / "classification", "classification", dataset)
+
+
+@one_thread()
+def speech(folder: Path) -> Path:
+    """Likewise; which keys of a telephone are pressed."""
+    dataset, params = speech_tiny.dataset(folder / "keys")
+    speech_tiny.export(folder / "speech" / "model", dataset, params)
+    return package(folder / "speech", "speech", dataset)
 
 
 def package(folder: Path, name: str, dataset: Path) -> Path:

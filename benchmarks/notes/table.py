@@ -23,6 +23,7 @@ is set; the machine may have done other work meanwhile.
 """
 METRICS: dict[str | None, tuple[str, int]] = {
     None: ("Accuracy", 4),
+    "accuracy": ("Accuracy of spoken digits", 4),
     "bleu_tokens": ("BLEU of greedy translations, on the tokens that the data give", 2),
 }
 """Of an experiment: what its table is called, and how many digits a figure has."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 from core.errors import SourceError, suggest
 from core.visible import visible
-from core.walk import Listing, is_hidden, there
+from core.walk import Listing, inside, is_hidden
 from modalities.images.inputs.formats import SUFFIXES, UNREAD
 
 __all__ = ["SUFFIXES", "Box", "Picture", "Raw", "inside", "known_class", "lying", "named"]
@@ -159,12 +158,3 @@ def sides(width: Any, height: Any) -> tuple[Any, Any] | None:
     found = (number(width), number(height))
     unknown = any(side is None or side == 0 or (isinstance(side, str) and not side.strip()) for side in found)
     return None if unknown else found
-
-
-def inside(path: Path, root: Path, trusted: bool) -> bool:
-    """Whether `path` is a file that may be read: below `root`, by its real place unless the source is `trusted`."""
-    if not there(path) or not path.is_file():
-        return False
-    if trusted:  # links of the user's own folder may lead anywhere; `..` in a name of the data may not
-        return Path(os.path.normpath(path)).is_relative_to(os.path.normpath(root))
-    return path.resolve().is_relative_to(root.resolve())
