@@ -1,0 +1,137 @@
+"""The canonical dataset of numbers over time, and the windows that are its samples.
+
+    layout.json                                `Layout`
+    train.parquet, val.parquet, test.parquet   a row a step: `id`, `file`, `row`, `series_id`, `step` (of one clock for
+                                               all), `time` (text), `filled`, `v_<name>` of each value, `label`
+
+A window is `window` steps in a row, seen, and the `horizon` after them, told; in the kind `label` nothing comes after
+them. It belongs to the split in which all lies that is told; what is seen may reach back into an earlier split, never
+into a later one. Where a step is missing there is no window.
+
+Shapes: N windows, W window, H horizon, C values, V targets.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.files import read_json, write_json
+from modalities.splits import SPLITS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FILE = "layout.json"
+PREFIX = "v_"
+"""Of columns of values, whose names are the user's."""
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a window of a dataset is."""
+
+    kind: Literal["forecast", "label"]
+    values: list[str]
+    """What is seen."""
+    targets: list[str]
+    """What is forecast."""
+    classes: list[str]
+    label_of: Literal["step", "whole"]
+    window: int
+    horizon: int
+    stride: int
+    """Steps between two forecasts of a held-out split; in train every step begins one."""
+    season: int
+    shared: bool
+    """Whether all splits have one clock, and not whole series each."""
+
+    def write(self, folder: Path) -> None:
+        write_json(folder / FILE, asdict(self))
+
+    @property
+    def columns(self) -> list[str]:
+        return [PREFIX + name for name in dict.fromkeys([*self.values, *self.targets])]
+
+
+def layout(dataset: Path) -> Layout:
+    return Layout(**read_json(dataset / FILE))
+
+
+def table(dataset: Path, split: str) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.read_parquet(dataset / f"{split}.parquet")
+
+
+class Windows:
+    """The windows of a split, by series and then by time."""
+
+    def __init__(self, dataset: Path, split: str):
+        import pandas as pd
+
+        self.layout = plan = layout(dataset)
+        known = SPLITS[: SPLITS.index(split) + 1] if plan.shared else (split,)
+        rows = pd.concat([table(dataset, name).assign(split=name) for name in known])
+        rows = rows.sort_values(["series_id", "step"], kind="stable", ignore_index=True)
+        self.seen, self.told = (
+            rows[[PREFIX + name for name in names]].to_numpy(np.float32) for names in (plan.values, plan.targets)
+        )
+        self.labels, self.steps = rows["label"].to_numpy(np.int64), rows["step"].to_numpy(np.int64)
+        self.names, inside = rows["series_id"].to_numpy(), (rows["split"] == split).to_numpy()
+        whole = plan.window + plan.horizon
+        first = np.arange(max(len(rows) - whole + 1, 0))
+        last, told = first + whole - 1, first + (plan.window if plan.horizon else 0)
+        fits = (self.names[first] == self.names[last]) & (self.steps[last] - self.steps[first] == whole - 1)
+        first = first[fits & inside[told] & inside[last]]
+        every = plan.window if plan.kind == "label" else 1 if split == "train" else plan.stride
+        start = self.steps[first].min(initial=2**62)  # of all series, which are forecast at the same steps
+        self.first = first[(self.steps[first] - start) % every == 0]
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    def history(self, i: int) -> Floats:
+        """(W, C)"""
+        return self.seen[self.first[i] : self.first[i] + self.layout.window]
+
+    def past(self, i: int) -> Floats:
+        """Of the targets, (W, V)."""
+        return self.told[self.first[i] : self.first[i] + self.layout.window]
+
+    def future(self, i: int) -> Floats:
+        """(H, V)"""
+        start = self.first[i] + self.layout.window
+        return self.told[start : start + self.layout.horizon]
+
+    def classes(self, i: int) -> NDArray[np.int64]:
+        """Of each step (W,), or of the last one alone (1,)."""
+        found = self.labels[self.first[i] : self.first[i] + self.layout.window]
+        return found if self.layout.label_of == "step" else found[-1:]
+
+    def origin(self, i: int) -> int:
+        """The step at which what is told begins."""
+        return int(self.steps[self.first[i]]) + (self.layout.window if self.layout.horizon else 0)
+
+    def name(self, i: int) -> str:
+        return str(self.names[self.first[i]])
+
+
+def scale(dataset: Path, names: list[str]) -> dict[str, Any]:
+    """Mean and standard deviation of values of train, 1 where nothing changes."""
+    found = table(dataset, "train")[[PREFIX + name for name in names]].to_numpy(np.float64)
+    spread = found.std(0)
+    return {"mean": found.mean(0).tolist(), "std": np.where(spread > 0, spread, 1.0).tolist()}
+
+
+def described(told: Floats, kind: str) -> dict[str, Any]:
+    """One network output as JSON values: (H, V, Q) is `quantiles`, which rise; (S, K) logits are `probabilities`."""
+    if kind == "forecast":
+        return {"quantiles": np.sort(told, -1).tolist()}
+    raised = np.exp(told - told.max(-1, keepdims=True))
+    return {"probabilities": (raised / raised.sum(-1, keepdims=True)).tolist()}
