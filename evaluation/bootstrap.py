@@ -35,7 +35,7 @@ def blocks(scoring: Any, references: Sequence[Any]) -> NDArray[np.int64] | None:
 def resamples(
     samples: int, count: int, seed: int, blocks: NDArray[np.int64] | None = None
 ) -> Iterator[NDArray[np.float64]]:
-    """`count` times (S,): how often each sample was drawn, with replacement; those of one block together (Kuensch 1989).
+    """`count` times (S,): how often each sample was drawn, with replacement, those of a block together (Kuensch 1989).
     The same for every model of a split."""
     rng = np.random.default_rng(seed)
     units = samples if blocks is None else int(blocks.max(initial=-1)) + 1

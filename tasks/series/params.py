@@ -15,16 +15,16 @@ LABELLERS = ("rnn", "lstm", "gru", "birnn", "dilated")
 """Networks that say something at every step."""
 OF_TARGETS = ("patch", "linear")
 """Networks that forecast each value from its own past."""
+Columns = Annotated[list[str], Field(min_length=1)]
+Layers = Annotated[int, Field(ge=1, le=12)]
 
 
 class Sample(Section):
-    """The embedded sample."""
+    """The embedded sample: so many series of so many steps; of `addition` the steps are the bits of a sum."""
 
     kind: Literal["seasonal", "addition", "sine"]
     count: Annotated[int, Field(ge=1, le=100_000)]
-    """Series."""
     steps: Annotated[int, Field(ge=8, le=100_000)]
-    """Of each; of `addition` the bits of a sum."""
 
 
 class Data(DataParams):
@@ -33,13 +33,12 @@ class Data(DataParams):
     goal: Literal["forecast", "label"]
     """What is told of a window: the values that follow, or a class."""
     time: str | None
-    """Its column; null: the rows of a series are its steps."""
+    """Columns of the time, and of the series of a row; null: its rows are the steps, and there is one."""
     id: str | None
-    """The column that names the series of a row; null: there is one."""
-    values: list[str] | None = Field(min_length=1)
+    values: Columns | None
     """Columns that are seen; null: all of numbers."""
-    targets: list[str] | None = Field(min_length=1)
-    """Columns that are forecast; null: the values. A value that is no target is a covariate, known up to the present."""
+    targets: Columns | None
+    """Columns that are forecast; null: the values. The other values are covariates, known up to the present."""
     label: str | None
     """The column of classes, for `goal: label`."""
     label_of: Literal["step", "whole"]
@@ -48,85 +47,77 @@ class Data(DataParams):
     every: str | None = Field(min_length=1)
     """Between two steps, as pandas writes it (`1h`, `15min`, `1D`), or a number; null: what is commonest."""
     irregular: Literal["refuse", "resample"]
-    """Rows beside the clock: an error, or each step is the mean of its rows."""
     fill: Literal["none", "previous", "linear"]
+    """By what gaps of at most `max_gap` steps are filled."""
     max_gap: int = Field(ge=0)
-    """Steps of a gap that is filled at most."""
     steps: Positive | None
     """So many steps of the clock are read; null: all."""
     split_by: Literal["time", "id"]
     window: Positive
-    """Steps that are seen."""
+    """Steps that are seen, and behind them those that are forecast."""
     horizon: Positive
-    """Steps that are forecast."""
     stride: Positive
-    """Steps between two forecasts of a held-out split: its origins roll through it."""
+    """Steps between two forecasts of a held-out split: their origins roll through it."""
     season: Positive
-    """Steps of the period that the seasonal naive forecast repeats, and that MASE is in units of."""
+    """Steps of the period that the seasonal naive forecast repeats."""
     sample: Sample
 
     @model_validator(mode="after")
     def _fitting(self) -> Data:
         if (self.goal == "label") != (self.label is not None):
+            raise ValueError(f"label: found {self.label!r} with `goal: {self.goal}`; `goal: label` alone has a column")
+        if self.split_by == "id" and (self.goal == "forecast" or self.id is None):
             raise ValueError(
-                f"label: found {self.label!r} with `goal: {self.goal}`; a column is named for `label` alone"
+                "split_by: `id` is for `goal: label` with `id`; forecasts are held against what came later"
             )
-        if self.goal == "forecast" and self.split_by != "time":
-            raise ValueError("split_by: found 'id', expected 'time': a forecast is held against what came later")
-        if self.split_by == "id" and self.id is None:
-            raise ValueError("split_by: `id` needs the column of series, `id`")
         return self
 
 
 class Validate(ValidateParams):
     reach: float = Field(gt=0)
-    """Times its interquartile range that a value may be away from the median of train."""
+    """Interquartile ranges of train that a value may be away from its median."""
     max_still: Positive | None
-    """Steps at most in which a value does not change: a sensor that hangs; null: not asked."""
+    """Steps in a row with the same value at most, or a sensor hangs; null: not asked."""
 
 
 class Model(ModelParams):
     arch: Literal["rnn", "lstm", "gru", "birnn", "seq2seq", "dilated", "patch", "linear"]
     cell: Literal["rnn", "lstm", "gru"]
-    """Of seq2seq and birnn."""
     peephole: bool
-    """Of lstm: its gates see its memory, too."""
     width: Positive
-    layers: Annotated[int, Field(ge=1, le=12)]
+    layers: Layers
     kernel: Annotated[int, Field(ge=2, le=9)]
     """Of dilated."""
     patch: Positive
-    """Steps of a patch; half as many lie between two."""
     heads: Positive
-    """Of patch."""
     dropout: float = Field(ge=0, lt=1)
     normalise: Literal["window", "train", "none"]
     """By mean and deviation of the window, of train, or not at all."""
     quantiles: list[Annotated[float, Field(gt=0, lt=1)]]
-    loss: Literal["pinball", "mse", "mae"]
+    loss: Literal["pinball", "mse"]
 
     @model_validator(mode="after")
     def _fitting(self) -> Model:
         if 0.5 not in self.quantiles or sorted(set(self.quantiles)) != self.quantiles:
-            raise ValueError(
-                f"quantiles: found {self.quantiles}, expected rising ones with 0.5, the forecast, among them"
-            )
-        if self.loss != "pinball" and len(self.quantiles) > 1:
-            raise ValueError(f"loss: `{self.loss}` is of one number; set quantiles to [0.5], or take pinball")
+            raise ValueError(f"quantiles: found {self.quantiles}, expected rising ones, 0.5, the forecast, among them")
+        if self.loss == "mse" and len(self.quantiles) > 1:
+            raise ValueError("loss: `mse` is of one number; set quantiles to [0.5], or take pinball")
         if self.peephole and self.arch != "lstm":
             raise ValueError(f"peephole: is of `arch: lstm`, found {self.arch}")
+        if self.arch == "patch" and self.width % self.heads:
+            raise ValueError(f"heads: found {self.heads}, which do not divide the width, {self.width}")
         return self
 
 
 class Prune(compression.Prune):
-    """`ratio` is of the channels of every layer but the last, of `arch: dilated`; of others take another pattern."""
+    """`ratio` is of the channels of every layer but the last, of `arch: dilated`; others take another pattern."""
 
     train: TrainParams
 
 
 class Distill(compression.Distill):
     width: Positive
-    layers: Annotated[int, Field(ge=1, le=12)]
+    layers: Layers
     train: TrainParams
 
 
@@ -148,14 +139,12 @@ class Params(TaskParams):
     def _together(self) -> Params:
         data, arch = self.data, self.model.arch
         if data.goal == "label" and arch not in LABELLERS:
-            raise ValueError(
-                f"model.arch: found {arch} with `data.goal: label`, expected one of {', '.join(LABELLERS)}"
-            )
-        apart = data.targets is not None and data.values is not None and not set(data.targets) <= set(data.values)
-        if apart and (arch in OF_TARGETS or self.model.normalise == "window"):
-            raise ValueError("data.targets: each must be one of data.values for `normalise: window`, patch and linear")
+            raise ValueError(f"model.arch: found {arch} with `data.goal: label`, expected {', '.join(LABELLERS)}")
+        unseen = data.targets and data.values and not set(data.targets) <= set(data.values)
+        if unseen and (arch in OF_TARGETS or self.model.normalise == "window"):
+            raise ValueError("data.targets: must be among data.values for `normalise: window`, `patch` and `linear`")
         if arch == "patch" and self.model.patch > data.window:
             raise ValueError(f"model.patch: found {self.model.patch}, expected at most data.window, {data.window}")
-        if any(each.pattern == "channels" for each in (self.prune or {}).values()) and arch != "dilated":
+        if arch != "dilated" and any(each.pattern == "channels" for each in (self.prune or {}).values()):
             raise ValueError(f"prune: channels are those of `arch: dilated`; with {arch} set `pattern: weights`")
         return self

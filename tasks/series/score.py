@@ -1,14 +1,13 @@
 """Role `score` of series: errors of forecasts, beside those of the naive ones; of labels the share that is wrong.
 
-Everything is held against two forecasts that know nothing but the past: the last value, and the last season again.
-MASE is in units of the seasonal naive forecast's error in train (Hyndman and Koehler 2006, equation 3; the season may
-be 1), sMAPE is 200 |y - f| / (|y| + |f|) (Makridakis 1993), `pinball` the mean over the quantiles (Koenker and Bassett
-1978), `coverage` the share of values between the outer ones, `mse_scaled` in deviations of train. Windows overlap, and
-days go together: the bootstrap draws blocks of them (`blocks`), not windows.
+Every forecast is held against two that know the past alone: the newest value, and the newest season again. MASE is in
+units of the seasonal naive forecast's error in train (Hyndman and Koehler 2006, equation 3), sMAPE is 200 |y - f| /
+(|y| + |f|) (Makridakis 1993), `pinball` the mean over the quantiles (Koenker and Bassett 1978), `coverage` the share of
+values between the outer ones, `mse_scaled` in variances of train. Windows overlap: the bootstrap draws blocks of them.
 
-A wrong label is an error of 1, so of labels MAIN is the share of wrong ones; `whole` is that of windows without one.
+A wrong label is an error of 1, so of labels MAIN is the share of wrong ones; `whole` is that of windows without any.
 
-Shapes: N windows, H horizon, V targets, Q quantiles, S steps, K classes.
+Shapes: N windows, H horizon, V targets, Q quantiles, S steps.
 """
 
 from __future__ import annotations
@@ -20,52 +19,34 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from modalities.series.inputs.windows import PREFIX, Windows, layout, table
+from modalities.series.inputs.windows import Windows
+from modalities.series.score import naive
 
 MAIN, TITLE, BETTER = "mae", "MAE", "lower"
 STEPS = 12
-"""Steps of the horizon of which metrics tell one by one, evenly spread; the table `parts` has all."""
+"""Steps of the horizon that have a metric each, evenly spread; the table `parts` has all."""
 Array = NDArray[np.float64]
 Weighted = Callable[[Array], dict[str, float]]
 
 
 def references(dataset: Path, split: str) -> list[dict[str, Any]]:
-    """Of each window in order what was to be told, and what the naive forecasts say."""
-    windows, plan = Windows(dataset, split), layout(dataset)
-    known = [{"name": windows.name(i), "origin": windows.origin(i)} for i in range(len(windows))]
-    if plan.kind == "label":
-        return [
-            one | {"labels": windows.classes(i), "classes": plan.classes, "block": i} for i, one in enumerate(known)
-        ]
-    units, spread = _units(dataset)
-    season = np.arange(plan.horizon) % plan.season - min(plan.season, plan.window)
+    """Of each window what came before, and what was to be told."""
+    windows = Windows(dataset, split)
+    origins = [windows.origin(i) for i in range(len(windows))]
+    if windows.layout.kind == "label":
+        return [{"name": name, "block": i, "labels": windows.classes(i)} for i, (name, _) in enumerate(origins)]
+    units, spread = naive.units(dataset)
     return [
-        one
-        | {
+        {
+            "name": name,
+            "block": origin // windows.layout.horizon,
+            "past": windows.past(i),
             "future": windows.future(i),
-            "naive": np.repeat(windows.past(i)[-1:], plan.horizon, 0),
-            "seasonal": windows.past(i)[season],
-            "unit": units.get(one["name"], units[""]),
+            "unit": units.get(name, units[""]),
             "spread": spread,
-            "block": one["origin"] // plan.horizon,
         }
-        for i, one in enumerate(known)
+        for i, (name, origin) in enumerate(origins)
     ]
-
-
-def _units(dataset: Path) -> tuple[dict[str, Array], Array]:
-    """Mean error (V,) of the seasonal naive forecast in train, by series and of all (""), and the deviation of train."""
-    plan, train = layout(dataset), table(dataset, "train")
-    columns = [PREFIX + name for name in plan.targets]
-    changes = train.groupby("series_id")[columns].diff(plan.season).abs()
-    steps = train.groupby("series_id")["step"].diff(plan.season)
-    changes = changes[steps == plan.season]
-    every = changes.mean().fillna(train[columns].std()).to_numpy(np.float64)
-    every = np.where(every > 0, every, 1.0)
-    found = changes.groupby(train["series_id"]).mean()
-    units = {str(name): np.where(row > 0, row, every) for name, row in zip(found.index, found.to_numpy(), strict=True)}
-    spread = train[columns].to_numpy(np.float64).std(0)
-    return units | {"": every}, np.where(spread > 0, spread, 1.0)
 
 
 def blocks(references: Sequence[Any]) -> NDArray[np.int64]:
@@ -74,91 +55,75 @@ def blocks(references: Sequence[Any]) -> NDArray[np.int64]:
 
 
 def score(predictions: Sequence[Any], references: Sequence[Any], params: Any) -> dict[str, Any]:
-    """The metrics of `weighted`, and tables `parts` (MAIN by step of the horizon and by series), or `confusion`."""
-    names = [reference["name"] for reference in references]
-    if params.data.goal == "label":
-        wrong = _labels(predictions, references)[0]
-        each, signature = wrong.mean(1), "error: share of wrong labels"
-        parts = [("class", name, wrong[truth == i]) for i, (name, truth) in enumerate(_by_class(references))]
-    else:
-        error = np.abs(_forecasts(predictions, params)[0] - _stacked(references, "future")).mean(2)
-        each = error.mean(1)
-        signature = (
-            f"mae|mase, naive: season {params.data.season}|blocks of {params.data.horizon}"
-        )
-        parts = [("step ahead", str(step + 1), error[:, step]) for step in range(error.shape[1])]
-    found = np.array(names)
-    parts += [("series", name or "all", each[found == name]) for name in dict.fromkeys(names)]
-    rows = [
-        {"kind": kind, "name": name, "count": len(of), "value": float(of.mean())} for kind, name, of in parts if len(of)
-    ]
-    metrics = weighted(predictions, references, params)(np.ones(len(references)))
-    return {"metrics": metrics, "signature": f"{signature}|numpy:{np.__version__}", "tables": {"parts": rows}}
+    """See `judge`."""
+    return judge(predictions, references, params)[0]
+
+
+def judge(predictions: Sequence[Any], references: Sequence[Any], params: Any) -> tuple[dict[str, Any], Weighted]:
+    """The metrics of `weighted`, of single steps of the horizon, and the table `parts`, MAIN by step and series."""
+    figures = _figures(predictions, references, params)
+    error = figures["mae"]
+    names = np.array([reference["name"] for reference in references])
+    steps = np.arange(error.shape[1]) if len(references) else np.arange(0)
+    parts = [("step", f"{step + 1}", error[:, step]) for step in steps]
+    parts += [("part", name or "all", error[names == name].mean(1)) for name in dict.fromkeys(names.tolist())][:100]
+    rows = [{"kind": kind, "name": name, "count": len(of), "value": float(of.mean())} for kind, name, of in parts]
+    if params.data.goal == "forecast" and len(references):
+        chosen = np.unique(np.linspace(0, len(steps) - 1, STEPS).round().astype(int)).tolist()
+        figures |= {f"mae_step_{step + 1}": error[:, step] for step in chosen}
+    how = f"naive, mase: season {params.data.season}|blocks of {params.data.horizon}"
+    kind = how if params.data.goal == "forecast" else "share of wrong labels"
+    metrics = _weighted(figures, params)(np.ones(len(references)))
+    told = {"metrics": metrics, "signature": f"mae|{kind}|numpy:{np.__version__}", "tables": {"parts": rows}}
+    return told, _weighted(figures, params)
 
 
 def weighted(predictions: Sequence[Any], references: Sequence[Any], params: Any) -> Weighted:
-    """The metrics of `score` when each window counts so many times."""
-    kinds = {"label": _of_labels, "forecast": _of_forecasts}
-    sums = kinds[params.data.goal](predictions, references, params)
-    return lambda weights: _metrics(sums, weights, params.data.goal)
+    """The metrics when each window counts so many times, those of single steps left out."""
+    return _weighted(_figures(predictions, references, params), params)
 
 
-def _metrics(sums: dict[str, Array], weights: Array, kind: str) -> dict[str, float]:
-    total = weights.sum()
-    means = {name: float(weights @ each / total) if total else 0.0 for name, each in sums.items()}
-    if kind == "label":
-        return means | {"accuracy": 1 - means["mae"]}
-    naive = {f"skill_{name}": 1 - means["mae"] / max(means[f"mae_{name}"], 1e-12) for name in ("naive", "seasonal")}
-    return {"mae": means.pop("mae"), "rmse": means.pop("squares") ** 0.5, **naive, **means}
+def _weighted(figures: dict[str, Array], params: Any) -> Weighted:
+    means = {name: each.reshape(len(each), -1).mean(1) if len(each) else each for name, each in figures.items()}
+
+    def metrics(weights: Array) -> dict[str, float]:
+        total = max(float(weights.sum()), 1e-12)
+        found = {name: float(weights @ each) / total for name, each in means.items()}
+        if params.data.goal == "label":
+            return found | {"accuracy": 1 - found["mae"]}
+        for name in ("naive", "seasonal"):
+            found[f"skill_{name}"] = 1 - found["mae"] / max(found[f"mae_{name}"], 1e-12)
+        return found | {"rmse": found.pop("squares") ** 0.5}
+
+    return metrics
 
 
-def _of_forecasts(predictions: Sequence[Any], references: Sequence[Any], params: Any) -> dict[str, Array]:
-    """(N,) of each window's figures."""
+def _figures(predictions: Sequence[Any], references: Sequence[Any], params: Any) -> dict[str, Array]:
+    """(N, H, V) or (N,) of each window."""
     if not references:
-        return dict.fromkeys(("mae", "squares", "mae_naive", "mae_seasonal"), np.zeros(0))
-    middle, quantiles = _forecasts(predictions, params)
-    true, spread, unit = (_stacked(references, key) for key in ("future", "spread", "unit"))
-    error, levels = np.abs(middle - true), np.array(params.model.quantiles)
-    miss, low = true[..., None] - quantiles, quantiles.min(-1)
-    found = {
+        return dict.fromkeys(("mae", "whole", "squares", "mae_naive", "mae_seasonal"), np.zeros((0,)))
+    if params.data.goal == "label":
+        said = np.array([prediction["probabilities"] for prediction in predictions]).argmax(-1)
+        wrong = (said != _stacked(references, "labels")).astype(float)
+        return {"mae": wrong, "whole": (wrong.sum(1) == 0).astype(float)}
+    levels = np.array(params.model.quantiles)
+    quantiles = np.array([prediction["quantiles"] for prediction in predictions], np.float64)
+    true, middle = _stacked(references, "future"), quantiles[..., params.model.quantiles.index(0.5)]
+    error, miss = np.abs(middle - true), true[..., None] - quantiles
+    inside = (quantiles.min(-1) <= true) & (true <= quantiles.max(-1))
+    past = _stacked(references, "past")
+    period = min(params.data.season, past.shape[1])
+    return {
         "mae": error,
         "squares": error**2,
-        **{f"mae_{name}": np.abs(_stacked(references, name) - true) for name in ("naive", "seasonal")},
-        "mase": error / unit[:, None],
+        "mase": error / _stacked(references, "unit")[:, None],
         "smape": 200 * error / np.maximum(np.abs(true) + np.abs(middle), 1e-12),
         "pinball": np.maximum(levels * miss, (levels - 1) * miss).mean(-1),
-        "coverage": ((low <= true) & (true <= quantiles.max(-1))).astype(float),
-        "mse_scaled": (error / spread[:, None]) ** 2,
+        "coverage": inside.astype(float),
+        "mse_scaled": (error / _stacked(references, "spread")[:, None]) ** 2,
+        "mae_naive": np.abs(past[:, -1:] - true),
+        "mae_seasonal": np.abs(past[:, np.arange(true.shape[1]) % period - period] - true),
     }
-    steps = np.unique(np.linspace(0, error.shape[1] - 1, STEPS).round().astype(int)).tolist()
-    return {name: each.mean((1, 2)) for name, each in found.items()} | {
-        f"mae_step_{step + 1}": error[:, step].mean(1) for step in steps
-    }
-
-
-def _of_labels(predictions: Sequence[Any], references: Sequence[Any], params: Any) -> dict[str, Array]:
-    if not references:
-        return {"mae": np.zeros(0), "whole": np.zeros(0)}
-    wrong, _ = _labels(predictions, references)
-    return {"mae": wrong.mean(1), "whole": (wrong.sum(1) == 0).astype(float)}
-
-
-def _labels(predictions: Sequence[Any], references: Sequence[Any]) -> tuple[Array, NDArray[np.int64]]:
-    """(N, S) 1 where the likeliest class is another one than the true; and the true ones."""
-    true = np.stack([reference["labels"] for reference in references])
-    said = np.array([prediction["probabilities"] for prediction in predictions]).argmax(-1)
-    return (said != true).astype(float), true
-
-
-def _by_class(references: Sequence[Any]) -> list[tuple[str, Any]]:
-    true = np.stack([reference["labels"] for reference in references])
-    return [(name, np.where(true == i, i, -1)) for i, name in enumerate(references[0]["classes"])]
-
-
-def _forecasts(predictions: Sequence[Any], params: Any) -> tuple[Array, Array]:
-    """The median (N, H, V), and all quantiles (N, H, V, Q)."""
-    found = np.array([prediction["quantiles"] for prediction in predictions], np.float64)
-    return found[..., params.model.quantiles.index(0.5)], found
 
 
 def _stacked(references: Sequence[Any], key: str) -> Array:

@@ -8,26 +8,23 @@ from typing import Any
 
 import numpy as np
 
-from tasks.series.serve import item
+from modalities.series.inputs.histories import item
 
 
 def show(inputs: Iterable[Any], predictions: Iterable[Any], references: Iterable[Any], folder: Path) -> None:
-    """One PNG for each window: the history, the true values, the median between the outer quantiles; of labels the true
-    ones and the likeliest."""
+    """One PNG for each window: its targets' past, quantiles and true values; or true and likeliest labels."""
     folder.mkdir(parents=True, exist_ok=True)
     for i, (source, prediction, reference) in enumerate(zip(inputs, predictions, references, strict=True)):
         figure, axes = _figure()
-        seen = item(source)
-        before = np.arange(-len(seen), 0)
+        before = np.arange(-len(seen := item(source)), 0)
         if "quantiles" in prediction:
             told, true = np.array(prediction["quantiles"]), np.asarray(reference["future"])
             after = np.arange(len(true))
             for v in range(true.shape[1]):
-                colour, middle = f"C{v}", told.shape[2] // 2
-                if v < seen.shape[1]:
-                    axes.plot(before, seen[:, v], color=colour, alpha=0.6)
+                colour = f"C{v}"
+                axes.plot(before, reference["past"][:, v], color=colour, alpha=0.6)
                 axes.plot(after, true[:, v], color=colour, linestyle=":")
-                axes.plot(after, told[:, v, middle], color=colour)
+                axes.plot(after, told[:, v], color=colour, linewidth=1)
                 axes.fill_between(after, told[:, v].min(1), told[:, v].max(1), color=colour, alpha=0.2, linewidth=0)
             axes.set_title(f"{reference['name'] or 'series'}: seen, forecast, and dotted what came", fontsize=9)
         else:
@@ -41,7 +38,7 @@ def show(inputs: Iterable[Any], predictions: Iterable[Any], references: Iterable
 
 def plots(scores: dict[str, Any], folder: Path) -> None:
     """The error by step of the horizon, or by class."""
-    rows = [row for row in scores["tables"]["parts"] if row["kind"] != "series"]
+    rows = [row for row in scores["tables"]["parts"] if row["kind"] != "part"]
     figure, axes = _figure()
     axes.bar([row["name"] for row in rows], [row["value"] for row in rows])
     axes.set_xlabel(rows[0]["kind"] if rows else "")

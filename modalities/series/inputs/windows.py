@@ -4,18 +4,18 @@
     train.parquet, val.parquet, test.parquet   a row a step: `id`, `file`, `row`, `series_id`, `step` (of one clock for
                                                all), `time` (text), `filled`, `v_<name>` of each value, `label`
 
-A window is `window` steps in a row, seen, and the `horizon` after them, told; in the kind `label` nothing comes after
-them. It belongs to the split in which all lies that is told; what is seen may reach back into an earlier split, never
-into a later one. Where a step is missing there is no window.
+A window is `window` steps in a row, seen, and the `horizon` after them, told; of labels nothing comes after them. It
+belongs to the split in which all lies that is told; what is seen may reach back into an earlier split, never into a
+later one. Where a step is missing there is no window.
 
-Shapes: N windows, W window, H horizon, C values, V targets.
+Shapes: N windows, W window, H horizon, C values, V targets, Q quantiles, S steps that have labels, K classes.
 """
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,19 +34,18 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Layout:
-    """What a window of a dataset is."""
+    """What a window of a dataset is; sizes in steps."""
 
-    kind: Literal["forecast", "label"]
+    kind: str
+    """`forecast` or `label`."""
     values: list[str]
-    """What is seen."""
     targets: list[str]
-    """What is forecast."""
     classes: list[str]
-    label_of: Literal["step", "whole"]
+    label_of: str
     window: int
     horizon: int
     stride: int
-    """Steps between two forecasts of a held-out split; in train every step begins one."""
+    """Between two forecasts of a held-out split; in train every step begins one."""
     season: int
     shared: bool
     """Whether all splits have one clock, and not whole series each."""
@@ -79,7 +78,7 @@ class Windows:
         known = SPLITS[: SPLITS.index(split) + 1] if plan.shared else (split,)
         rows = pd.concat([table(dataset, name).assign(split=name) for name in known])
         rows = rows.sort_values(["series_id", "step"], kind="stable", ignore_index=True)
-        self.seen, self.told = (
+        self.seen, self.targets = (
             rows[[PREFIX + name for name in names]].to_numpy(np.float32) for names in (plan.values, plan.targets)
         )
         self.labels, self.steps = rows["label"].to_numpy(np.int64), rows["step"].to_numpy(np.int64)
@@ -98,35 +97,24 @@ class Windows:
 
     def history(self, i: int) -> Floats:
         """(W, C)"""
-        return self.seen[self.first[i] : self.first[i] + self.layout.window]
+        return self.seen[self.first[i] :][: self.layout.window]
 
     def past(self, i: int) -> Floats:
         """Of the targets, (W, V)."""
-        return self.told[self.first[i] : self.first[i] + self.layout.window]
+        return self.targets[self.first[i] :][: self.layout.window]
 
     def future(self, i: int) -> Floats:
         """(H, V)"""
-        start = self.first[i] + self.layout.window
-        return self.told[start : start + self.layout.horizon]
+        return self.targets[self.first[i] + self.layout.window :][: self.layout.horizon]
 
     def classes(self, i: int) -> NDArray[np.int64]:
         """Of each step (W,), or of the last one alone (1,)."""
-        found = self.labels[self.first[i] : self.first[i] + self.layout.window]
+        found = self.labels[self.first[i] :][: self.layout.window]
         return found if self.layout.label_of == "step" else found[-1:]
 
-    def origin(self, i: int) -> int:
-        """The step at which what is told begins."""
-        return int(self.steps[self.first[i]]) + (self.layout.window if self.layout.horizon else 0)
-
-    def name(self, i: int) -> str:
-        return str(self.names[self.first[i]])
-
-
-def scale(dataset: Path, names: list[str]) -> dict[str, Any]:
-    """Mean and standard deviation of values of train, 1 where nothing changes."""
-    found = table(dataset, "train")[[PREFIX + name for name in names]].to_numpy(np.float64)
-    spread = found.std(0)
-    return {"mean": found.mean(0).tolist(), "std": np.where(spread > 0, spread, 1.0).tolist()}
+    def origin(self, i: int) -> tuple[str, int]:
+        """The series, and the first step that is told."""
+        return str(self.names[self.first[i]]), int(self.steps[self.first[i]] + self.layout.window)
 
 
 def described(told: Floats, kind: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,13 +23,13 @@ from core.errors import SourceError, suggest
 from core.files import write_jsonl
 from core.visible import visible
 from modalities import splits
+from modalities.series.inputs.histories import LARGEST
 from modalities.series.inputs.windows import PREFIX, Layout
 
 MISSING = ("", "na", "nan", "nat", "null", "none", "-", "?")
 """What stands in a cell, in lower case, where there is nothing."""
 OFF = 1e-3
 """Of a step, by which a row may lie beside it."""
-ORDER = ("train", "val", "test")
 
 
 class Row(NamedTuple):
@@ -73,7 +74,7 @@ def _read(source: Path, form: str, reject: tables.Reject) -> tuple[list[Row], li
     """Rows of all files, those of train first: without times their order is all that there is."""
     found, notes = tables.files(source, form)
     splits_of = {path: {"trainval": "train"}.get(said := splits.split_of(path.stem) or "", said) for path in found}
-    order = sorted(found, key=lambda path: (ORDER.index(splits_of[path] or "train"), found[path]))
+    order = sorted(found, key=lambda path: (splits.SPLITS.index(splits_of[path] or "train"), found[path]))
     rows = [
         Row(splits_of[path] or None, found[path], *each)
         for path in order
@@ -105,7 +106,7 @@ def _number(cell: Any) -> float | None:
         found = math.inf if isinstance(cell, bool | list | dict) else float(cell)
     except (TypeError, ValueError, OverflowError):
         return None
-    return None if abs(found) > float(np.finfo(np.float32).max) else found
+    return None if abs(found) > LARGEST else found
 
 
 def _cells(row: Row, data: Any, numbers: Sequence[str], reject: tables.Reject) -> dict[str, Any] | None:
@@ -183,13 +184,13 @@ def _by_time(frame: pd.DataFrame, data: Any, notes: list[str]) -> pd.DataFrame:
                 raise SourceError(f"{len(steps)} steps of train are too few to take {name!r} from their end")
             begin = steps[max(1, len(steps) - max(1, round(share * count)))]
             given = given.mask((given == "train") & (frame["step"] >= begin), name)
-    for earlier, later in (ORDER[:2], ORDER[1:]):
+    for earlier, later in pairwise(splits.SPLITS):
         before, after = frame["step"][given == earlier].max(), frame[given == later]
         if (over := after[after["step"] <= before]).size:
             row = over.iloc[0]
             raise SourceError(
-                f"{row['file']}, row {row['row']}: {later} has {row['time'] or row['step']}, which {earlier} goes beyond. "
-                "What is held out must come later, or figures know what they tell; mend the files, or make one of them"
+                f"{row['file']}, row {row['row']}: {later} has {row['time'] or row['step']}, beyond which "
+                f"{earlier} goes: a leak across time. What is held out comes later; mend the files, or make one of them"
             )
     return frame.assign(split=given)
 
@@ -206,7 +207,7 @@ def _by_series(frame: pd.DataFrame, columns: list[str], data: Any, seed: int, no
 
 
 def _filled(frame: pd.DataFrame, columns: list[str], data: Any, notes: list[str]) -> pd.DataFrame:
-    """Gaps of at most `data.max_gap` steps are filled by `data.fill`; longer ones stay, and have no window over them."""
+    """Gaps of at most `data.max_gap` steps are filled by `data.fill`; longer ones stay without a window over them."""
     parts, told = [], list[str]()
     for (name, split), part in frame.groupby(["series_id", "split"], sort=True):
         last = part["step"].max()
