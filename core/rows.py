@@ -48,7 +48,7 @@ def files(source: Path, form: str) -> tuple[dict[Path, str], list[str]]:
 
 
 def read(path: Path, name: str, form: str, reject: Reject) -> Iterator[tuple[int, Cells]]:
-    """Number and cells of each row: of a CSV or JSON lines the line, from 1, of a Parquet the row, from 0.
+    """Number and cells of each row: of a CSV or JSON lines the line, of a Parquet the row, from 1.
 
     name: what rows and messages call the file. Raises: SourceError.
     """
@@ -108,7 +108,7 @@ def _parquet(path: Path, name: str, reject: Reject) -> Iterator[tuple[int, Cells
     except Exception as error:  # pyarrow's own share no base class
         raise SourceError(f"{name}: no Parquet: {visible(str(error)[:200])}; write it anew") from None
     found.columns = found.columns.map(str)
-    yield from enumerate(found.to_dict("records"))
+    yield from enumerate(found.to_dict("records"), 1)
 
 
 READERS: dict[str, Callable[[Path, str, Reject], Iterator[tuple[int, Cells]]]]

@@ -34,8 +34,9 @@ def expectations(params: Any, tables: Mapping[str, pd.DataFrame]) -> dict[str, l
     rows, settings, found = tables["steps"], params.validation, []
     for column in [name for name in rows if name.startswith("value ")]:
         name = column.removeprefix("value ")
-        low, middle, high = rows[rows["split"] == "train"][column].quantile([0.25, 0.5, 0.75])
-        reach = settings.reach * max(high - low, rows[rows["split"] == "train"][column].std(ddof=0), 1e-9)
+        train = rows[rows["split"] == "train"][column]
+        low, middle, high = train.quantile([0.25, 0.5, 0.75])
+        reach = settings.reach * float((high - low) or train.std(ddof=0) or 1.0)
         bounds = {"column": column, "min_value": float(middle - reach), "max_value": float(middle + reach)}
         told = f"{name} is at most {settings.reach:g} interquartile ranges from the median of train, {middle:.4g}"
         found.append(Expectation("expect_column_values_to_be_between", bounds, told))

@@ -21,7 +21,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.files import read_json, write_json
-from modalities.splits import SPLITS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,6 +29,7 @@ FILE = "layout.json"
 PREFIX = "v_"
 """Of columns of values, whose names are the user's."""
 Floats = NDArray[np.float32]
+IN_TIME = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Windows:
         import pandas as pd
 
         self.layout = plan = layout(dataset)
-        known = SPLITS[: SPLITS.index(split) + 1] if plan.shared else (split,)
+        known = IN_TIME[: IN_TIME.index(split) + 1] if plan.shared else (split,)
         rows = pd.concat([table(dataset, name).assign(split=name) for name in known])
         rows = rows.sort_values(["series_id", "step"], kind="stable", ignore_index=True)
         self.seen, self.targets = (

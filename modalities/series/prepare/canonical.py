@@ -141,7 +141,7 @@ def _clocked(frame: pd.DataFrame, data: Any, reject: tables.Reject, notes: list[
     frame = frame.assign(
         at=numbers if plain else pd.to_datetime(frame["time"], errors="coerce", utc=True, format="mixed")
     )
-    none, twice = frame["at"].isna(), frame.duplicated(["series_id", "at"])
+    none, twice = frame["at"].isna(), frame.duplicated(["series_id", "at", "split"])
     for reason, wrong in (("is a time", none), ("is a time that its series did not have before", twice & ~none)):
         for row in frame[wrong].itertuples():
             reject(row.file, row.row, data.time, reason, row.time)
