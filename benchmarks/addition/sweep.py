@@ -40,11 +40,14 @@ VARIANTS = (
     Variant("learning rate 0.2", "about 3,000", rate=0.2),
     Variant("learning rate 0.05", "slower", rate=0.05),
     Variant("32 hidden units", "-", hidden=32),
-    Variant("tanh, its own derivative", "it does not learn", "tanh"),
-    Variant("ReLU, its own derivative", "it does not learn", "relu"),
-    Variant("tanh, the sigmoid's derivative (the notes' code)", "it does not learn", "tanh", "sigmoid"),
-    Variant("ReLU, the sigmoid's derivative (the notes' code)", "it does not learn", "relu", "sigmoid"),
-    Variant("Xavier, learning rate 0.4", "not tried", rate=0.4, xavier=True),
+    Variant("tanh, the notes' code", "it does not learn", "tanh", "sigmoid"),
+    Variant("tanh, its own derivative", "-", "tanh"),
+    Variant("tanh, Xavier, the notes' code", "-", "tanh", "sigmoid", xavier=True),
+    Variant("tanh, Xavier, its own derivative", "-", "tanh", xavier=True),
+    Variant("ReLU, the notes' code", "it does not learn", "relu", "sigmoid"),
+    Variant("ReLU, its own derivative", "-", "relu"),
+    Variant("ReLU, Xavier, the notes' code", "-", "relu", "sigmoid", xavier=True),
+    Variant("ReLU, Xavier, its own derivative", "-", "relu", xavier=True),
 )
 
 

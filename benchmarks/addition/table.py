@@ -28,8 +28,8 @@ ERRATA = """
 ## Errata of the notes
 
 1. **tanh and ReLU.** Where the notes change the hidden function to tanh or ReLU, their code goes on multiplying the
-   gradient by the sigmoid's derivative. What they show is a network with a wrong gradient; the table has both, with the
-   function's own derivative and with the notes' code.
+   gradient by the sigmoid's derivative, and their text finds that these functions do not learn. The table has both: the
+   notes' code, and the function's own derivative, with which tanh on Xavier's weights is the quickest of all.
 """
 
 

@@ -157,3 +157,19 @@ def test_a_sensor_that_hangs_and_a_value_out_of_reach(tmp_path: Path) -> None:
         if not expectation.kwargs.get("min_value", value) <= value <= expectation.kwargs.get("max_value", value)
     }
     assert bad == {("value load", 29), ("still load", 43), ("still load", 44)}
+
+
+def test_the_way_to_plain_files_and_back(tmp_path: Path) -> None:
+    from pipelines.datasets import export
+    from tasks.series.prepare import prepare
+
+    dataset, _ = tiny.prepared(tmp_path, tiny.table())
+    assert export(dataset, tmp_path / "plain", None) == 180
+    (tmp_path / "again").mkdir()
+    made = tiny.settings(data={"id": "series_id", "values": ["load", "temperature"]})
+    prepare(tmp_path / "plain", tmp_path / "again", made, 7)
+    for split in ("train", "val", "test"):
+        one, two = (
+            table(folder, split).drop(columns=["id", "file", "row"]) for folder in (dataset, tmp_path / "again")
+        )
+        assert one.reset_index(drop=True).equals(two.reset_index(drop=True)), split
