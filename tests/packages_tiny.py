@@ -1,4 +1,4 @@
-"""Small packages of models that know their toy task: a detector, a translator and a classifier."""
+"""Small packages of models that know their toy task: a detector, a translator, a classifier and a forecaster."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 import classification_tiny
 import detection_tiny
+import series_tiny
 import translation_tiny
 
 from core import onnx_session, task
@@ -89,6 +90,29 @@ def classification(folder: Path) -> Path:
     net, _ = classification_tiny.trained(dataset, params)
     classification_tiny.export(folder / "classification" / "model", net, params)
     return package(folder / "classification", "classification", dataset)
+
+
+@one_thread()
+def series(folder: Path) -> Path:
+    """Likewise; a wave of six hours."""
+    import torch
+
+    from modalities.series import data
+    from tasks.series import model
+
+    params = series_tiny.settings(model={"arch": "linear"}, prune=None)
+    dataset = series_tiny.seasons(folder / "waves")
+    torch.manual_seed(1)
+    loaders = data.loaders(dataset, dataset, params, 7, None)
+    network = model.build(model.architecture(params, loaders.assets))
+    optimizer = torch.optim.AdamW(network.parameters(), lr=0.02)
+    for _ in range(10):
+        for batch in loaders.train:
+            model.loss(network, batch, params)["loss"].backward()
+            optimizer.step()
+            optimizer.zero_grad()
+    series_tiny.export(folder / "series" / "model", network.eval(), loaders.assets, params)
+    return package(folder / "series", "series", dataset)
 
 
 def package(folder: Path, name: str, dataset: Path) -> Path:

@@ -90,6 +90,9 @@ class Windows:
         first = first[fits & inside[told] & inside[last]]
         every = plan.window if plan.kind == "label" else 1 if split == "train" else plan.stride
         start = self.steps[first].min(initial=2**62)  # of all series, which are forecast at the same steps
+        if plan.kind == "label":
+            _, at, of = np.unique(self.names[first], return_index=True, return_inverse=True)
+            start = self.steps[first][at][of]
         self.first = first[(self.steps[first] - start) % every == 0]
 
     def __len__(self) -> int:

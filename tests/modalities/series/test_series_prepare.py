@@ -141,6 +141,17 @@ def test_addition_is_split_by_whole_sums(tmp_path: Path) -> None:
     assert windows.classes(0) @ 2 ** np.arange(8) == a + b and windows.origin(0)[0] == f"{a:.0f}+{b:.0f}"
 
 
+def test_labels_of_series_that_begin_at_different_times(tmp_path: Path) -> None:
+    """Each has its windows from its own beginning on."""
+    rows = ["hour,who,x,state"]
+    for i in range(12):
+        rows += [f"{3 * i + step},w{i},{i}.{step},{step % 2}" for step in range(8)]
+    changes = tiny.ADDITION["data"] | {"time": "hour", "id": "who", "values": ["x"], "label": "state"}
+    made = tiny.settings(**{**tiny.ADDITION, "data": changes})
+    dataset, _ = tiny.prepared(tmp_path, "\n".join(rows) + "\n", made)
+    assert sum(len(Windows(dataset, split)) for split in ("train", "val", "test")) == 12
+
+
 def test_a_sensor_that_hangs_and_a_value_out_of_reach(tmp_path: Path) -> None:
     rows = lines()
     stamps = [row.split(",")[0] for row in rows]
