@@ -41,6 +41,7 @@ def test_an_example_is_drawn(visit: Callable[..., Page], server: Running) -> Non
 
 def test_what_is_no_history_is_told_in_the_servers_words(visit: Callable[..., Page], server: Running) -> None:
     page = visit(server, "#/series")
+    page.expected = ("400",)
     page.wait("#history")
     page.run("document.getElementById('history').value = 'load,temperature\\n1,2'")
     page.click("button.primary")
