@@ -38,7 +38,7 @@ def files(source: Path, form: str) -> tuple[dict[Path, str], list[str]]:
     there = [source] if alone else listing(source).files
     names = {path: visible(path.name if alone else path.relative_to(source).as_posix()) for path in there}
     forms = READERS if form == "auto" else (form,)
-    used = {path: name for path, name in names.items() if (alone and form != "auto") or _form(path) in forms}
+    used = {path: name for path, name in names.items() if (alone and form != "auto") or form_of(path) in forms}
     if not used:
         shown = ", ".join(sorted(names.values())[:SHOWN]) or "nothing"
         wanted = " or ".join(f"*{ending}" for ending, known in ENDINGS.items() if known in forms)
@@ -52,11 +52,12 @@ def read(path: Path, name: str, form: str, reject: Reject) -> Iterator[tuple[int
 
     name: what rows and messages call the file. Raises: SourceError.
     """
-    return READERS[(_form(path) or "") if form == "auto" else form](path, name, reject)
+    return READERS[form_of(path) if form == "auto" else form](path, name, reject)
 
 
-def _form(path: Path) -> str | None:
-    return ENDINGS.get(path.suffix.lower())
+def form_of(path: Path) -> str:
+    """One of `READERS` by the file's ending; "": none."""
+    return ENDINGS.get(path.suffix.lower(), "")
 
 
 def _text(path: Path, name: str) -> str:

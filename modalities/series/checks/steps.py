@@ -32,7 +32,7 @@ def tables(dataset: Path, params: Any) -> dict[str, pd.DataFrame]:
 def expectations(params: Any, tables: Mapping[str, pd.DataFrame]) -> dict[str, list[Expectation]]:
     """Values near those of train, sensors that do not hang, and of labels a class that is known."""
     rows, settings, found = tables["steps"], params.validation, []
-    for column in [name for name in rows if name.startswith("value ")]:
+    for column in [name for name in map(str, rows) if name.startswith("value ")]:
         name = column.removeprefix("value ")
         train = rows[rows["split"] == "train"][column]
         low, middle, high = train.quantile([0.25, 0.5, 0.75])

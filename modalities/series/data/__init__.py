@@ -55,5 +55,5 @@ class Samples(Dataset[dict[str, Any]]):
 
     def __getitem__(self, i: int) -> dict[str, Any]:
         of = self.windows
-        arrays = {"history": of.history(i), "future": of.future(i), "labels": of.classes(i)}
+        arrays: dict[str, Any] = {"history": of.history(i), "future": of.future(i), "labels": of.classes(i)}
         return {name: torch.from_numpy(array.copy()) for name, array in arrays.items()} | {"positions": i}

@@ -32,6 +32,10 @@ OFF = 1e-3
 """Of a step, by which a row may lie beside it."""
 
 
+LAST = 2**53
+"""Steps that are counted exactly."""
+
+
 class Row(NamedTuple):
     split: str | None
     """As the file's name says it."""
@@ -48,29 +52,32 @@ def prepare(source: Path, folder: Path, params: Any, seed: int) -> dict[str, Any
         told = {"field": visible(field), "reason": reason, "found": visible(str(found)[:200])}
         rejected.append({"file": file, "row": row, **told})
 
-    rows, notes = _read(source, data.format, reject)
+    rows, notes, form = _read(source, data.format, reject)
     values, targets = _columns(rows, data)
     numbers = list(dict.fromkeys([*values, *targets]))
     frame = pd.DataFrame([cells for row in rows if (cells := _cells(row, data, numbers, reject))])
     if frame.empty:
         raise SourceError(f"{source}: none of {len(rows)} rows has numbers in {values}; name others in data.values")
-    frame = _clocked(frame, data, reject, notes)
+    count = len(frame := _clocked(frame, data, reject, notes))
     shared, horizon = data.split_by == "time", data.horizon if data.goal == "forecast" else 0
     classes = data.classes or sorted(frame["label"].dropna().unique(), key=lambda name: (len(name), name))
     frame["label"] = frame["label"].map({name: i for i, name in enumerate(classes)}).fillna(-1).astype(int)
     sizes = (data.window, horizon, data.stride, data.season)
     plan = Layout(data.goal, values, targets, classes, data.label_of, *sizes, shared)
     frame = _by_time(frame, data, notes) if shared else _by_series(frame, plan.columns, data, seed, notes)
+    removed = count - len(frame)
     frame = _filled(frame, plan.columns, data, notes)
     frame["id"] = np.arange(len(frame))
     for split in splits.SPLITS:
         frame[frame["split"] == split].drop(columns="split").to_parquet(folder / f"{split}.parquet", index=False)
     plan.write(folder)
     write_jsonl(folder / "rejected.jsonl", rejected)
-    return frame["split"].value_counts().to_dict() | {"sources": frame["series_id"].nunique(), "notes": notes}
+    counts: dict[str, Any] = {split: int((frame["split"] == split).sum()) for split in splits.SPLITS}
+    told = {"format": form, "sources": frame["series_id"].nunique(), "removed": removed, "notes": notes}
+    return counts | told
 
 
-def _read(source: Path, form: str, reject: tables.Reject) -> tuple[list[Row], list[str]]:
+def _read(source: Path, form: str, reject: tables.Reject) -> tuple[list[Row], list[str], str]:
     """Rows of all files, those of train first: without times their order is all that there is."""
     found, notes = tables.files(source, form)
     splits_of = {path: {"trainval": "train"}.get(said := splits.split_of(path.stem) or "", said) for path in found}
@@ -80,7 +87,7 @@ def _read(source: Path, form: str, reject: tables.Reject) -> tuple[list[Row], li
         for path in order
         for each in tables.read(path, found[path], form, reject)
     ]
-    return rows, notes
+    return rows, notes, tables.form_of(order[0]) if form == "auto" else form
 
 
 def _columns(rows: Sequence[Row], data: Any) -> tuple[list[str], list[str]]:
@@ -114,14 +121,14 @@ def _cells(row: Row, data: Any, numbers: Sequence[str], reject: tables.Reject) -
     found: dict[str, Any] = {"file": row.file, "row": row.row, "split": row.split, "series_id": "", "label": None}
     for name in numbers:
         if (value := _number(row.cells.get(name))) is None:
-            return reject(row.file, row.row, name, "is a finite number", row.cells[name])  # type: ignore[no-any-return]
+            return reject(row.file, row.row, name, "is a finite number", row.cells[name])
         found[PREFIX + name] = value
     for key, name in (("series_id", data.id), ("label", data.label), ("time", data.time)):
         if name is not None:
             cell = row.cells.get(name)
             text = str(int(cell) if isinstance(cell, float) and cell.is_integer() else cell).strip()
             if text.lower() in MISSING:
-                return reject(row.file, row.row, name, "is not empty", text)  # type: ignore[no-any-return]
+                return reject(row.file, row.row, name, "is not empty", text)
             found[key] = visible(text[:200])
     return found
 
@@ -143,13 +150,15 @@ def _clocked(frame: pd.DataFrame, data: Any, reject: tables.Reject, notes: list[
     )
     none, twice = frame["at"].isna(), frame.duplicated(["series_id", "at", "split"])
     for reason, wrong in (("is a time", none), ("is a time that its series did not have before", twice & ~none)):
-        for row in frame[wrong].itertuples():
-            reject(row.file, row.row, data.time, reason, row.time)
+        for file, row, found in frame[wrong][["file", "row", "time"]].to_numpy().tolist():
+            reject(file, row, data.time, reason, found)
     frame = frame[~none & ~twice].sort_values(["series_id", "at"], kind="stable")
     between = frame.groupby("series_id")["at"].diff().dropna()
     if frame.empty or (every is None and between.empty):
         raise SourceError(f"{data.time}: there are no two times of one series; name the time between two in data.every")
     every = every or between.mode().min()
+    if not every > 0 * every or not (frame["at"].max() - frame["at"].min()) / every < LAST:
+        raise SourceError(f"{data.time}: times that are {every} apart are no clock; set data.every")
     step = (frame["at"] - frame["at"].min()) / every
     beside = (step - step.round()).abs() > OFF
     if beside.any() and data.irregular == "refuse":
@@ -160,7 +169,7 @@ def _clocked(frame: pd.DataFrame, data: Any, reject: tables.Reject, notes: list[
         )
     frame = frame.assign(step=np.floor(step + OFF).astype(int)).drop(columns="at")
     if data.irregular == "resample":
-        keys, means = ["series_id", "step"], [name for name in frame if name.startswith(PREFIX)]
+        keys, means = ["series_id", "step"], [name for name in map(str, frame) if name.startswith(PREFIX)]
         notes.append(f"{int(beside.sum())} rows lie beside the clock of {every}: a step is the mean of its rows")
         frame[means] = frame.groupby(keys)[means].transform("mean")
         frame = frame.drop_duplicates(keys)

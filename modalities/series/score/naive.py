@@ -17,11 +17,10 @@ def units(dataset: Path) -> tuple[dict[str, Array], Array]:
     plan, train = layout(dataset), table(dataset, "train")
     columns = [PREFIX + name for name in plan.targets]
     apart = train.groupby("series_id")[["step", *columns]].diff(plan.season).abs()
-    apart = apart[apart["step"] == plan.season][columns].groupby(train["series_id"])
+    each = apart[apart["step"] == plan.season][columns].groupby(train["series_id"]).mean()
     spread = train[columns].std(ddof=0).to_numpy(np.float64)
     spread = np.where(spread > 0, spread, 1.0)
-    every = apart.mean().mean().fillna(0).to_numpy(np.float64)
+    every = each.to_numpy(np.float64).mean(0) if len(each) else spread
     every = np.where(every > 0, every, spread)
-    means = apart.mean()
-    units = {str(name): np.where(row > 0, row, every) for name, row in zip(means.index, means.to_numpy(), strict=True)}
+    units = {str(name): np.where(row > 0, row, every) for name, row in zip(each.index, each.to_numpy(), strict=True)}
     return units | {"": every}, spread
