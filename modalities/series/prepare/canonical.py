@@ -32,6 +32,8 @@ OFF = 1e-3
 """Of a step, by which a row may lie beside it."""
 
 
+LOOKED_AT = 200
+"""Rows from which it is told which columns have numbers: more than half of them do."""
 LAST = 2**53
 """Steps that are counted exactly."""
 
@@ -93,8 +95,9 @@ def _read(source: Path, form: str, reject: tables.Reject) -> tuple[list[Row], li
 def _columns(rows: Sequence[Row], data: Any) -> tuple[list[str], list[str]]:
     """Names of values and of targets. Raises: SourceError naming the file that lacks one."""
     first, apart = list(rows[0].cells) if rows else [], [data.time, data.id, data.label]
-    numbers = [name for name in first if all(_number(row.cells.get(name)) is not None for row in rows[:20])]
-    values = data.values or [name for name in numbers if name not in apart]
+    counts = {name: sum(_number(row.cells.get(name)) is not None for row in rows[:LOOKED_AT]) for name in first}
+    most = [name for name, count in counts.items() if 2 * count > len(rows[:LOOKED_AT])]
+    values = data.values or [name for name in most if name not in apart]
     if not values:
         raise SourceError(f"no column of numbers among {visible(str(first[:12]))}; name some in data.values")
     targets = (data.targets or values) if data.goal == "forecast" else []

@@ -106,6 +106,7 @@ def test_what_is_no_row_is_told(tmp_path: Path, row: str, field: str, reason: st
     rows = lines()
     rows[10] = row
     dataset, _ = prepared(tmp_path, rows)
+    assert layout(dataset).values == ["load", "temperature"]  # one bad cell makes no column of words
     (told,) = map(json.loads, (dataset / "rejected.jsonl").read_text(encoding="utf-8").splitlines())
     assert (told["file"], told["row"], told["field"], told["reason"]) == ("data.csv", 11, field, reason)
 
