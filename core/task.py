@@ -365,6 +365,10 @@ class Score(Protocol):
     ) -> tuple[dict[str, Any], Callable[[np.ndarray], dict[str, float]]]:
         """Optional: what `score` and `weighted` give, where they have work in common."""
 
+    def blocks(self, references: Sequence[Any]) -> np.ndarray:
+        """Optional: (S,) whole numbers, the same for samples that depend on each other (overlapping windows of time,
+        recordings of one speaker): the bootstrap draws them together. Without it each sample is drawn by itself."""
+
 
 class Show(Protocol):
     """Role `show`: examples for people."""

@@ -51,7 +51,8 @@ def score(
     for mode, predictor in predictors.items():
         predictions = predict(predictor, inputs)
         scored, weighted = judged(scoring, predictions, references, params)
-        drawn = bootstrap.draw(weighted, len(references), params.evaluate.bootstrap, seed)
+        blocks = bootstrap.blocks(scoring, references)
+        drawn = bootstrap.draw(weighted, len(references), params.evaluate.bootstrap, seed, blocks)
         prefix = f"{mode}_" if mode else ""
         intervals |= {prefix + name: list(bound) for name, bound in bootstrap.intervals(drawn).items()}
         if mode:

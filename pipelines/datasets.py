@@ -13,14 +13,15 @@ from core.errors import DataError, StillhouseError
 from core.files import replacing
 from core.visible import visible
 from modalities.images import plain as images
+from modalities.series import plain as series
 from modalities.text import plain as text
 
-KINDS = {"train.json": images, "train.parquet": text}
+KINDS = {"layout.json": series, "train.json": images, "train.parquet": text}
 """A file that a dataset has -> what knows its kind."""
 
 
 def export(dataset: Path, folder: Path, form: str | None) -> int:
-    """Write `dataset` into the new folder `folder`; returns how many pictures or pairs.
+    """Write `dataset` into the new folder `folder`; returns how many pictures, pairs or steps.
 
     form: None for the kind's first. Raises: DataError.
     """

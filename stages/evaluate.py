@@ -48,7 +48,8 @@ def evaluate(ctx: stage.Context) -> None:
             "files": files,
         },
     )
-    without = bootstrap.left_out(val.weighted, len(val.inputs), ctx.seed)
+    blocks = bootstrap.blocks(scoring, val.references)
+    without = bootstrap.left_out(val.weighted, len(val.inputs), ctx.seed, blocks)
     pairs = {"bootstrap": val.drawn[scoring.MAIN], "jackknife": without[scoring.MAIN]}
     write_json(ctx.out / "resamples.json", pairs)
     write_jsonl(ctx.out / "predictions.jsonl", test.predictions)

@@ -1,4 +1,5 @@
-"""Small packages of models that know their toy task: a detector, a translator, a classifier and one that hears."""
+"""Small packages of models that know their toy task: a detector, a translator, a classifier, a listener and one that
+forecasts."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from typing import Any
 
 import classification_tiny
 import detection_tiny
+import series_tiny
 import speech_tiny
 import translation_tiny
 
@@ -98,6 +100,29 @@ def speech(folder: Path) -> Path:
     dataset, params = speech_tiny.dataset(folder / "keys")
     speech_tiny.export(folder / "speech" / "model", dataset, params)
     return package(folder / "speech", "speech", dataset)
+
+
+@one_thread()
+def series(folder: Path) -> Path:
+    """Likewise; a wave of six hours."""
+    import torch
+
+    from modalities.series import data
+    from tasks.series import model
+
+    params = series_tiny.settings(model={"arch": "linear"}, prune=None)
+    dataset = series_tiny.seasons(folder / "waves")
+    torch.manual_seed(1)
+    loaders = data.loaders(dataset, dataset, params, 7, None)
+    network = model.build(model.architecture(params, loaders.assets))
+    optimizer = torch.optim.AdamW(network.parameters(), lr=0.02)
+    for _ in range(10):
+        for batch in loaders.train:
+            model.loss(network, batch, params)["loss"].backward()
+            optimizer.step()
+            optimizer.zero_grad()
+    series_tiny.export(folder / "series" / "model", network.eval(), loaders.assets, params)
+    return package(folder / "series", "series", dataset)
 
 
 def package(folder: Path, name: str, dataset: Path) -> Path:

@@ -42,6 +42,17 @@ DEAR: dict[str, dict[str, Any]] = {
         "evaluate.bootstrap": 50,
         "compare.budget.worst_quality": 1.5,
     },
+    "series": {
+        "prune": {},
+        "data.sample.steps": 300,
+        "model.width": 16,
+        "train.epochs": 2,
+        "timing.rounds": 20,
+        "timing.patience_s": 0,
+        "evaluate.bootstrap": 40,
+        "evaluate.samples": 2,
+        "compare.budget.worst_quality": 50.0,
+    },
 }
 """Likewise, of tasks whose graphs take seconds to export: `base` alone, on few layers."""
 

@@ -293,6 +293,28 @@ def tmx() -> Source:
 
 
 SEVERAL = {"multilabel": True}
+HOURS = {"time": "time", "id": "place", "targets": ["load"], "window": 3, "horizon": 2, "season": 2, "stride": 1}
+
+
+def numbers() -> list[dict[str, str | float]]:
+    """Hours of two places."""
+    rows: list[dict[str, str | float]] = []
+    for hour in range(20):
+        for place in ("a", "b"):
+            told = {"load": round(20 + 3.5 * (hour % 4), 2), "wind": round(hour / 7, 3)}
+            rows.append({"time": f"2024-05-{1 + hour // 24:02d} {hour % 24:02d}:00", "place": place, **told})
+    return rows
+
+
+def numbers_csv() -> Source:
+    lines = [",".join(map(str, row.values())) for row in numbers()]
+    return {"hours.csv": ("\n".join(["time,place,load,wind", *lines]) + "\n").encode()}
+
+
+def numbers_jsonl() -> Source:
+    return {"hours.jsonl": "".join(json.dumps(row) + "\n" for row in numbers()).encode()}
+
+
 KINDS = {
     "coco": Kind("detection", "coco", coco),
     "coco splits": Kind("detection", "coco", coco_splits),
@@ -317,6 +339,8 @@ KINDS = {
     "jsonl": Kind("translation", "jsonl", jsonl),
     "json array": Kind("translation", "jsonl", json_array),
     "tmx": Kind("translation", "tmx", tmx),
+    "numbers csv": Kind("series", "csv", numbers_csv, HOURS),
+    "numbers jsonl": Kind("series", "jsonl", numbers_jsonl, HOURS),
 }
 
 

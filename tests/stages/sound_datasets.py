@@ -58,7 +58,10 @@ def read(name: str, source: Path, out: Path, params: Any) -> dict[str, Any]:
     checks.clean(prepared, bad, clean, params)
     for problem in checks.refuse(clean, params):
         assert isinstance(problem, str), problem
-    if name == "translation":
+    if name == "series":
+        _steps(prepared)
+        _steps(clean)
+    elif name == "translation":
         _pairs(clean, params)
         _all_lines(source, prepared, rejected, removed, summary)
     else:
@@ -107,6 +110,24 @@ def _holds(column: pd.Series, check: Expectation) -> np.ndarray:
     numbers = column.to_numpy(np.float64)
     least = numbers > low if check.kwargs.get("strict_min") else numbers >= (-math.inf if low is None else low)
     return np.asarray(least & (numbers <= (math.inf if high is None else high)))
+
+
+# Steps of time.
+
+
+def _steps(folder: Path) -> None:
+    """Splits follow each other, a step of a series is there once, and all numbers are some."""
+    plan, last, seen = read_json(folder / "layout.json"), -1, set[tuple[str, int]]()
+    for split in SPLITS:
+        rows = pd.read_parquet(folder / f"{split}.parquet")
+        keys = {*zip(rows["series_id"], rows["step"].tolist(), strict=True)}
+        assert len(keys) == len(rows) and not keys & seen
+        seen |= keys
+        numbers = rows[[f"v_{name}" for name in plan["values"]]].to_numpy(np.float64)
+        assert np.isfinite(numbers).all() and np.isfinite(numbers.astype(np.float32)).all()
+        assert (rows["row"] >= 1).all() and rows["file"].str.len().all()
+        assert not len(rows) or rows["step"].min() > last
+        last = rows["step"].max() if len(rows) else last
 
 
 # Pictures.

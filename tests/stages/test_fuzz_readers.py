@@ -22,6 +22,7 @@ import classification_tiny
 import detection_tiny
 import psutil
 import pytest
+import series_tiny
 import translation_tiny
 from raw_sources import KINDS, Source, valid, write
 from sound_datasets import read, refusal
@@ -35,11 +36,17 @@ GROWTH_MB = 40
 """Of this process over thousands of sources."""
 QUICK, SLOW = 3, 450
 """Sources of each format."""
-TINY = {"detection": detection_tiny, "classification": classification_tiny, "translation": translation_tiny}
+TINY: dict[str, Any] = {
+    "detection": detection_tiny,
+    "classification": classification_tiny,
+    "translation": translation_tiny,
+    "series": series_tiny,
+}
 LIMITS: dict[str, dict[str, Any]] = {
     "detection": {"min_side": 2, "max_pixels": 10_000},
     "classification": {"min_side": 2, "max_pixels": 10_000},
     "translation": {},
+    "series": {},
 }
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import classification_tiny
 import detection_tiny
 import pytest
+import series_tiny
 import torch
 import translation_tiny
 from torch import nn
@@ -28,11 +29,13 @@ DATA: dict[str, Callable[[Path], Path]] = {
     "detection": detection_tiny.squares,
     "classification": classification_tiny.edges,
     "translation": translation_tiny.dataset,
+    "series": series_tiny.seasons,
 }
 SETTINGS: dict[str, Callable[[], Any]] = {
     "detection": lambda: detection_tiny.settings(model={"backbone": "cnn"}),
     "classification": classification_tiny.settings,
     "translation": translation_tiny.settings,
+    "series": series_tiny.settings,
 }
 WAYS = ("rounded", "weights", "2:4", "2:4, rounded")
 
