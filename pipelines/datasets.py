@@ -16,7 +16,7 @@ from modalities.images import plain as images
 from modalities.series import plain as series
 from modalities.text import plain as text
 
-KINDS = {"layout.json": series, "train.json": images, "train.parquet": text}
+KINDS = {"train.json": images, "layout.json": series, "train.parquet": text}
 """A file that a dataset has -> what knows its kind."""
 
 

@@ -15,7 +15,7 @@ ADDITION: dict[str, Any] = {
     "data": {
         "goal": "label", "time": None, "id": "sum", "values": ["a", "b"], "targets": None, "label": "bit",
         "split_by": "id", "window": 8, "horizon": 1, "season": 1,
-        "sample": {"kind": "addition", "count": 60, "steps": 8},
+        "sample": {"kind": "addition", "count": 24, "steps": 8},
     },
     "model": {"arch": "rnn", "normalise": "none"},
     "prune": None,

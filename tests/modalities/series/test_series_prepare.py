@@ -135,7 +135,7 @@ def test_addition_is_split_by_whole_sums(tmp_path: Path) -> None:
     sample(tmp_path / "raw", made, 7)
     prepare(tmp_path / "raw", tmp_path / "dataset", made, 7)
     splits = {split: set(table(tmp_path / "dataset", split)["series_id"]) for split in ("train", "val", "test")}
-    assert sum(map(len, splits.values())) == len(set.union(*splits.values())) == 60
+    assert sum(map(len, splits.values())) == len(set.union(*splits.values())) == 24
     windows = Windows(tmp_path / "dataset", "train")
     assert len(windows) == len(splits["train"])
     a, b = (windows.history(0)[:, i] @ 2.0 ** np.arange(8) for i in (0, 1))

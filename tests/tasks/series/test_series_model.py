@@ -127,15 +127,17 @@ def test_half_of_the_channels(seasons: Path) -> None:
 
 
 def test_labels_of_steps_and_of_windows(tmp_path: Path) -> None:
+    from core.files import read_json, write_json
     from tasks.series.prepare import prepare, sample
 
+    made, dataset = tiny.settings(**tiny.ADDITION), tmp_path / "dataset"
+    for folder in (tmp_path / "raw", dataset):
+        folder.mkdir()
+    sample(tmp_path / "raw", made, 7)
+    prepare(tmp_path / "raw", dataset, made, 7)
     for of, steps in (("step", 8), ("whole", 1)):
-        made = tiny.settings(**{**tiny.ADDITION, "data": {**tiny.ADDITION["data"], "label_of": of}})
-        for name in ("raw", "dataset"):
-            (tmp_path / of / name).mkdir(parents=True)
-        sample(tmp_path / of / "raw", made, 7)
-        prepare(tmp_path / of / "raw", tmp_path / of / "dataset", made, 7)
-        loaders = data.loaders(tmp_path / of / "dataset", tmp_path / of / "dataset", made, 7, None)
+        write_json(dataset / "layout.json", read_json(dataset / "layout.json") | {"label_of": of})
+        loaders = data.loaders(dataset, dataset, made, 7, None)
         net, batch = model.build(model.architecture(made, loaders.assets)), next(iter(loaders.train))
         model.loss(net, batch, made)["loss"].backward()
         assert np.shape(model.predictions(net, batch, {})[0]["probabilities"]) == (steps, 2)
