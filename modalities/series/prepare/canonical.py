@@ -143,7 +143,7 @@ def _clocked(frame: pd.DataFrame, data: Any, reject: tables.Reject, notes: list[
     numbers = pd.to_numeric(frame["time"], errors="coerce")
     plain = bool(numbers.notna().all())
     try:
-        every = (float(data.every) if plain else pd.Timedelta(data.every)) if data.every else None
+        every: Any = (float(data.every) if plain else pd.Timedelta(data.every)) if data.every else None
     except ValueError:
         raise SourceError(
             f"data.every: {data.every!r} is no time between two steps, as `1h`, `15min` or `1D`"

@@ -15,6 +15,8 @@ from compression.graphs.recurrent import recurrent_int8
 from modalities.audio.backbones.bodies import Recurrent
 from modalities.audio.backbones.operators import Layers
 
+pytestmark = pytest.mark.models
+
 
 def graph(layers: Layers, path: Path) -> None:
     """Of one layer: x (frames, batch, 5), lengths (batch,) -> states."""

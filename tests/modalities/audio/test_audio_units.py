@@ -10,6 +10,8 @@ import torch
 from core.errors import TrainingError
 from modalities.audio.backbones import bodies, units
 
+pytestmark = pytest.mark.models
+
 BODY = {"inputs": 10, "convolutions": [16, 16], "units": [16, 16], "width": 12, "bidirectional": True}
 
 

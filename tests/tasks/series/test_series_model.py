@@ -14,6 +14,8 @@ from modalities.series import data
 from modalities.series.backbones.stacks import Dilated, Peephole, Recurrent
 from tasks.series import model
 
+pytestmark = pytest.mark.models
+
 ARCHS = ("rnn", "lstm", "gru", "birnn", "seq2seq", "dilated", "patch", "linear")
 
 

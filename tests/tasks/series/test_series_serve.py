@@ -13,6 +13,8 @@ from pydantic import ValidationError
 from core.errors import DataError
 from tasks.series import predict, serve
 
+pytestmark = pytest.mark.models
+
 LIMITS = {"items": 4, "values": 400}
 
 

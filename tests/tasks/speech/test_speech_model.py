@@ -19,6 +19,8 @@ from modalities.audio.inputs import symbols
 from tasks.speech import model, serve
 from training import results
 
+pytestmark = pytest.mark.models
+
 LIMITS = {"items": 4, "seconds": 2}
 PREDICTOR: Any = SimpleNamespace(rate=tiny.RATE)
 
