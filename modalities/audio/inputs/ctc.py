@@ -6,6 +6,7 @@ F frames, V symbols with the blank, which is `BLANK`.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,28 +43,34 @@ def greedy(log_probs: NDArray[np.float32]) -> Found:
 def search(log_probs: NDArray[np.float32], beam: int) -> Found:
     """The likeliest symbols over all paths that give them, among prefixes that a beam keeps (Hannun et al. 2014,
     https://arxiv.org/abs/1408.2873, algorithm 1, without a language model)."""
-    minus = -np.inf
+    minus = -math.inf
     # symbols -> log-probability of the paths that end in a blank, of those that do not, and where each symbol began
     beams: dict[tuple[int, ...], tuple[float, float, tuple[int, ...]]] = {(): (0.0, minus, ())}
-    for frame, row in enumerate(log_probs.astype(np.float64)):
-        likely = [int(symbol) for symbol in np.flatnonzero(row > UNLIKELY) if symbol != BLANK]
+    for frame, row in enumerate(log_probs.tolist()):
+        likely = [symbol for symbol, value in enumerate(row) if value > UNLIKELY and symbol != BLANK]
         grown: dict[tuple[int, ...], list[Any]] = {}
 
         def add(prefix: tuple[int, ...], place: int, value: float, begins: tuple[int, ...]) -> None:
             entry = grown.setdefault(prefix, [minus, minus, begins])  # noqa: B023
             if value > max(entry[:2]):
                 entry[2] = begins
-            entry[place] = np.logaddexp(entry[place], value)
+            entry[place] = _sum(entry[place], value)
 
         for prefix, (blank, other, begins) in beams.items():
-            both = np.logaddexp(blank, other)
+            both = _sum(blank, other)
             add(prefix, 0, both + row[BLANK], begins)
             if prefix:
                 add(prefix, 1, other + row[prefix[-1]], begins)
             for symbol in likely:
                 before = blank if prefix and symbol == prefix[-1] else both
                 add((*prefix, symbol), 1, before + row[symbol], (*begins, frame))
-        kept = sorted(grown, key=lambda prefix: -np.logaddexp(*grown[prefix][:2]))[:beam]
+        kept = sorted(grown, key=lambda prefix: -_sum(*grown[prefix][:2]))[:beam]
         beams = {prefix: tuple(grown[prefix]) for prefix in kept}
-    best = max(beams, key=lambda prefix: np.logaddexp(*beams[prefix][:2]))
-    return Found(best, beams[best][2], float(np.logaddexp(*beams[best][:2])))
+    best = max(beams, key=lambda prefix: _sum(*beams[prefix][:2]))
+    return Found(best, beams[best][2], _sum(*beams[best][:2]))
+
+
+def _sum(one: float, other: float) -> float:
+    """Of two probabilities by their logarithms; of single numbers several times faster than `numpy.logaddexp`."""
+    high, low = (one, other) if one > other else (other, one)
+    return high if low == -math.inf else high + math.log1p(math.exp(low - high))

@@ -6,8 +6,8 @@ Oppenheim and Schafer 2010, Discrete-Time Signal Processing, section 4.6; length
 
 from __future__ import annotations
 
+from fractions import Fraction
 from functools import lru_cache
-from math import gcd
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,13 +16,15 @@ REACH = 10
 """Of the filter to each side, in samples of the slower rate."""
 BETA = 5.0
 """Of Kaiser's window."""
+FINEST = 2000
+"""Largest denominator of a ratio of rates: exact between usual ones, and a filter that a header cannot make huge."""
 
 
 def resample(samples: NDArray[np.float32], rate: int, wanted: int) -> NDArray[np.float32]:
     """(T,) at `rate` -> (ceil(T * wanted / rate),) at `wanted` Hz."""
     if rate == wanted:
         return samples
-    up, down = wanted // gcd(rate, wanted), rate // gcd(rate, wanted)
+    up, down = Fraction(wanted, rate).limit_denominator(FINEST).as_integer_ratio()
     phases = _phases(up, down)
     taps, half = phases.shape[1], REACH * max(up, down)
     count = -(-len(samples) * up // down)

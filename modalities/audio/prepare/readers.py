@@ -132,7 +132,8 @@ def _manifest(raw: Raw, here: walk.Listing, words: re.Pattern[str] | None, trust
     for path, columns in split or found[:1]:
         name = here.name(path)
         for row, values in _rows(path, name, raw):
-            told = {key: str(values.get(column, "")).strip() for key, column in columns.items()}
+            stated = {key: values.get(column) for key, column in columns.items()}
+            told = {key: "" if value is None else str(value).strip() for key, value in stated.items()}
             if not told["path"]:
                 raw.reject(name, row, columns["path"], "the path of a recording is stated")
                 continue
