@@ -143,7 +143,7 @@ def _clocked(frame: pd.DataFrame, data: Any, reject: tables.Reject, notes: list[
     numbers = pd.to_numeric(frame["time"], errors="coerce")
     plain = bool(numbers.notna().all())
     try:
-        every = (float(data.every) if plain else pd.Timedelta(data.every)) if data.every else None
+        every: Any = (float(data.every) if plain else pd.Timedelta(data.every)) if data.every else None
     except ValueError:
         raise SourceError(
             f"data.every: {data.every!r} is no time between two steps, as `1h`, `15min` or `1D`"
@@ -159,7 +159,7 @@ def _clocked(frame: pd.DataFrame, data: Any, reject: tables.Reject, notes: list[
     between = frame.groupby("series_id")["at"].diff().dropna()
     if frame.empty or (every is None and between.empty):
         raise SourceError(f"{data.time}: there are no two times of one series; name the time between two in data.every")
-    every = every or between.mode().min()
+    every = between.mode().min() if every is None else every
     if not every > 0 * every or not (frame["at"].max() - frame["at"].min()) / every < LAST:
         raise SourceError(f"{data.time}: times that are {every} apart are no clock; set data.every")
     step = (frame["at"] - frame["at"].min()) / every
