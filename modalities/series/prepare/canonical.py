@@ -159,7 +159,7 @@ def _clocked(frame: pd.DataFrame, data: Any, reject: tables.Reject, notes: list[
     between = frame.groupby("series_id")["at"].diff().dropna()
     if frame.empty or (every is None and between.empty):
         raise SourceError(f"{data.time}: there are no two times of one series; name the time between two in data.every")
-    every = every or between.mode().min()
+    every = between.mode().min() if every is None else every
     if not every > 0 * every or not (frame["at"].max() - frame["at"].min()) / every < LAST:
         raise SourceError(f"{data.time}: times that are {every} apart are no clock; set data.every")
     step = (frame["at"] - frame["at"].min()) / every

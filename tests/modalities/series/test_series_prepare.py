@@ -111,6 +111,19 @@ def test_what_is_no_row_is_told(tmp_path: Path, row: str, field: str, reason: st
     assert (told["file"], told["row"], told["field"], told["reason"]) == ("data.csv", 11, field, reason)
 
 
+@pytest.mark.parametrize(
+    ("every", "told"),
+    [
+        ("0h", "are no clock; set data.every"),
+        ("soon", "'soon' is no time between two steps"),
+        ("1ns", "100 times|every"),
+    ],
+)
+def test_steps_that_are_no_clock(tmp_path: Path, every: str, told: str) -> None:
+    with pytest.raises(SourceError, match=told):
+        prepared(tmp_path, lines(), every=every)
+
+
 def test_given_splits_that_overlap_in_time_are_a_leak(tmp_path: Path) -> None:
     rows = lines()
     raw = tmp_path / "raw"
