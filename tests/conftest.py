@@ -46,6 +46,7 @@ FROZEN = {"modules": 0}
 """How many there were when all objects were last taken for lasting ones."""
 WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // WORKERS)))
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # else a thread that waits for another spins, beside other tests
 
 
 class Groups(LoadScopeScheduling):
@@ -75,7 +76,10 @@ def pytest_collection_finish() -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_logfinish() -> None:
-    """Nor what a test has imported."""
+    """Nor what a test has imported. Torch's threads are as they were, which stages that learn choose anew."""
+    threads = int(os.environ["OMP_NUM_THREADS"])
+    if (torch := sys.modules.get("torch")) is not None and torch.get_num_threads() != threads:
+        torch.set_num_threads(threads)
     if len(sys.modules) > FROZEN["modules"] + 100:
         gc.collect()
         gc.freeze()

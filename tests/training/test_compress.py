@@ -8,12 +8,13 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import classification_tiny
 import detection_tiny
 import pytest
 import series_tiny
+import speech_tiny
 import torch
 import translation_tiny
 from torch import nn
@@ -25,17 +26,20 @@ from training.compress import Base, labelled
 
 pytestmark = pytest.mark.models
 
+SOUND = {"arch": "crnn", "convolutions": [8, 8], "units": [8], "width": 8, "bidirectional": True}
 DATA: dict[str, Callable[[Path], Path]] = {
     "detection": detection_tiny.squares,
     "classification": classification_tiny.edges,
     "translation": translation_tiny.dataset,
     "series": series_tiny.seasons,
+    "speech": lambda folder: speech_tiny.dataset(folder)[0],
 }
 SETTINGS: dict[str, Callable[[], Any]] = {
     "detection": lambda: detection_tiny.settings(model={"backbone": "cnn"}),
     "classification": classification_tiny.settings,
     "translation": translation_tiny.settings,
     "series": series_tiny.settings,
+    "speech": lambda: speech_tiny.settings(model={"body": SOUND}),
 }
 WAYS = ("rounded", "weights", "2:4", "2:4, rounded")
 
@@ -93,6 +97,9 @@ def test_measured_shares_prune_every_task_as_far_as_uniform_ones(
     monkeypatch.setattr(allocation, "STEPS", 8)
     made, base = begun
     (settings, *_) = made.prune.values()
+    allowed = get_args(type(settings).model_fields["allocation"].annotation)
+    if allowed == ("uniform",):
+        pytest.skip("this task refuses other shares than equal ones as params.yaml is read")
     settings = settings.model_copy(update={"ratio": 0.5, "allocation": "measured"})
     loss = labelled(base.role, made)
     shares, found = allocate.shares(base, settings, loss)
