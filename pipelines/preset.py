@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import re
 import sys
 from collections.abc import MutableMapping
 from pathlib import Path
@@ -22,7 +23,9 @@ from core.files import write_text
 from pipelines import matrix
 
 PRESETS = Path("presets")
-NULL = "tag:yaml.org,2002:null"
+NULL, TEXT = "tag:yaml.org,2002:null", "tag:yaml.org,2002:str"
+TRUTHS = re.compile("y|n|yes|no|on|off", re.IGNORECASE)
+"""Words that are written here as YAML 1.2 has them, and read as YAML 1.1 has them: truth values."""
 
 
 def apply(name: str, data: str | None = None, path: Path = Path("params.yaml")) -> list[str]:
@@ -34,6 +37,9 @@ def apply(name: str, data: str | None = None, path: Path = Path("params.yaml")) 
     yaml.width = 120
     yaml.preserve_quotes = True
     yaml.representer.add_representer(type(None), lambda dumper, _: dumper.represent_scalar(NULL, "null"))
+    yaml.representer.add_representer(
+        str, lambda dumper, word: dumper.represent_scalar(TEXT, word, style='"' if TRUTHS.fullmatch(word) else None)
+    )
     values = yaml.load(path.read_text(encoding="utf-8"))
     override = params.read(PRESETS / f"{name}.yaml")
     merge(values, override)

@@ -34,14 +34,7 @@ SMALL = {"distill": {}, "precisions": ["fp32", "int8"]}
 DEAR: dict[str, dict[str, Any]] = {
     "detection": {"prune": {}, "model.backbone": "cnn", "model.weights": "none", "train.freeze_blocks": 0},
     "translation": {"prune": {}},
-    "speech": {
-        "prune": {},
-        "data.sample": {"clips": 100, "keys": 2},
-        "model.body": {"arch": "crnn", "convolutions": [8], "units": [16], "width": 8, "bidirectional": True},
-        "train.epochs": 8,
-        "evaluate.bootstrap": 50,
-        "compare.budget.worst_quality": 1.5,
-    },
+    "speech": {"prune": {}},
     "series": {
         "prune": {},
         "data.sample.steps": 300,

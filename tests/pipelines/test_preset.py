@@ -29,6 +29,13 @@ def test_every_shipped_preset_is_valid(name: str, folder: Path) -> None:
     assert head.tasks == tasks
 
 
+def test_words_that_yaml_may_take_for_truth_values_stay_words(folder: Path) -> None:
+    """They were written without the quotes that they had in the preset."""
+    (folder / "presets" / "mine.yaml").write_text('speech: {data: {words: {"0": "no", "1": "On", "2": "ja"}}}\n')
+    preset.apply("mine")
+    assert params.load()[1]["speech"].data.words == {"0": "no", "1": "On", "2": "ja"}  # type: ignore[attr-defined]
+
+
 def test_comments_and_other_values_stay(folder: Path) -> None:
     (folder / "presets" / "mine.yaml").write_text("detection: {train: {epochs: 99}}\n")
     before = (folder / "params.yaml").read_text()
