@@ -39,8 +39,12 @@ LONGEST = (
     "tests/test_",
 )
 """First to last: minutes to seconds."""
+SERVER = "tests/pipelines/flow"
+"""Its folders share a Prefect server, too."""
 TOGETHER = ("tests/tasks/", "tests/pipelines/", "tests/ops/repair/", "tests/serving/")
 """Folders whose tests share what their conftest makes for a whole session."""
+SERVERS = "servers and not slow"
+"""As `make test-servers` chooses its cases."""
 WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // WORKERS)))
 
@@ -52,12 +56,21 @@ class Groups(LoadScopeScheduling):
         file, _, test = nodeid.partition("::")
         if file == CONTRACT:
             return file + test.partition("[")[2]  # a pipeline for each task
+        if file.startswith(f"{SERVER}/"):
+            return SERVER
         return str(Path(file).parent) if file.startswith(TOGETHER) else file
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Groups:
     return Groups(config, log)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """The tier `servers` imports the files that name its marker: to import all takes ten seconds in each process."""
+    if config.getoption("markexpr") != SERVERS or collection_path.suffix != ".py":
+        return None  # as ever
+    return None if "mark.servers" in collection_path.read_text(encoding="utf-8") else True
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

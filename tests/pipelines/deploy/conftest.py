@@ -11,7 +11,7 @@ import pytest
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.events.worker import EventsWorker
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
-from prefect_server import PrefectServer
+from prefect_server import PrefectServer, empty_database
 from stand_in import FLOW, ROOT, FileServer, commit, git
 from warm import DVC, PREFECT, Warm
 
@@ -24,9 +24,14 @@ def warm() -> Iterator[Warm]:
 
 
 @pytest.fixture(scope="session")
-def prefect(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
+def empty(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return empty_database(tmp_path_factory, warm)
+
+
+@pytest.fixture(scope="session")
+def prefect(warm: Warm, empty: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
     """A Prefect server with a database of its own."""
-    running = PrefectServer(tmp_path_factory.mktemp("prefect"), warm)
+    running = PrefectServer(tmp_path_factory.mktemp("prefect"), warm, empty)
     try:
         yield running
     finally:
