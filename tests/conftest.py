@@ -40,6 +40,8 @@ LONGEST = (
     "tests/test_",
 )
 """First to last: minutes to seconds."""
+SERVER = "tests/pipelines/flow"
+"""Its folders share a Prefect server, too."""
 TOGETHER = ("tests/tasks/", "tests/pipelines/", "tests/ops/repair/", "tests/serving/")
 """Folders whose tests share what their conftest makes for a whole session."""
 FROZEN = {"modules": 0}
@@ -54,6 +56,8 @@ class Groups(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
+        if file.startswith(f"{SERVER}/"):
+            return SERVER
         return str(Path(file).parent) if file.startswith(TOGETHER) else file
 
 

@@ -1,4 +1,4 @@
-"""Modules of tiers that `-m` leaves out are not imported: with what they import that takes seconds of each process."""
+"""Modules that `-m` leaves out are not imported: with what they import that takes seconds of each process."""
 
 from __future__ import annotations
 
@@ -26,7 +26,21 @@ def marks(path: Path) -> set[str]:
     return set(re.findall(r"pytest\.mark\.(\w+)", said[1] if said else "")) | ({folder} if folder else set())
 
 
+def wanted(expression: str) -> set[str]:
+    """Marks that every case has which `-m` chooses; none of an expression with `or` or brackets."""
+    found = expression.strip() if CHAIN.fullmatch(expression.strip()) else ""
+    return {word for word in re.findall(r"(?<!not )\b(\w+)", found) if word not in ("and", "not")}
+
+
+def named(path: Path, mark: str) -> bool:
+    """Whether some case of a module may have it: the module names it, or its folder's conftest marks all."""
+    return mark in marks(path) or re.search(rf"\bmark\.{mark}\b", path.read_text(encoding="utf-8")) is not None
+
+
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     if not (collection_path.name.startswith("test_") and collection_path.suffix == ".py"):
         return None
-    return True if marks(collection_path) & unwanted(config.getoption("markexpr")) else None
+    expression = config.getoption("markexpr")
+    if not all(named(collection_path, mark) for mark in wanted(expression)):
+        return True
+    return True if marks(collection_path) & unwanted(expression) else None

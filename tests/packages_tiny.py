@@ -4,13 +4,14 @@ forecasts."""
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import classification_tiny
 import detection_tiny
+import once
 import series_tiny
 import speech_tiny
 import translation_tiny
@@ -20,7 +21,22 @@ from core.files import write_json, write_text
 from ops import drift, passport
 from ops.passport import graph as stamped
 
+MADE_OF = (
+    "tests/*_tiny.py",
+    "params.yaml",
+    "requirements/*.lock",
+    *(f"{name}/**/*.py" for name in ("core", "ops", "modalities", "compression", "tasks", "stages", "training")),
+)
+"""What the packages are made of: all that is imported here, and what it reads."""
 CARD = "<!doctype html><html lang=en><title>{name}</title><h1>{name}</h1><p>A toy.</p></html>"
+
+
+def kept(make: Callable[[Path], Path]) -> Path:
+    """The package of one of the functions below, from the user's cache; not to be changed. To train and export all
+    takes 25 seconds of a core, so what one run has made serves the others until code, params or libraries change.
+    """
+    name = make.__name__
+    return once.in_all_runs(f"package-{name}", MADE_OF, make) / name
 
 
 @contextmanager

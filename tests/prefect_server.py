@@ -3,44 +3,64 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import httpx
+import once
+import pytest
 from warm import Warm
 
 from pipelines.flow.server import QUIET, answers
 
 
+def empty_database(factory: pytest.TempPathFactory, warm: Warm) -> Path:
+    """A Prefect database without a flow, which takes seconds to make: once for what is installed. To be copied."""
+
+    def make(path: Path) -> None:
+        home = factory.mktemp("empty")
+        command = [sys.executable, "-m", "prefect", "server", "database", "upgrade", "--yes"]
+        done = warm.run(command, cwd=home, env=_environment({"PREFECT_HOME": str(home)}), timeout=150)
+        assert done.returncode == 0, done.stdout + done.stderr
+        with closing(sqlite3.connect(home / "prefect.db")) as live, closing(sqlite3.connect(path)) as copy:
+            live.backup(copy)  # with what is in its journal still
+
+    return once.in_all_runs("prefect", once.INSTALLED, make)
+
+
+def _environment(variables: Mapping[str, str]) -> dict[str, str]:
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("PREFECT_", "STILLHOUSE_"))}
+    return {**kept, **QUIET, **variables}
+
+
 class PrefectServer:
     """`prefect server` with SQLite in `home`; it can be killed and started again.
 
-    empty: its database as it was at first; to make the tables takes seconds, to copy them does not.
+    empty: what its database begins as, of `empty_database`.
     """
 
-    def __init__(self, home: Path, warm: Warm, host: str = "127.0.0.1"):
+    def __init__(self, home: Path, warm: Warm, empty: Path, host: str = "127.0.0.1"):
         self.home, self.warm, self.host = home, warm, host
         with socket.socket() as probe:
             probe.bind((host, 0))
             self.port = int(probe.getsockname()[1])
         self.url = f"http://{host}:{self.port}/api"
+        shutil.copy(empty, self.home / "prefect.db")
         self.start()
-        self.empty = self.home / "empty.db"
-        with closing(sqlite3.connect(self.home / "prefect.db")) as live, closing(sqlite3.connect(self.empty)) as copy:
-            live.backup(copy)
 
     def start(self) -> None:
         words = ["-m", "prefect", "server", "start", "--no-ui", "--host", self.host, "--port", str(self.port)]
         command = [sys.executable, *words]
-        kept = {key: value for key, value in os.environ.items() if not key.startswith(("PREFECT_", "STILLHOUSE_"))}
-        environment = {**kept, **QUIET, "PREFECT_HOME": str(self.home)}
+        environment = _environment({"PREFECT_HOME": str(self.home)})
         with (self.home / "log").open("a") as log:
             self.process = self.warm.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
         deadline = time.monotonic() + 150

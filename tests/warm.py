@@ -21,7 +21,11 @@ from ops import warm
 DVC = ("dvc.cli.parser", "dvc.lock", "dvc.repo.reproduce", "dvc.stage.cache", "dvc.stage.run", "scmrepo.git", "psutil")
 """Of DVC, what its commands import by and by."""
 MLFLOW = ("mlflow", "mlflow.pyfunc")
-PREFECT = ("rfc3987_syntax", "sqlalchemy.ext.asyncio", "sqlalchemy.dialects.sqlite", "fastapi", "httpx", "jinja2.ext")
+PREFECT = (
+    "rfc3987_syntax", "sqlalchemy.ext.asyncio", "sqlalchemy.dialects.sqlite", "sqlalchemy.dialects.postgresql",
+    "fastapi", "httpx", "jinja2.ext", "jsonschema", "pydantic_settings", "docket", "cyclopts", "coolname", "griffe",
+    "asyncpg", "apprise", "websockets",
+)  # fmt: skip
 """What Prefect's commands and its server import of other packages: most of their start. Not Prefect itself, which reads
 settings from the environment and from files as it is imported.
 """

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import once
 import pytest
 from sources import Server
 from warm import MLFLOW, Warm
@@ -19,11 +20,13 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture(scope="session")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty MLflow database: making its tables takes seconds, copying them does not."""
-    from mlflow import MlflowClient
 
-    path = tmp_path_factory.mktemp("database") / "mlflow.db"
-    MlflowClient(f"sqlite:///{path}").search_experiments()
-    return path
+    def make(path: Path) -> None:
+        from mlflow import MlflowClient
+
+        MlflowClient(f"sqlite:///{path}").search_experiments()
+
+    return once.in_run(tmp_path_factory, "mlflow.db", make)
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ docs/faults.md 60 (server down), 61 (slow), 62 (error in mid-batch), 65 (databas
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import sqlite3
@@ -19,6 +20,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from warm import Warm
 
 from core import params
 from ops import tracking
@@ -105,9 +107,9 @@ def free_port() -> int:
 class Server:
     """A real `mlflow server` on SQLite."""
 
-    def __init__(self, folder: Path, port: int):
+    def __init__(self, folder: Path, port: int, warm: Warm):
         self.port = port
-        self.process = subprocess.Popen(
+        self.process = warm.Popen(
             [
                 *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)),
                 *("--backend-store-uri", f"sqlite:///{folder}/server.db", "--workers", "1"),
@@ -135,8 +137,10 @@ class Server:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    running = Server(tmp_path_factory.mktemp("server"), free_port())
+def server(warm: Warm, database: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("server")
+    shutil.copy(database, folder / "server.db")
+    running = Server(folder, free_port(), warm)
     yield running
     running.stop()
 

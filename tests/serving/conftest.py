@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import once
 import packages_tiny
 import pytest
-from filelock import FileLock
 from running import Running
 
 
 @pytest.fixture(scope="session")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """`detection` and `translation`; not to be changed: see `fresh`. Made once for all processes of a test run."""
-    root = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        root = root.parent
-    with FileLock(root / "packages.lock"):
-        for name in ("detection", "translation"):
-            if not (root / "packages" / name / "passport.json").exists():
-                getattr(packages_tiny, name)(root / "packages")
-    return {name: root / "packages" / name for name in ("detection", "translation")}
+    """`detection` and `translation`; not to be changed: see `fresh`."""
+
+    def copies(folder: Path) -> None:
+        for make in (packages_tiny.detection, packages_tiny.translation):
+            kept = packages_tiny.kept(make)
+            shutil.copytree(kept, folder / kept.name)
+
+    root = once.in_run(tmp_path_factory, "packages", copies)
+    return {name: root / name for name in ("detection", "translation")}
 
 
 @pytest.fixture

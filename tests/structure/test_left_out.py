@@ -25,6 +25,27 @@ def test_what_every_chosen_case_lacks(expression: str, unwanted: set[str]) -> No
     assert left_out.unwanted(expression) == unwanted
 
 
+@pytest.mark.parametrize(
+    ("expression", "wanted"),
+    [
+        ("servers and not slow", {"servers"}),
+        ("not slow and servers", {"servers"}),
+        ("not slow and not servers", set()),
+        ("slow", {"slow"}),
+        ("", set()),
+        ("slow or servers", set()),
+    ],
+)
+def test_what_every_chosen_case_has(expression: str, wanted: set[str]) -> None:
+    assert left_out.wanted(expression) == wanted
+
+
+def test_marks_that_a_case_may_have() -> None:
+    assert left_out.named(TESTS / "docker" / "test_images_lint.py", "containers")
+    assert left_out.named(TESTS / "test_contract.py", "slow")
+    assert not left_out.named(TESTS / "test_contract.py", "servers")
+
+
 def test_marks_of_whole_modules() -> None:
     assert left_out.marks(TESTS / "pipelines" / "deploy" / "test_deploy_sensor.py") == {"servers"}
     assert "containers" in left_out.marks(TESTS / "docker" / "test_images_lint.py")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from prefect_server import PrefectServer
+from prefect_server import PrefectServer, empty_database
 from stand_in import FLOW, ROOT, FileServer, commit, git
 from warm import DVC, PREFECT, Warm
 
@@ -25,9 +25,14 @@ def warm() -> Iterator[Warm]:
 
 
 @pytest.fixture(scope="session")
-def prefect(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
+def empty(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return empty_database(tmp_path_factory, warm)
+
+
+@pytest.fixture(scope="session")
+def prefect(warm: Warm, empty: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
     """A Prefect server with a database of its own."""
-    running = PrefectServer(tmp_path_factory.mktemp("prefect"), warm)
+    running = PrefectServer(tmp_path_factory.mktemp("prefect"), warm, empty)
     try:
         yield running
     finally:

@@ -53,13 +53,6 @@ def environment(address: str, home: Path) -> dict[str, str]:
     }
 
 
-def healthy(address: str) -> bool:
-    try:
-        return httpx.get(f"{address}/health", timeout=2).is_success
-    except httpx.HTTPError:
-        return False
-
-
 def git(where: Path, *arguments: str) -> str:
     identity = ["-c", "user.name=t", "-c", "user.email=t@example.com"]
     done = subprocess.run(["git", *identity, *arguments], cwd=where, check=True, capture_output=True, text=True)

@@ -20,9 +20,10 @@ import httpx
 import pipeline_copy
 import psutil
 import pytest
-from prefect_server import PrefectServer
-from stand_in import FLOW, commit, healthy
+from stand_in import FLOW, commit
 from warm import Warm
+
+from pipelines.flow.server import answers
 
 pytestmark = pytest.mark.servers
 
@@ -48,13 +49,13 @@ class Own:
 
 
 @pytest.fixture(scope="module")
-def own(warm: Warm, prefect: PrefectServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Own]:
+def own(warm: Warm, empty: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Own]:
     folder = tmp_path_factory.mktemp("own") / "repository"
     pipeline_copy.make(folder, preset=None)
     (folder / "pipelines" / "flow" / "prefect_flow.py").write_text(FLOW)
     commit(folder)
     (folder / ".stillhouse" / "prefect").mkdir(parents=True)
-    shutil.copy(prefect.empty, folder / ".stillhouse" / "prefect" / "prefect.db")
+    shutil.copy(empty, folder / ".stillhouse" / "prefect" / "prefect.db")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = int(free.getsockname()[1])
@@ -72,7 +73,7 @@ def own(warm: Warm, prefect: PrefectServer, tmp_path_factory: pytest.TempPathFac
     found = Own(folder, port, process, environment, warm)
     try:
         deadline = time.monotonic() + 150
-        while not healthy(found.api):
+        while not answers(found.api, 2.0):
             assert process.poll() is None and time.monotonic() < deadline
             time.sleep(0.3)
         yield found

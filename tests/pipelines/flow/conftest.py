@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from prefect_server import PrefectServer
+from prefect_server import PrefectServer, empty_database
 from repository import Make, Repository
 from warm import DVC, PREFECT, Warm
 
@@ -32,9 +32,14 @@ def make(tmp_path: Path, warm: Warm) -> Make:
 
 
 @pytest.fixture(scope="session")
-def prefect(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
+def empty(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return empty_database(tmp_path_factory, warm)
+
+
+@pytest.fixture(scope="session")
+def prefect(warm: Warm, empty: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
     """A real Prefect server process with a database of its own."""
-    running = PrefectServer(tmp_path_factory.mktemp("prefect"), warm)
+    running = PrefectServer(tmp_path_factory.mktemp("prefect"), warm, empty)
     try:
         yield running
     finally:

@@ -27,14 +27,14 @@ def start(repository: Repository, url: str) -> subprocess.Popen[str]:
     )
 
 
-def in_mid_run(make: Make, folder: Path) -> tuple[PrefectServer, Repository, subprocess.Popen[str]]:
+def in_mid_run(make: Make, folder: Path, empty: Path) -> tuple[PrefectServer, Repository, subprocess.Popen[str]]:
     """A server of its own, and a flow in the second of three stages."""
     home = folder / "server"
     home.mkdir()
     slow = "--sleep 5"
     stages = {"a": {"options": slow}, "b": {"deps": ["a"], "options": slow}, "c": {"deps": ["b"], "options": slow}}
     repository = make(stages)
-    prefect = PrefectServer(home, repository.warm)
+    prefect = PrefectServer(home, repository.warm, empty)
     flow = start(repository, prefect.url)
     wait_for(lambda: repository.executions("b"))
     return prefect, repository, flow
@@ -84,8 +84,8 @@ def test_cancelling_in_prefect_stops_the_stages(make: Make, prefect: PrefectServ
 
 
 @pytest.mark.slow
-def test_a_server_killed_in_mid_run_and_never_back_costs_no_stage(make: Make, tmp_path: Path) -> None:
-    prefect, repository, flow = in_mid_run(make, tmp_path)
+def test_a_server_killed_in_mid_run_and_never_back_costs_no_stage(make: Make, tmp_path: Path, empty: Path) -> None:
+    prefect, repository, flow = in_mid_run(make, tmp_path, empty)
     prefect.stop(signal.SIGKILL)
     out, _ = flow.communicate(timeout=300)
     assert flow.returncode == 0, out
@@ -94,8 +94,8 @@ def test_a_server_killed_in_mid_run_and_never_back_costs_no_stage(make: Make, tm
 
 
 @pytest.mark.slow
-def test_a_server_that_comes_back_gets_the_whole_story(make: Make, tmp_path: Path) -> None:
-    prefect, _, flow = in_mid_run(make, tmp_path)
+def test_a_server_that_comes_back_gets_the_whole_story(make: Make, tmp_path: Path, empty: Path) -> None:
+    prefect, _, flow = in_mid_run(make, tmp_path, empty)
     time.sleep(3)
     prefect.stop(signal.SIGKILL)
     prefect.start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,7 +17,8 @@ pytestmark = pytest.mark.servers
 
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return packages_tiny.classification(tmp_path_factory.mktemp("classification"))
+    kept = packages_tiny.kept(packages_tiny.classification)
+    return Path(shutil.copytree(kept, tmp_path_factory.mktemp("served") / "classification"))
 
 
 @pytest.fixture(scope="module")

@@ -40,9 +40,11 @@ def objects(networks: Networks, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 
 @pytest.fixture(scope="module")
-def reached(networks: Networks, warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
+def reached(
+    networks: Networks, warm: Warm, empty: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[PrefectServer]:
     """A Prefect server that other machines reach."""
-    running = PrefectServer(tmp_path_factory.mktemp("reached"), warm, HERE)
+    running = PrefectServer(tmp_path_factory.mktemp("reached"), warm, empty, HERE)
     yield running
     running.stop()
 
