@@ -11,6 +11,8 @@ WHOLE = re.compile(r"^pytestmark = (.*)$", re.MULTILINE)
 """Marks of a whole module, in one line."""
 FOLDERS = {"docker": "containers"}
 """Of folders below this one whose conftest marks every case."""
+MARKERS = {"slow": ("tiers",)}
+"""Modules by whose functions cases are marked."""
 CHAIN = re.compile(r"(not )?\w+( and (not )?\w+)*")
 
 
@@ -33,8 +35,9 @@ def wanted(expression: str) -> set[str]:
 
 
 def named(path: Path, mark: str) -> bool:
-    """Whether some case of a module may have it: the module names it, or its folder's conftest marks all."""
-    return mark in marks(path) or re.search(rf"\bmark\.{mark}\b", path.read_text(encoding="utf-8")) is not None
+    """Whether some case of a module may have it: the module names it, or who marks for it."""
+    text = path.read_text(encoding="utf-8")
+    return mark in marks(path) or any(f"{by} import" in text for by in MARKERS.get(mark, ())) or f"mark.{mark}" in text
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

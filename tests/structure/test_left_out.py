@@ -43,6 +43,7 @@ def test_what_every_chosen_case_has(expression: str, wanted: set[str]) -> None:
 def test_marks_that_a_case_may_have() -> None:
     assert left_out.named(TESTS / "docker" / "test_images_lint.py", "containers")
     assert left_out.named(TESTS / "test_contract.py", "slow")
+    assert left_out.named(TESTS / "serving" / "fuzz" / "test_fuzz_heads.py", "slow")
     assert not left_out.named(TESTS / "test_contract.py", "servers")
 
 
