@@ -26,9 +26,10 @@ def commands() -> list[str]:
 
 
 def test_the_page_names_options_that_there_are() -> None:
-    named = set(re.findall(r"`(--[a-z]+)", PAGE.read_text(encoding="utf-8")))
+    named = set(re.findall(r"`(--[a-z-]+)", PAGE.read_text(encoding="utf-8")))
     sources = ("pipelines/flow/__main__.py", "pipelines/flow/hosts/__main__.py", "benchmarks/hosts.py")
-    known = set(re.findall(r'"(--[a-z-]+)"', "".join((ROOT / name).read_text(encoding="utf-8") for name in sources)))
+    sources += ("pipelines/flow/slurm/place.py", "pipelines/flow/slurm/supervisor.py")
+    known = set(re.findall(r'"(--[a-z-]+)["=]', "".join((ROOT / name).read_text(encoding="utf-8") for name in sources)))
     assert named <= known, named - known
 
 
@@ -48,7 +49,7 @@ def test_its_commands_do_what_it_says(tmp_path: Path, prefect: PrefectServer, wa
     made.run("python", "-m", "pipelines.sources")
     made.run("git", "add", "--all", ":!.venv")
     made.run("git", "commit", "--quiet", "-m", "the preset")
-    *once, start, flow = [line.replace("s3://bucket/pipeline", str(store)) for line in commands()]
+    *once, start, flow, _ = [line.replace("s3://bucket/pipeline", str(store)) for line in commands()]
     assert start == "make host POOL=cluster" and flow == 'make flow ARGS="--pool cluster"'
     for line in once:
         made.run("sh", "-c", line)
