@@ -41,7 +41,7 @@ def measure(subject: Subject | None, cpu: bool) -> dict[str, Any]:
     ways = {"fp32 CPU": ("fp32", gpu.CPU), "fp32": ("fp32", provider), "fp16": ("fp16", provider)}
     kernels = {way: _kernels(role, folders[precision], at, inputs) for way, (precision, at) in ways.items()}
     predictors = {way: role.Predictor(folders[precision], provider=at) for way, (precision, at) in ways.items()}
-    found = {"provider": provider, "kernels": kernels, "inputs": len(inputs)}
+    found: dict[str, Any] = {"provider": provider, "kernels": kernels, "inputs": len(inputs)}
     found["quality"] = _quality(predictors, inputs, task.load(name, "score"), dataset, settings)
     found["values"] = {way: _values(folders, name, settings, head.seed, *ways[way]) for way in ("fp32", "fp16")}
     found["ms"] = {}

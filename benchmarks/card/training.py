@@ -49,11 +49,11 @@ def limit(_: Subject | None, cpu: bool) -> dict[str, Any]:
     found = {}
     for name, kind in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
         a, b = (torch.randn(side, side, device=device, dtype=kind) for _ in range(2))
-        for _ in range(3):
+        for _warm in range(3):
             a @ b
         _wait(device)
         start = time.perf_counter()
-        for _ in range(PRODUCTS):
+        for _timed in range(PRODUCTS):
             a @ b
         _wait(device)
         found[name] = PRODUCTS * 2 * side**3 / (time.perf_counter() - start) / 1e12

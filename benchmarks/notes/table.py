@@ -48,8 +48,8 @@ def page(measured: Path = MEASURED) -> str:
             tables.append(f"| {' | '.join(cells)} |")
             remarks.append(f"- `{preset}`: {experiment['why'].strip()}")
             if found:
-                where = f"{found['machine']}, at commit `{found['commit'][:12]}`"
-                machines.setdefault(where, []).append(f"`{preset}`")
+                place = f"{found['machine']}, at commit `{found['commit'][:12]}`"
+                machines.setdefault(place, []).append(f"`{preset}`")
         tables.append("")
     where = [f"- {', '.join(presets)}: {machine}" for machine, presets in machines.items()]
     parts = [HEADING, *tables, "What to know before comparing:", "", *remarks]

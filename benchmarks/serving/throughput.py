@@ -20,7 +20,7 @@ def throughput(given: Subject, server: Server, way: Way, seconds: float, rounds:
             loops.append(running.rate(seconds))
             ours.append(load.run(load.closed(server.port, requests, seconds, CONNECTIONS)).rate)
             batched.append(running.rate(seconds, batch))
-    found = {
+    found: dict[str, Any] = {
         "rate": median(ours),
         "bare": median(loops),
         "over_bare": _ratios(ours, loops),

@@ -31,7 +31,7 @@ from pipelines.deploy import declared as file
 from pipelines.deploy import flowfile, pools, register, repository
 from pipelines.deploy.declared import Declared
 from pipelines.deploy.outcome import Outcome
-from pipelines.deploy.register import Wanted
+from pipelines.deploy.register import Flows, Wanted
 from pipelines.flow import access
 
 
@@ -55,9 +55,9 @@ def deploy(path: Path, dry: bool, prune: bool, console: Console) -> tuple[Declar
     Raises: StillhouseError; what was registered before it stays.
     """
     root = Path.cwd()
-    pipeline, sensor = flowfile.read(flowfile.PIPELINE), flowfile.read(flowfile.SENSOR)
-    declared = file.load(path, pipeline.parameters)
-    wanted = register.plan(declared, pipeline, sensor, root)
+    flows = Flows(*(flowfile.read(each) for each in (flowfile.PIPELINE, flowfile.SENSOR, flowfile.RECOVERY)))
+    declared = file.load(path, flows.pipeline.parameters)
+    wanted = register.plan(declared, flows, root)
     outcomes = _apply(declared, wanted, dry, prune)
     console.print(_table(wanted, {outcome.name: outcome for outcome in outcomes}))
     for outcome in outcomes:
@@ -92,6 +92,7 @@ def _apply(declared: Declared, wanted: list[Wanted], dry: bool, prune: bool) -> 
             outcomes = [pools.register(client, name, pool, dry) for name, pool in declared.pools.items()]
             outcomes += [register.register(client, entry, dry) for entry in wanted]
             outcomes += register.undeclared(client, wanted, prune, dry)
+            outcomes += register.watch(client, wanted, dry)
             return [*outcomes, *pools.undeclared(client, list(declared.pools))]
     except PrefectHTTPStatusError as error:
         words = error.response.text[:500]

@@ -156,6 +156,15 @@ class Concurrency(Section):
     strategy: Literal["enqueue", "cancel_new"] = "enqueue"
 
 
+class Crash(Section):
+    """A run whose container, process or machine is lost starts again."""
+
+    pool: str
+    """A process pool: where that is decided."""
+    times: Positive = 2
+    wait: Duration = "1m"
+
+
 class Deployment(Section):
     pool: str
     description: str = ""
@@ -164,6 +173,7 @@ class Deployment(Section):
     repository: Repository | Literal["here"] = "here"
     remote: Annotated[str, Field(pattern=r"^[\w-]+$")] | None = None
     concurrency: Concurrency = Concurrency()
+    crashed: Crash | None = None
 
 
 @dataclass(frozen=True)
@@ -275,10 +285,10 @@ def _wrong(deployment: Deployment, pools: dict[str, Pool | None], parameters: Se
             found.append("repository: a container does not see this folder; give `url` and `branch` or `commit`")
         if deployment.remote is None:
             found.append("remote: missing; without a DVC remote nothing that a container made would stay")
-    if isinstance(trigger := deployment.trigger, Change):
-        looks = [name for name, pool in pools.items() if pool is None or isinstance(pool, ProcessPool)]
-        if trigger.pool not in looks:
-            found.append(f"trigger.pool: {trigger.pool!r} is no process pool; {suggest(trigger.pool, looks)}")
+    looks = [name for name, pool in pools.items() if pool is None or isinstance(pool, ProcessPool)]
+    for key, looker in (("trigger", deployment.trigger), ("crashed", deployment.crashed)):
+        if isinstance(looker, Change | Crash) and looker.pool not in looks:
+            found.append(f"{key}.pool: {looker.pool!r} is no process pool; {suggest(looker.pool, looks)}")
     found += [
         f"parameters.{key}: the flow takes no such parameter; {suggest(key, list(parameters))}"
         for key in deployment.parameters

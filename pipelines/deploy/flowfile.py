@@ -11,6 +11,7 @@ from core.errors import StillhouseError
 
 PIPELINE = "pipelines/flow/prefect_flow.py:pipeline"
 SENSOR = "pipelines/deploy/sensor.py:sensor"
+RECOVERY = "pipelines/deploy/recovery.py:recovery"
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +17,26 @@ from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule
 from prefect.exceptions import ObjectNotFound
 
 from core.errors import StillhouseError
-from pipelines.deploy import memory, remote, repository
-from pipelines.deploy.declared import Change, Cron, Declared, DeclaredError, Deployment, duration
+from pipelines.deploy import automations, memory, remote, repository
+from pipelines.deploy.declared import Change, Crash, Cron, Declared, DeclaredError, Deployment, duration
 from pipelines.deploy.flowfile import FlowFile
 from pipelines.deploy.outcome import Outcome
 
 TAG = "stillhouse"
 """Marks what was registered from the file: only that is ever reported or pruned."""
+LOOK_S = 900
+"""Seconds between two looks of a recovery that no crash has called."""
 EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
 """Intervals count from here; from `now`, each registering would be a change."""
+
+
+@dataclass(frozen=True)
+class Flows:
+    """What deployments run."""
+
+    pipeline: FlowFile
+    sensor: FlowFile
+    recovery: FlowFile
 
 
 @dataclass(frozen=True)
@@ -39,14 +50,16 @@ class Wanted:
     schedule: CronSchedule | IntervalSchedule | None
     trigger: str
     """For people."""
+    watches: str = ""
+    """FLOW/NAME of the deployment whose crashed runs this one starts again; empty: none."""
 
     @property
     def full_name(self) -> str:
         return f"{self.flow}/{self.name}"
 
 
-def plan(declared: Declared, pipeline: FlowFile, sensor: FlowFile, root: Path) -> list[Wanted]:
-    """Every deployment that the file asks for, a sensor after the one that it starts.
+def plan(declared: Declared, flows: Flows, root: Path) -> list[Wanted]:
+    """Every deployment that the file asks for, a sensor or a recovery after the one that it starts.
 
     Raises: DeclaredError with every repository that this checkout cannot resolve.
     """
@@ -57,9 +70,12 @@ def plan(declared: Declared, pipeline: FlowFile, sensor: FlowFile, root: Path) -
         except StillhouseError as error:
             problems.append(f"deployments.{name}.repository: {error}")
             continue
-        wanted.append(_pipeline(name, deployment, pipeline, steps))
+        ours = _pipeline(name, deployment, flows.pipeline, steps)
+        wanted.append(ours)
         if isinstance(deployment.trigger, Change):
-            wanted.append(_sensor(name, deployment.trigger, wanted[-1].full_name, sensor, steps))
+            wanted.append(_sensor(name, deployment.trigger, ours.full_name, flows.sensor, steps))
+        if deployment.crashed is not None:
+            wanted.append(_recovery(name, deployment.crashed, ours.full_name, flows.recovery, steps))
     if problems:
         raise DeclaredError(declared.path, problems)
     return wanted
@@ -105,6 +121,20 @@ def _sensor(name: str, trigger: Change, starts: str, flow: FlowFile, steps: list
     return Wanted(flow.name, name, fields, schedule, f"every {trigger.every}")
 
 
+def _recovery(name: str, rule: Crash, starts: str, flow: FlowFile, steps: list[dict[str, Any]]) -> Wanted:
+    wait = int(duration(rule.wait).total_seconds())
+    fields = _fields(f"Starts runs of {starts} again that crashed", flow, steps)
+    fields |= {
+        "work_pool_name": rule.pool,
+        "parameters": {"deployment": starts, "times": rule.times, "wait_s": wait},
+        "concurrency_limit": 1,
+        "concurrency_options": _options("enqueue"),  # one after the other: two would count the same crash
+        "job_variables": {},
+    }
+    schedule = IntervalSchedule(interval=timedelta(seconds=LOOK_S), anchor_date=EPOCH, timezone="UTC")
+    return Wanted(flow.name, name, fields, schedule, "after a crash", watches=starts)
+
+
 def _fields(description: str, flow: FlowFile, steps: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "description": description,
@@ -136,6 +166,14 @@ def register(client: SyncPrefectClient, wanted: Wanted, dry: bool) -> Outcome:
         flow_id = client.create_flow_from_name(wanted.flow)
         client.create_deployment(flow_id=flow_id, name=wanted.name, schedules=schedules, **wanted.fields)
     return Outcome(wanted.full_name, "updated" if found else "created", changed)
+
+
+def watch(client: SyncPrefectClient, wanted: list[Wanted], dry: bool) -> Iterator[Outcome]:
+    """The automations of what is to be started again, once all deployments are there; none of others."""
+    for entry in wanted:
+        if entry.watches:
+            yield automations.register(client, entry.watches, entry.full_name, dry)
+    yield from automations.undeclared(client, [entry.watches for entry in wanted if entry.watches], dry)
 
 
 def _found(client: SyncPrefectClient, full_name: str) -> DeploymentResponse | None:
@@ -172,5 +210,6 @@ def undeclared(client: SyncPrefectClient, declared: list[Wanted], prune: bool, d
     for name, deployment in sorted(leaving, key=lambda entry: entry[0]):
         if prune and not dry:
             client.delete_deployment(deployment.id)
-            memory.forget(client, deployment.name)
+            if name.startswith("sensor/"):
+                memory.forget(client, deployment.name)
         yield Outcome(name, "deleted" if prune else "undeclared")

@@ -90,9 +90,12 @@ def _head(root: Path) -> str:
 
 
 def _git(root: Path, *arguments: str) -> str | None:
-    """git's answer, None when it has none."""
+    """git's answer, None when it has none. Raises: StillhouseError where it refuses the folder, as another user's."""
     try:
         done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)
     except FileNotFoundError:
         raise StillhouseError("git is not installed") from None
+    if "dubious ownership" in done.stderr:
+        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+        raise StillhouseError(f"git refuses {root}: {lines[0].removeprefix('fatal: ')}; {lines[-1]}")
     return None if done.returncode else done.stdout.strip()

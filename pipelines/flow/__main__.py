@@ -23,6 +23,8 @@ from pipelines.flow.execution import Execution, Options, alone, opened, planned
 from pipelines.flow.mirror import Mirror
 from pipelines.flow.plan import Plan
 
+SLURM = "slurm"
+
 
 def main() -> None:
     arguments = _arguments()
@@ -34,7 +36,8 @@ def main() -> None:
         downstream=arguments.downstream,
         pool=arguments.pool,
         bare=arguments.bare,
-        containers=Choice(arguments.kind, arguments.image, arguments.network) if arguments.kind else None,
+        containers=Choice(arguments.kind, arguments.image, arguments.network) if arguments.kind in KINDS else None,
+        slurm=arguments.kind == SLURM,
     )
     try:
         with alone():
@@ -62,14 +65,14 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--downstream", action="store_true", help="the targets and all that depends on them")
     parser.add_argument("--no-prefect", action="store_true", help="without Prefect: nothing is shown in its UI")
     parser.add_argument("--bare", action="store_true", help="any DVC repository: without params.yaml and tracking")
-    parser.add_argument("--in", dest="kind", choices=KINDS, help="stages in containers of this machine's engine")
+    parser.add_argument("--in", dest="kind", choices=(*KINDS, SLURM), help="stages in containers, or as SLURM jobs")
     parser.add_argument("--image", help="in place of this repository's, for stages that name none of their own")
     parser.add_argument("--network", default="host", help="of the containers: host (the default), none, or a name")
     given = parser.parse_args()
-    if given.kind is None and (given.image is not None or given.network != "host"):
+    if given.kind not in KINDS and (given.image is not None or given.network != "host"):
         parser.error("--image and --network are for containers: --in docker, or --in podman")
     if given.kind is not None and given.pool:
-        parser.error("--pool and --in: the hosts of a pool run their stages without containers; give one of the two")
+        parser.error("--pool and --in: the hosts of a pool run their stages themselves; give one of the two")
     return given
 
 

@@ -25,6 +25,7 @@ from pipelines.flow.plan import Plan
 from pipelines.flow.process import HERE
 from pipelines.flow.scheduler import Scheduler
 from pipelines.flow.slots import Slots, visible_gpus
+from pipelines.flow.slurm import place as slurm
 from pipelines.repro import QUIET, ready
 
 LOGS = paths.STATE / "flow"
@@ -50,6 +51,8 @@ class Options:
     """Any DVC repository: without what belongs to Stillhouse (params.yaml, tracking)."""
     containers: Choice | None = None
     """None: stages run here."""
+    slurm: bool = False
+    """Stages are jobs of the cluster that this is a login node of (`pipelines.flow.slurm`)."""
 
 
 @dataclass
@@ -126,6 +129,9 @@ def opened(options: Options, plan: Plan | None = None, tasks: tuple[str, ...] = 
         if options.pool and plan.reasons():
             place = stack.enter_context(joined(options.pool, plan, options.jobs))
             shares = place.hosts
+        elif options.slurm and plan.reasons():
+            place = stack.enter_context(slurm.opened(plan, key, options.jobs, options.gpus))
+            shares = place.queue
         elif options.containers is not None:
             known = {} if options.bare else params.load()[1]
             place = stack.enter_context(options.containers.place(plan, key, _gpus(options), known))
@@ -163,7 +169,7 @@ def _scheduler(options: Options, plan: Plan, key: str, place: Place, shares: Sha
     environment = {**QUIET, **named, **os.environ, "STILLHOUSE_PIPELINE_RUN": key}
     environment["PATH"] = here + os.pathsep + os.environ.get("PATH", "")
     _forget_old_logs()
-    pull = options.pull and shares is None  # hosts fetch what they need
+    pull = options.pull and not options.pool  # hosts fetch what they need
     return Scheduler(plan, shares or slots, environment, LOGS / key[:12], pull=pull, place=place)
 
 

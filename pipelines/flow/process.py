@@ -11,10 +11,12 @@ import multiprocessing
 import os
 import select
 import signal
+import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,8 @@ from pipelines.flow.outcome import last
 GRACE_S = 30.0
 """From SIGTERM to SIGKILL: a training finishes its step and saves its checkpoint meanwhile."""
 PRELOAD = ["pipelines.flow.preload"]
+ROOT = Path(__file__).resolve().parents[2]
+"""Of this code, which programs of it have to find from another folder."""
 
 
 def context() -> ForkServerContext:
@@ -62,6 +66,16 @@ def single(name: str, *, force: bool, pull: bool) -> list[str]:
     return ["--wait-for-lock", "repro", "--single-item", *options, name]
 
 
+def commands_within(around: tuple[str, ...], arguments: list[str]) -> int:
+    """DVC, in the stage's process, which starts commands as arguments of the program `around`."""
+    private.start_commands_by(partial(_within, around))
+    return private.main(arguments)
+
+
+def _within(around: Sequence[str], command: Sequence[str], **how: Any) -> subprocess.Popen[Any]:
+    return subprocess.Popen([*around, *command], **how)
+
+
 Main = Callable[[list[str]], int]
 """Takes arguments, the stage's name as the last, and returns an exit code."""
 
@@ -81,11 +95,16 @@ class StageProcess:
         """arguments: the stage's name is the last; main: a function of a module; folder: where it works."""
         log.parent.mkdir(parents=True, exist_ok=True)
         self.name, self.log = arguments[-1], log
-        self.began = time.monotonic()
+        self._began = time.monotonic()
         self._asked: float | None = None
         work = (main, arguments, str(log.resolve()), dict(environment), os.getpid(), str(folder.resolve()))
         self._process: ForkServerProcess = context().Process(target=_run, args=work, name=self.name)
         self._process.start()
+
+    @property
+    def began(self) -> float:
+        """`time.monotonic()`."""
+        return self._began
 
     @property
     def sentinel(self) -> int:

@@ -32,21 +32,15 @@ pytestmark = pytest.mark.timeout(1500)
 
 PORTS = ("MLFLOW_PORT", "PREFECT_PORT", "SERVER_PORT")
 TARGET = "package@detection"
-SMALL = {
-    # one task, one model: what the stack does with a run, not what the run does
-    "tasks": ["detection"],
-    "pruned": [],
-    "distilled": [],
-    "variants": ["base"],
-    "quantized": ["fp16"],
-    "precisions": ["fp32"],
-}
+SMALL = {"detection.prune": {}, "detection.distill": {}, "detection.precisions": ["fp32"]}
+"""One task, one model: what the stack does with a run, not what the run does."""
 
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The checkout that the stack's worker clones, with a pipeline of seven small stages."""
     copy = pipeline_copy.make(tmp_path_factory.mktemp("source") / "stillhouse")
+    copy.only("detection")
     copy.params(SMALL)
     copy.run("git", "-c", "user.name=t", "-c", "user.email=t@example.com", "commit", "--quiet", "--all", "-m", "small")
     for folder in (copy.folder, *copy.folder.parents[:3]):

@@ -9,28 +9,24 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import psutil
 
 from ops.image import VARIABLE
 from ops.tracking.courier import ENVIRONMENT, OUTSIDE
-from pipelines.dvc import private
 from pipelines.flow.containers import engine as engines
 from pipelines.flow.containers.engine import Engine
 from pipelines.flow.containers.images import Image
 from pipelines.flow.containers.supervisor import Spec
 from pipelines.flow.plan import Plan
-from pipelines.flow.process import StageProcess, single
+from pipelines.flow.process import ROOT, StageProcess, commands_within, single
 from pipelines.flow.slots import THREAD_VARIABLES
 
-ROOT = Path(__file__).resolve().parents[3]
 SUPERVISOR = (sys.executable, "-m", "pipelines.flow.containers.supervisor")
 
 
@@ -121,7 +117,7 @@ class _InContainer(StageProcess):
     ):
         """around: a program that DVC starts with the stage's command as its arguments; after: what is told the stage's
         name when it has failed."""
-        super().__init__(arguments, log, environment, main=partial(_main, tuple(around)))
+        super().__init__(arguments, log, environment, main=partial(commands_within, tuple(around)))
         self._after = after
 
     def close(self) -> None:
@@ -129,16 +125,6 @@ class _InContainer(StageProcess):
         super().close()
         if failed:  # after a success the supervisor has removed it
             self._after(self.name)
-
-
-def _main(around: tuple[str, ...], arguments: list[str]) -> int:
-    """DVC, in the stage's process."""
-    private.start_commands_by(partial(_within, around))
-    return private.main(arguments)
-
-
-def _within(around: Sequence[str], command: Sequence[str], **how: Any) -> subprocess.Popen[Any]:
-    return subprocess.Popen([*around, *command], **how)
 
 
 def _cores(environment: Mapping[str, str]) -> int:

@@ -60,6 +60,8 @@ def client(server: str) -> Iterator[SyncPrefectClient]:
         yield found
         for deployment in found.read_deployments(limit=200):
             found.delete_deployment(deployment.id)
+        for automation in found.read_automations():
+            found.delete_automation(automation.id)
         for pool in found.read_work_pools():
             found.delete_work_pool(pool.name)
         for variable in found.read_variables():
@@ -70,7 +72,8 @@ def client(server: str) -> Iterator[SyncPrefectClient]:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working directory: a git repository with what deploying reads, and a stand-in for the flow."""
     path = tmp_path / "repository"
-    for name in ("pipelines/deploy/sensor.py", "pipelines/deployments.yaml", "params.yaml", ".dvc/config"):
+    flows = ("pipelines/deploy/sensor.py", "pipelines/deploy/recovery.py")
+    for name in (*flows, "pipelines/deployments.yaml", "params.yaml", ".dvc/config"):
         (path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, path / name)
     (path / "pipelines" / "flow").mkdir()

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from stand_in import ROOT
+from stand_in import ROOT, commit, git
 
 from core import params
-from pipelines.deploy import declared, flowfile
+from core.errors import StillhouseError
+from pipelines.deploy import declared, flowfile, repository
 from pipelines.deploy.declared import Change, Cron, DeclaredError, DockerPool, Repository
 
 PARAMETERS = ["targets", "jobs", "gpus", "force", "downstream"]
@@ -154,3 +155,19 @@ def test_the_flows_that_are_deployed_are_there(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.chdir(ROOT)
     assert set(PARAMETERS) <= set(flowfile.read(flowfile.PIPELINE).parameters)
     assert flowfile.read(flowfile.SENSOR).name == "sensor"
+
+
+def test_a_folder_that_git_refuses_is_told_in_its_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one of another user: the commit is there, and `no git checkout` would send its reader astray."""
+    git(tmp_path, "init", "--quiet")
+    commit(tmp_path)
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")  # git's own switch for its tests
+    with pytest.raises(StillhouseError, match=r"git refuses .*dubious ownership.*; git config --global --add safe"):
+        repository.pull_steps(Repository(url=str(tmp_path), commit="head"), tmp_path)
+
+
+def test_only_a_process_pool_starts_crashed_runs_again(tmp_path: Path) -> None:
+    (problem,) = problems(tmp_path, GOOD.replace("parameters: {jobs: 2}", "crashed: {pool: gpu}"))
+    assert problem.startswith("deployments.nightly.crashed.pool: 'gpu' is no process pool")
+    found = load(tmp_path, GOOD.replace("parameters: {jobs: 2}", "crashed: {pool: local, wait: 5m}"))
+    assert found.deployments["nightly"].crashed == declared.Crash(pool="local", times=2, wait="5m")

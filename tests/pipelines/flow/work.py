@@ -30,6 +30,7 @@ def main() -> None:
     parser.add_argument("--kill", action="store_true")
     parser.add_argument("--times", type=int, default=10**9)
     parser.add_argument("--log", default="")
+    parser.add_argument("--fat", type=int, default=0, help="MB that it takes, some at a time")
     given = parser.parse_args()
     die_with_parent(signal.SIGTERM)
     notes = Path("executions", given.out)
@@ -40,6 +41,10 @@ def main() -> None:
     print(given.log or f"{given.out} at work", flush=True)
     content = given.out.name + "".join(dep.read_text(encoding="utf-8") for dep in given.deps)
     time.sleep(given.sleep)
+    taken = []
+    for _ in range(0, given.fat, 20):
+        taken.append(b"x" * 20_000_000)
+        time.sleep(0.2)
     while given.until is not None and not given.until.exists():
         time.sleep(0.05)
     if before < given.times and given.kill:
