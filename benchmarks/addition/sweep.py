@@ -55,8 +55,12 @@ def sigmoid(u: Array) -> Array:
     return 1 / (1 + np.exp(-np.clip(u, -500, 500)))
 
 
-FUNCTIONS = {"sigmoid": sigmoid, "tanh": np.tanh, "relu": lambda u: np.maximum(u, 0)}
-DERIVATIVES = {
+FUNCTIONS: dict[str, Callable[[Array], Array]] = {
+    "sigmoid": sigmoid,
+    "tanh": np.tanh,
+    "relu": lambda u: np.maximum(u, 0),
+}
+DERIVATIVES: dict[str, Callable[[Array], Array]] = {
     "sigmoid": lambda u: sigmoid(u) * (1 - sigmoid(u)),
     "tanh": lambda u: 1 - np.tanh(u) ** 2,
     "relu": lambda u: (u > 0).astype(float),
