@@ -25,6 +25,7 @@ DOCS = ROOT / "docs"
 PAGES = {
     "README.md": "index.md",
     "CHANGELOG.md": "changelog.md",
+    "CONTRIBUTING.md": "contributing.md",
     "benchmarks/LOG.md": "log.md",
     "devices/README.md": "devices.md",
 }

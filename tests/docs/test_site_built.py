@@ -38,7 +38,7 @@ pytestmark = [
 
 def copied(folder: Path) -> Path:
     """What docs/build.py reads, to be changed."""
-    for name in ("docs", "benchmarks/LOG.md", "devices", "README.md", "CHANGELOG.md", "params.yaml"):
+    for name in ("docs", "benchmarks/LOG.md", "devices", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "params.yaml"):
         source, target = ROOT / name, folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(source, target) if source.is_dir() else shutil.copy(source, target)
