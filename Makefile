@@ -14,7 +14,7 @@ export DVC_NO_ANALYTICS := 1
 export DO_NOT_TRACK := 1
 
 .PHONY: help setup repro flow flow-ui host search serve sign deploy repair benchmark image stack-up stack-run stack-logs stack-down \
-	test test-models test-servers test-slow test-containers lint ui preset lock clean
+	test test-models test-servers test-slow test-containers lint ui docs preset lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -104,6 +104,10 @@ lint: $(STAMP)
 ui: $(STAMP) ## MLflow's UI on the runs made here
 	$(BIN)/python -m pipelines.ui
 
+docs: $(STAMP) ## the site of docs/, every link and anchor checked (ARGS="--serve": and at http://127.0.0.1:8000)
+	$(BIN)/python -m pip install --quiet --require-hashes --no-deps -r requirements/docs.lock
+	$(BIN)/python docs/build.py $(ARGS)
+
 preset: $(STAMP) ## NAME=bccd [DATA=/path/to/a/local/copy]: write presets/NAME.yaml into params.yaml
 	$(BIN)/python -m pipelines.preset $(NAME) $(if $(DATA),--data "$(DATA)")
 
@@ -114,6 +118,7 @@ lock: ## requirements/*.lock anew from requirements/*.in (needs uv)
 	$(LOCK) serve.in cpu.in -c dev.lock -o serve.lock
 	$(LOCK) serve.in gpu.in -c train.lock -o serve-gpu.lock
 	$(LOCK) containers.in -c dev.lock -o containers.lock
+	$(LOCK) docs.in -c dev.lock -o docs.lock
 
 clean: ## remove outputs and state, keep .venv
 	rm -rf $(filter-out data/sources/,$(wildcard data/*/)) data/plan.txt models evaluations explanations timings reports packages deploy \

@@ -20,8 +20,11 @@ class Knob(Section):
     """Numbers from `low` to `high`, whole ones where both are; or one of `choices`."""
 
     low: int | float | None = None
+    """The smallest value that is tried."""
     high: int | float | None = None
+    """The largest one."""
     choices: list[Any] | None = None
+    """All values that are tried, in place of `low` and `high`."""
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -14,6 +15,13 @@ class Section(BaseModel):
     """One mapping in `params.yaml`: unknown keys, text for numbers and the like are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+@dataclass(frozen=True)
+class Kinds:
+    """In the annotation of a field whose value is one of several sections, told by its `name`; for the reference."""
+
+    sections: tuple[type[Section], ...]
 
 
 def typed(model: type[Any], value: Any, prefix: str, problems: list[str]) -> Any:
@@ -48,10 +56,11 @@ def _fields(model: Any, loc: tuple[Any, ...]) -> list[str]:
         field = next((f for n, f in model.model_fields.items() if part in (n, f.alias)), None)
         if field is None:
             continue  # a key of a dict: its value type was reached through the field before it
-        model = next((a for a in _flatten(field.annotation) if hasattr(a, "model_fields")), model)
+        model = next((a for a in leaves(field.annotation) if hasattr(a, "model_fields")), model)
     return [field.alias or name for name, field in model.model_fields.items()]
 
 
-def _flatten(annotation: Any) -> list[Any]:
+def leaves(annotation: Any) -> list[Any]:
+    """The plain types in an annotation: of `dict[str, A] | None`, `str`, `A` and `None`'s."""
     args = getattr(annotation, "__args__", None)
-    return [leaf for arg in args for leaf in _flatten(arg)] if args else [annotation]
+    return [leaf for arg in args for leaf in leaves(arg)] if args else [annotation]

@@ -7,6 +7,7 @@ All seeds are computed side by side. Shapes: S seeds, U hidden units, T bits.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 

@@ -60,6 +60,7 @@ class Prune(compression.Prune):
 
 class Distill(compression.Distill):
     backbone: Backbone
+    """As in `model`."""
     hint: Literal["none", "attention", "fitnets", "relations"]
     """What of the teacher's maps the student imitates: `compression.networks.distillation.Hint`."""
     hint_weight: float = Field(ge=0)

@@ -67,8 +67,9 @@ class Words(Section):
     min_count: Positive
     """How often a word occurs at least."""
     source: Vocabulary | None
-    """The most frequent of them alone, with the four special ids; null: all."""
+    """Of the source language the most frequent words alone, with the four special ids; null: all."""
     target: Vocabulary | None
+    """Likewise, of the target language."""
 
 
 def _undivided(sizes: Any) -> str | None:
@@ -190,6 +191,7 @@ class Distill(compression.Distill):
     feed_forward: Positive
     heads: Positive
     head_width: Positive | None = None
+    """null: width divided by heads."""
     layers: Positive
     decoder_layers: Positive | None
     train: Train

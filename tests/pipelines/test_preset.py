@@ -43,7 +43,7 @@ def test_comments_and_other_values_stay(folder: Path) -> None:
     after = (folder / "params.yaml").read_text()
     assert "# Every knob of the pipeline." in after
     changed = [line for line in after.splitlines() if line not in before.splitlines()]
-    assert changed == ["    epochs: 99"]
+    assert changed == ["    epochs: 99                        # how often all of train is seen"]
 
 
 def test_a_local_copy_replaces_the_source(folder: Path) -> None:

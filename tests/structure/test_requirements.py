@@ -9,7 +9,9 @@ import pytest
 from imports import ROOT
 
 FOLDER = ROOT / "requirements"
-LOCKS = sorted(path.name for path in FOLDER.glob("*.lock") if path.name not in ("none.lock", "containers.lock"))
+OF_TOOLS = ("containers.lock", "docs.lock")
+"""Of programs that are called, and in no image."""
+LOCKS = sorted(path.name for path in FOLDER.glob("*.lock") if path.name not in ("none.lock", *OF_TOOLS))
 OTHER_BUILDS = ("onnxruntime-gpu", "torch", "triton", "nvidia-", "cuda-")
 """What only an image for GPUs has."""
 
@@ -32,7 +34,13 @@ def test_every_version_is_the_tested_one(name: str) -> None:
     assert not [key for key in other if not key.startswith(OTHER_BUILDS) or key in tested], other
 
 
-@pytest.mark.parametrize("name", LOCKS)
+@pytest.mark.parametrize("name", OF_TOOLS)
+def test_tools_change_no_version_of_the_environment_that_they_come_into(name: str) -> None:
+    tested, found = pins("dev.lock"), pins(name)
+    assert not {key for key, version in found.items() if tested.get(key, version) != version}
+
+
+@pytest.mark.parametrize("name", [*LOCKS, *OF_TOOLS])
 def test_every_file_has_its_hash_and_no_index_is_named(name: str) -> None:
     text = (FOLDER / name).read_text(encoding="utf-8")
     entries = re.split(r"^(?=[a-z0-9])", text, flags=re.MULTILINE)[1:]

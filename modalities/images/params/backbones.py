@@ -12,10 +12,14 @@ from pydantic import AfterValidator, Field
 
 from core.errors import suggest
 from core.params import Section, typed
+from core.section import Kinds
 
 Norm = Literal["batch", "layer", "instance", "group", "none"]
+"""What normalises behind each layer."""
 Activation = Literal["relu", "relu6", "leaky_relu", "sigmoid", "tanh", "swish"]
+"""The function behind each layer."""
 Init = Literal["he", "xavier", "normal"]
+"""What random weights are drawn by: He et al. 2015, Glorot and Bengio 2010, or a normal distribution."""
 Width = Annotated[int, Field(ge=1, le=1 << 16)]
 Share = Annotated[float, Field(gt=0, le=1)]
 """Share of each stage's blocks that is kept, at least the first."""
@@ -29,6 +33,7 @@ class MLP(Section):
     widths: list[Width] = Field([256, 128], min_length=1)
     """Units of each hidden layer."""
     norm: Literal["batch", "layer", "none"] = "none"
+    """What normalises behind each layer."""
     activation: Activation = "relu"
     init: Init = "he"
 
@@ -42,6 +47,7 @@ class CNN(Section):
     convolutions: Annotated[int, Field(ge=1, le=16)] = 1
     """Of each stage."""
     kernel: Literal[1, 3, 5, 7] = 3
+    """Height and width of each convolution, pixels."""
     norm: Norm = "batch"
     activation: Activation = "relu"
     init: Init = "he"
@@ -73,6 +79,7 @@ class DenseNet(Section):
     compression: Share = 0.5
     """Share of the channels that a transition between two blocks keeps."""
     small: bool = False
+    """A stem for small pictures: 3x3 at stride 1, no pooling."""
     norm: Norm = "batch"
     activation: Activation = "relu"
     init: Init = "he"
@@ -145,6 +152,6 @@ def _whole(value: dict[str, Any]) -> dict[str, Any]:
     return section.model_dump()
 
 
-Backbone = Annotated[dict[str, Any], AfterValidator(_whole)]
+Backbone = Annotated[dict[str, Any], AfterValidator(_whole), Kinds(tuple(dict.fromkeys(SECTIONS.values())))]
 """For a field of a task's params, `backbone: {name: resnet18, small: true}`: its value has every setting, and
 `backbones.describe(value["name"], value)` takes it."""
