@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -92,11 +91,11 @@ def test_a_damaged_file_is_no_run(tmp_path: Path) -> None:
     assert budget.read(tmp_path / "quick.json") == budget.read(tmp_path / "none.json") == []
 
 
-def test_the_tier_servers_is_found_by_its_marker_alone() -> None:
-    """`tests/conftest.py` imports the files for it that name the marker: a case marked elsewhere would not be run."""
+def test_a_tier_is_found_by_its_marker_alone() -> None:
+    """`tests/left_out.py` imports the files for it that name the marker: a case marked elsewhere would not be run."""
     root = Path(budget.__file__).parent
-    paths = [path for path in root.rglob("*.py") if "mark.servers" in path.read_text(encoding="utf-8")]
-    named = {path.relative_to(root).as_posix() for path in paths} - {"conftest.py", "test_costs.py"}
-    assert all(Path(name).name.startswith("test_") for name in named) and len(named) > 15
-    (chosen,) = re.findall(r'^SERVERS = (".*")$', (root / "conftest.py").read_text(encoding="utf-8"), re.MULTILINE)
-    assert f"pytest -m {chosen}" in (root.parent / "Makefile").read_text(encoding="utf-8")
+    for tier, least in (("servers", 15), ("models", 15)):
+        paths = [path for path in root.rglob("*.py") if f"mark.{tier}" in path.read_text(encoding="utf-8")]
+        named = {path.relative_to(root).as_posix() for path in paths} - {"conftest.py", "test_costs.py"}
+        assert all(Path(name).name.startswith("test_") for name in named) and len(named) > least
+        assert f'pytest -m "{tier} and not slow"' in (root.parent / "Makefile").read_text(encoding="utf-8")

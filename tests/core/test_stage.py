@@ -70,8 +70,8 @@ def test_arguments_that_are_no_names_are_refused(arguments: list[str]) -> None:
 
 
 def test_a_task_that_is_not_listed_is_refused() -> None:
-    with pytest.raises(StillhouseError, match="'speech' is not in `tasks`"):
-        stage.execute("prepare", lambda ctx: None, output, ["speech"])
+    with pytest.raises(StillhouseError, match="'smells' is not in `tasks`"):
+        stage.execute("prepare", lambda ctx: None, output, ["smells"])
 
 
 def test_bad_params_stop_before_any_work() -> None:

@@ -31,14 +31,14 @@ def test_every_knob(tmp_path: Path) -> None:
     words = """a=x b=y --host ::1 --port 0 --allowed-host h
         --threads 3 --instances 2 --provider P --max-batch 5 --max-wait-ms 6.5 
         --queue 7 --deadline-s 8 --body-mb 9 --read-s 10 --requests-mb 10.5
-        --max-items 11 --max-pixels 12 --max-characters 13 --drain-s 14
+        --max-items 11 --max-pixels 12 --max-characters 13 --max-seconds 19 --max-values 20 --drain-s 14
         --drain-delay-s 15 --watch-s 0 --proof-s 16 --proof-mb 170 --keep k --text-log --fd 9
         --grpc-port 18 --coalesce --workers 4 --no-pin"""
     words += f" --require-signature {key}"
     settings, inherited = parse(words.split())
     expected = Settings(
         {"a": Path("x").absolute(), "b": Path("y").absolute()}, "::1", 0, ("h",), 3, 2, "P", 5, 6.5, 7, 8.0, 9.0, 10.0,
-        10.5, {"items": 11, "pixels": 12, "characters": 13}, 14.0, 15.0, 0.0, 16.0, 170.0,
+        10.5, {"items": 11, "pixels": 12, "characters": 13, "seconds": 19, "values": 20}, 14.0, 15.0, 0.0, 16.0, 170.0,
         Path("k").absolute(), None, True, (key,), 18, True, False, 4, False,
     )  # fmt: skip
     assert (settings, inherited) == (expected, Inherited(9, None))
