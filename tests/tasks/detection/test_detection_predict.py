@@ -16,6 +16,8 @@ from core.errors import DataError, ModelError
 from core.onnx_session import session
 from tasks.detection.predict import Predictor, inputs
 
+pytestmark = pytest.mark.models
+
 
 def test_paths_bytes_and_arrays_give_the_same_boxes(tiny: Any, squares: Path) -> None:
     predictor = Predictor(tiny[1], threads=1)

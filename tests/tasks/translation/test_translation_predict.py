@@ -19,6 +19,8 @@ from modalities.text.predict.coverage import coverage
 from modalities.text.predict.network import pad
 from tasks.translation.predict import Predictor, inputs
 
+pytestmark = pytest.mark.models
+
 
 @pytest.fixture
 def made(exported: Callable[[str], tiny.Exported]) -> tiny.Exported:
