@@ -2,7 +2,7 @@
 
 Convolutions are computed in int8, static, per channel, as pairs of quantize and dequantize; weights of recurrent layers
 are stored in int8 (`compression.graphs.recurrent`). The head and the front end stay in float: powers reach over eight
-powers of ten, which is why there is no fp16, either.
+powers of ten. Whole graphs in fp16 were not valid as they were made, so there is no fp16.
 """
 
 from __future__ import annotations

@@ -11,7 +11,8 @@ import yaml
 from core import compression, task
 from core.params import Head, Name, TaskParams
 from core.section import Section
-from pipelines.reference import comments, words
+from pipelines.reference import words
+from pipelines.reference.comments import said as said_in
 from pipelines.reference.models import KEYS, Row, meaning, rows, section
 
 PAGE, PARAMS = Path("docs/params.md"), Path("params.yaml")
@@ -45,7 +46,7 @@ class All(TaskParams):
 def page(text: str) -> str:
     """The whole page. text: of `params.yaml`."""
     values = yaml.safe_load(text)
-    said = {each.path: each.comment for each in comments.said(text)}
+    said = {each.path: each.comment for each in said_in(text)}
     tasks = [name for name in values if name in task.names()]
     head = [Known(row, {"": _found(values, row.path)}, said.get(row.path, "")) for row in rows(Head)]
     parts = [HEADING, "## The top of the file\n", _table(head), SHARED]
@@ -86,9 +87,20 @@ def _known(found: list[Row], tasks: list[str], values: Mapping[str, Any], said: 
     known = []
     for row in found:
         paths = {name: _real((name, *row.path), values) for name in tasks}
-        comment = next((said[path] for path in paths.values() if said.get(path)), "")
-        known.append(Known(row, {name: _found(values, path) for name, path in paths.items()}, comment))
+        comments = {name: said[path] for name, path in paths.items() if said.get(path)}
+        found_in = {name: _found(values, path) for name, path in paths.items()}
+        known.append(Known(row, found_in, _joined(comments)))
     return known
+
+
+def _joined(comments: Mapping[str, str]) -> str:
+    """What tasks say of a shared knob: once, or task by task where they say different things."""
+    tasks = dict[str, list[str]]()
+    for name, comment in comments.items():
+        tasks.setdefault(comment, []).append(name)
+    if len(tasks) < 2:
+        return next(iter(tasks), "")
+    return "; ".join(f"{', '.join(names)}: {comment}" for comment, names in tasks.items())
 
 
 def _real(path: tuple[str, ...], values: Any) -> tuple[str, ...]:

@@ -66,5 +66,5 @@ class Params(TaskParams):
     @classmethod
     def _no_half(cls, value: list[str]) -> list[str]:
         if "fp16" in value:
-            raise ValueError("found fp16, which the front end's powers overflow; expected fp32 and int8")
+            raise ValueError("found fp16, which the graph of the front end is not made for; expected fp32 and int8")
         return value
