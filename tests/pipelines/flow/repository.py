@@ -18,6 +18,8 @@ from warm import Warm
 
 ROOT = Path(__file__).parents[3]
 WORK = Path(__file__).with_name("work.py")
+PATIENCE_S = 280.0
+"""Until what does not come is given up, before pytest's own 300 s: how busy a machine is decides nothing else."""
 
 
 @dataclass(frozen=True)
@@ -62,10 +64,10 @@ class Repository:
         left = {key: value for key, value in os.environ.items() if not key.startswith(("STILLHOUSE_", "PREFECT_"))}
         return {**left, **quiet, "HOME": str(self.path)}  # the user's Prefect profile is not for tests
 
-    def dvc(self, *arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    def dvc(self, *arguments: str, timeout: float = PATIENCE_S) -> subprocess.CompletedProcess[str]:
         return self._run(["-m", "dvc", *arguments], timeout)
 
-    def flow(self, *arguments: str, timeout: float = 120, **variables: str) -> subprocess.CompletedProcess[str]:
+    def flow(self, *arguments: str, timeout: float = PATIENCE_S, **variables: str) -> subprocess.CompletedProcess[str]:
         """`python -m pipelines.flow --bare --no-prefect ...`"""
         return self._run(["-m", "pipelines.flow", "--bare", "--no-prefect", *arguments], timeout, variables)
 
@@ -126,7 +128,7 @@ Make = Callable[[Mapping[str, Any]], Repository]
 Found = TypeVar("Found")
 
 
-def wait_for(condition: Callable[[], Found], timeout: float = 60, every: float = 0.05) -> Found:
+def wait_for(condition: Callable[[], Found], timeout: float = PATIENCE_S, every: float = 0.05) -> Found:
     """Until the condition holds; what it then gave."""
     deadline = time.monotonic() + timeout
     while not (found := condition()):

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 from prefect_server import PrefectServer
-from repository import Make, Repository, wait_for
+from repository import PATIENCE_S, Make, Repository, wait_for
 
 from pipelines.flow import server as server_module
 
@@ -44,7 +44,7 @@ def test_a_flow_run_with_one_task_run_per_stage(make: Make, prefect: PrefectServ
     retried = {"deps": ["a"], "options": "--fail 75 --times 1", "meta": {"retry": {"times": 1, "wait": "0.5s"}}}
     repository = make({"a": [], "b": retried, "c": {"deps": ["a"], "options": "--fail 2"}, "d": ["c"], "e": ["b"]})
     flow = start(repository, prefect.url)
-    out, _ = flow.communicate(timeout=120)
+    out, _ = flow.communicate(timeout=PATIENCE_S)
     assert flow.returncode == 1, out
     assert f"{prefect.url.removesuffix('/api')}/runs/flow-run/" in out
     run = prefect.newest()
@@ -63,7 +63,7 @@ def test_a_flow_run_with_one_task_run_per_stage(make: Make, prefect: PrefectServ
 
     repository.write({"a": [], "b": retried, "c": ["a"], "d": ["c"], "e": ["b"]})
     again = start(repository, prefect.url)
-    out, _ = again.communicate(timeout=120)
+    out, _ = again.communicate(timeout=PATIENCE_S)
     assert again.returncode == 0, out
     run = prefect.newest()
     names = {name: task["state_name"] for name, task in prefect.tasks(run["id"]).items()}

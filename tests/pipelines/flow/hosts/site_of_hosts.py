@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 from prefect_server import PrefectServer
-from repository import ROOT, Repository, wait_for
+from repository import PATIENCE_S, ROOT, Repository, wait_for
 from warm import Warm
 
 POOL = "hosts"
@@ -44,7 +44,7 @@ class Host:
     def stop(self) -> int:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(60)
+        return self.process.wait(PATIENCE_S)
 
     def said(self) -> str:
         return self.log.read_text(encoding="utf-8")
@@ -147,11 +147,11 @@ class Site:
         """Until these hosts are at work; none: all."""
         for name in names or list(self.hosts):
             host = self.hosts[name]
-            wait_for(lambda host=host: "stages at once" in host.said() or host.process.poll() is not None, timeout=150)  # type: ignore[misc]
+            wait_for(lambda host=host: "stages at once" in host.said() or host.process.poll() is not None)  # type: ignore[misc]
             assert host.process.poll() is None, host.said()
 
-    def flow(self, *arguments: str, timeout: float = 240, **variables: str) -> subprocess.CompletedProcess[str]:
-        return self.warm.run(self._flow(arguments), **self._how(variables), timeout=timeout)
+    def flow(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        return self.warm.run(self._flow(arguments), **self._how(variables), timeout=PATIENCE_S)
 
     def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
         """The flow in the background."""
@@ -198,6 +198,13 @@ class Site:
         done = self.planner.dvc("repro")
         ran = (self.planner.path / "executions").exists()
         return done.returncode == 0 and "up to date" in done.stdout and not ran
+
+    def open_runs(self) -> list[str]:
+        """Stages that hosts have begun or are to begin."""
+        states = {"type": {"any_": ["SCHEDULED", "PENDING", "RUNNING", "CANCELLING"]}}
+        pools = {"name": {"any_": [self.pool]}}
+        found = self.server.ask("flow_runs/filter", flow_runs={"state": states}, work_pools=pools)
+        return [run["name"] for run in found]
 
     def close(self) -> None:
         for host in self.hosts.values():

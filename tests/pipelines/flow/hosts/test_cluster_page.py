@@ -61,7 +61,7 @@ def test_its_commands_do_what_it_says(tmp_path: Path, prefect: PrefectServer, wa
             ["sh", "-c", f"exec {start}"], cwd=host, env=environment, stdout=log, stderr=log, start_new_session=True
         )
     try:
-        wait_for(lambda: "stages at once" in (tmp_path / "log").read_text(), timeout=90)
+        wait_for(lambda: "stages at once" in (tmp_path / "log").read_text())
         done = made.run("sh", "-c", flow.replace("cluster", f"cluster {STAGE}"))
         assert f"{STAGE}: ran" in done.stdout, done.stdout
         assert "Data and pipelines are up to date" in made.dvc("repro", STAGE).stdout
