@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,7 +17,8 @@ LINES = ("past", "next", "band")
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    package: Path = packages_tiny.series(tmp_path_factory.mktemp("series"))
+    kept = packages_tiny.kept(packages_tiny.series)
+    package = Path(shutil.copytree(kept, tmp_path_factory.mktemp("served") / "series"))
     with Running(str(package)) as running:
         running.wait_until_ready()
         yield running

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,7 +21,8 @@ pytestmark = pytest.mark.servers
 
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return packages_tiny.speech(tmp_path_factory.mktemp("speech"))
+    kept = packages_tiny.kept(packages_tiny.speech)
+    return Path(shutil.copytree(kept, tmp_path_factory.mktemp("served") / "speech"))
 
 
 @pytest.fixture(scope="module")
