@@ -33,7 +33,7 @@ class Data(DataParams):
     goal: Literal["forecast", "label"]
     """What is told of a window: the values that follow, or a class."""
     time: str | None
-    """Columns of the time, and of the series of a row; null: its rows are the steps, and there is one."""
+    """The column of time: dates, or numbers; null: the rows of a series are its steps."""
     id: str | None
     values: Columns | None
     """Columns that are seen; null: all of numbers."""
@@ -54,7 +54,7 @@ class Data(DataParams):
     """So many steps of the clock are read; null: all."""
     split_by: Literal["time", "id"]
     window: Positive
-    """Steps that are seen, and behind them those that are forecast."""
+    """Steps that are seen."""
     horizon: Positive
     stride: Positive
     """Steps between two forecasts of a held-out split: their origins roll through it."""
@@ -87,13 +87,14 @@ class Model(ModelParams):
     width: Positive
     layers: Layers
     kernel: Annotated[int, Field(ge=2, le=9)]
-    """Of dilated."""
+    """Of `dilated`: steps that a convolution looks at."""
     patch: Positive
     heads: Positive
     dropout: float = Field(ge=0, lt=1)
     normalise: Literal["window", "train", "none"]
     """By mean and deviation of the window, of train, or not at all."""
     quantiles: list[Annotated[float, Field(gt=0, lt=1)]]
+    """Rising, and 0.5 among them, which is the forecast; labels use none."""
     loss: Literal["pinball", "mse"]
 
     @model_validator(mode="after")

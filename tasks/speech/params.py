@@ -19,7 +19,9 @@ class Model(ModelParams):
     pool: Literal["mean", "last"]
     """Of `target: class`: the mean over time of what each frame says, or what the last states say."""
     dropout: float = Field(ge=0, lt=1)
+    """Share of units left out before the last layer at each step of training."""
     label_smoothing: float = Field(ge=0, lt=1)
+    """Of `target: class`: share of the target that is spread over all classes."""
 
     @field_validator("weights")
     @classmethod
@@ -33,7 +35,9 @@ class Prune(compression.Prune):
     """`ratio` is of the units of every recurrent layer and of the channels of every convolution, rounded."""
 
     importance: Literal["magnitude"]
+    """By what the weakest are told: the size of their weights."""
     allocation: Literal["uniform"] = "uniform"
+    """The same share of each layer."""
     train: audio.Train
 
 
