@@ -18,6 +18,8 @@ from modalities.images import quantize as role
 from stages import quantize as stage
 from tasks.detection.predict import Predictor, inputs
 
+pytestmark = pytest.mark.models
+
 
 @pytest.mark.parametrize("precision", ["int8", "fp16"])
 def test_smaller_and_close_to_fp32(tiny: Any, squares: Path, settings: Any, tmp_path: Path, precision: str) -> None:

@@ -25,6 +25,8 @@ from core.errors import DataError
 from tasks.detection import serve
 from tasks.detection.predict import Predictor, inputs
 
+pytestmark = pytest.mark.models
+
 LIMITS = {"items": 4, "pixels": 20_000, "characters": 100}
 
 

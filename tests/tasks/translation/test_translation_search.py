@@ -17,6 +17,8 @@ from modalities.text.predict import loop
 from modalities.text.predict.network import pad
 from tasks.translation.predict import Predictor
 
+pytestmark = pytest.mark.models
+
 ALL = 216
 WORDS = (*tiny.WHO, *tiny.WHAT, *tiny.THING)
 

@@ -19,6 +19,8 @@ from modalities.text.inputs.scripts import main_script
 from tasks.translation import serve
 from tasks.translation.predict import Predictor, inputs
 
+pytestmark = pytest.mark.models
+
 LIMITS = {"items": 3, "pixels": 1, "characters": 2000}
 EAT = "he eat rice ."
 
